@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What Git says: typed documents with the places that they came from.
+//!
+//! Made by the inventory crate, read by everything. A document that could not be read is not in
+//! here; it is in `problems`, and [`Inventory::keep_last_good`] puts its last good version back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use shoal_schema::Sha256;
+use shoal_schema::kinds::{Approval, Fleet, Image, Recipe, Secret, Server};
+use shoal_schema::plan::Problem;
+
+/// A typed inventory.
+#[derive(Clone, Default)]
+pub struct Inventory {
+    /// The fleet's document; defaults hold where there is none, and `problems` says so.
+    pub fleet: Option<Arc<Located<Fleet>>>,
+    /// Servers by name.
+    pub servers: BTreeMap<String, Arc<Located<Server>>>,
+    /// Recipes by name.
+    pub recipes: BTreeMap<String, Arc<Located<Recipe>>>,
+    /// Images by name.
+    pub images: BTreeMap<String, Arc<Located<Image>>>,
+    /// Secrets by name, still encrypted.
+    pub secrets: BTreeMap<String, Arc<Located<Secret>>>,
+    /// Approvals by name.
+    pub approvals: BTreeMap<String, Arc<Located<Approval>>>,
+    /// What is wrong, in a stable order. `server` is set where a server cannot be planned.
+    pub problems: Vec<Problem>,
+    /// What could not be read although it is there: `(kind, name)` where the name was readable.
+    pub broken: BTreeSet<(&'static str, String)>,
+    /// Some file could not be read so far that not even its kind and name are known: what is
+    /// missing from this inventory may be in there, so nothing counts as removed.
+    pub unreadable: bool,
+    /// Digest over the paths and contents of all files.
+    pub digest: Option<Sha256>,
+}
+
+/// A document and where it stands.
+#[derive(Clone)]
+pub struct Located<T> {
+    /// The document.
+    pub value: T,
+    /// Path within the repository.
+    pub file: Arc<str>,
+    /// Lines by JSON pointer.
+    pub lines: Lines,
+}
+
+impl<T> Located<T> {
+    /// `file:line` of a field, or of the nearest thing around it.
+    pub fn place(&self, pointer: &str) -> String {
+        format!("{}:{}", self.file, self.lines.line_of(pointer))
+    }
+}
+
+/// Lines by JSON pointer, sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines(Box<[(Box<str>, u32)]>);
+
+impl Lines {
+    /// From pairs of pointer and line (from 1), in any order.
+    pub fn new(mut pairs: Vec<(Box<str>, u32)>) -> Self {
+        pairs.sort();
+        Self(pairs.into_boxed_slice())
+    }
+
+    /// The line of a field; of the nearest parent that is known where the field itself is not
+    /// there; 1 at last.
+    pub fn line_of(&self, pointer: &str) -> u32 {
+        let mut rest = pointer;
+        loop {
+            if let Ok(index) = self.0.binary_search_by(|(key, _)| key.as_ref().cmp(rest)) {
+                return self.0[index].1;
+            }
+            match rest.rfind('/') {
+                Some(cut) => rest = &rest[..cut],
+                None => return 1,
+            }
+        }
+    }
+}
+
+impl Inventory {
+    /// Puts back the last good version of every document that is there but broken now, so that
+    /// one broken file stops only what depends on it. A document that is gone stays gone, unless
+    /// a file is unreadable altogether: then nothing counts as gone.
+    pub fn keep_last_good(&mut self, last: &Self) {
+        fn keep<T>(
+            kind: &'static str,
+            now: &mut BTreeMap<String, Arc<T>>,
+            last: &BTreeMap<String, Arc<T>>,
+            broken: &BTreeSet<(&'static str, String)>,
+            all: bool,
+        ) {
+            for (name, document) in last {
+                if (all || broken.contains(&(kind, name.clone()))) && !now.contains_key(name) {
+                    now.insert(name.clone(), Arc::clone(document));
+                }
+            }
+        }
+        let all = self.unreadable;
+        keep("Server", &mut self.servers, &last.servers, &self.broken, all);
+        keep("Recipe", &mut self.recipes, &last.recipes, &self.broken, all);
+        keep("Image", &mut self.images, &last.images, &self.broken, all);
+        keep("Secret", &mut self.secrets, &last.secrets, &self.broken, all);
+        let fleet_broken = self.broken.iter().any(|(kind, _)| *kind == "Fleet");
+        if self.fleet.is_none() && (all || fleet_broken) {
+            self.fleet.clone_from(&last.fleet);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_field_has_the_line_of_what_is_around_it() {
+        let lines = Lines::new(vec![("/spec".into(), 5), ("/spec/os".into(), 7), ("".into(), 2)]);
+        assert_eq!(lines.line_of("/spec/os"), 7);
+        assert_eq!(lines.line_of("/spec/os/version"), 7);
+        assert_eq!(lines.line_of("/spec/bmc/address"), 5);
+        assert_eq!(lines.line_of("/metadata/name"), 2);
+        assert_eq!(Lines::default().line_of("/spec"), 1);
+    }
+}
