@@ -91,7 +91,8 @@ pub struct ServerStatus {
     pub drift: Vec<String>,
 }
 
-/// The controller's record of a machine. Every field enters the observed digest.
+/// The controller's record of a machine. Its number, identity, state, installed digest and disks
+/// enter the observed digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
@@ -111,9 +112,12 @@ pub struct Record {
     /// The disks, as the machine itself said when it last asked for a permit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disks: Vec<DiskFacts>,
-    /// `protect` as it stood at the last accepted commit: it outlives its own removal by one.
+    /// `protect` at the commit in force.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protected: bool,
+    /// `protect` at the commit before: protection outlives its own removal by one commit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected_before: bool,
     /// The value of `reinstall` that was last carried out or adopted.
     #[serde(default)]
     pub reinstall: u32,

@@ -2,10 +2,22 @@
 //! The pure heart of Shoal.
 //!
 //! [`inventory`] is what Git says, [`desired`] what that means for one machine, [`plan`] compares
-//! it with what is known and explains the difference, [`job`] is the life of one install,
-//! [`permit`] decides whether a machine may write.
+//! it with what is [`observed`] and explains the difference, [`decide`] says what starts,
+//! [`job`] is the life of one install, [`permit`] decides whether a machine may write,
+//! [`record`] how the controller's record of a machine moves, [`conditions`] what people see.
 //!
 //! Guarantees: no IO, no clock, no randomness; the same arguments give the same answer.
 //! Assumptions: the caller hands in times, identifiers and everything that was observed.
 
+pub mod conditions;
+pub mod decide;
+pub mod desired;
 pub mod inventory;
+pub mod job;
+pub mod ledger;
+pub mod observed;
+pub mod permit;
+pub mod plan;
+pub mod record;
+pub mod report;
+pub mod template;

@@ -39,7 +39,7 @@ pub struct ApprovedEntry {
 }
 
 /// What is agreed to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ApprovedAction {
     /// The plan's destructive entry.
@@ -49,6 +49,4 @@ pub enum ApprovedAction {
     Adopt,
     /// Let servers leave Git although the guard holds them.
     Release,
-    /// Put a disruptive or power entry through.
-    Disrupt,
 }

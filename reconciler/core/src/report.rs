@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What a machine's failure report means: which step, and whether the same may work in a while.
+
+use shoal_schema::step::Step;
+use shoal_schema::wire::webhook::{LOG_TAIL_LIMIT, WebhookBody, WebhookStatus};
+
+use crate::job::Failure;
+
+/// Codes that the same disk, image and layout will meet again.
+const LASTING: [&str; 12] = [
+    "bad_layout",
+    "missing_esp",
+    "wrong_digest",
+    "image_not_found",
+    "disk_too_small",
+    "disk_full",
+    "disk_mounted",
+    "wrong_machine",
+    "identity_unproven",
+    "recipe_invalid",
+    "not_blank",
+    "unsupported_target",
+];
+
+/// The failure in a webhook, or nothing where it reports success.
+pub fn failure_of(body: &WebhookBody) -> Option<Failure> {
+    if body.status == WebhookStatus::Success {
+        return None;
+    }
+    let unit = body.failed_step.clone();
+    let step = unit.as_deref().map_or(Step::WorkflowDispatcher, Step::of_unit);
+    let (code, message, log_tail) = match &body.error {
+        Some(error) => (error.code.clone(), error.message.clone(), error.log_tail.as_deref().map(tail)),
+        None => {
+            let name = unit.as_deref().unwrap_or("the dispatcher");
+            ("unit_failed".to_owned(), format!("{name} failed without saying why"), None)
+        }
+    };
+    let lasting_step = matches!(
+        step,
+        Step::WorkflowIdentity | Step::WorkflowPermit | Step::WorkflowDisk | Step::ValidateRecipe
+    );
+    let passing = !lasting_step && !LASTING.contains(&code.as_str());
+    Some(Failure { step: Some(step), unit, code, message, hint: None, log_tail, passing })
+}
+
+/// The end of a log, cut at a character, within the limit.
+fn tail(log: &str) -> String {
+    let mut start = log.len().saturating_sub(LOG_TAIL_LIMIT);
+    while !log.is_char_boundary(start) {
+        start += 1;
+    }
+    log[start..].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shoal_schema::wire::webhook::WebhookError;
+
+    fn body(unit: &str, code: &str) -> WebhookBody {
+        WebhookBody {
+            status: WebhookStatus::Failed,
+            failed_step: Some(unit.into()),
+            delivery_id: None,
+            job_id: None,
+            attempt: None,
+            boot_id: None,
+            task_target: None,
+            dispatcher_version: None,
+            schema_id: None,
+            started_at: None,
+            finished_at: None,
+            error: Some(WebhookError {
+                code: code.into(),
+                message: "m".into(),
+                log_tail: Some("é".repeat(5000)),
+            }),
+        }
+    }
+
+    #[test]
+    fn a_lasting_fault_is_not_tried_again_and_a_passing_one_is() {
+        assert!(failure_of(&body("image-linux.service", "network")).unwrap().passing);
+        assert!(!failure_of(&body("image-linux.service", "wrong_digest")).unwrap().passing);
+        assert!(!failure_of(&body("identity.service", "whatever")).unwrap().passing);
+    }
+
+    #[test]
+    fn a_log_is_cut_to_its_end_at_a_character() {
+        let log = failure_of(&body("partition.service", "x")).unwrap().log_tail.unwrap();
+        assert!(log.len() <= LOG_TAIL_LIMIT && log.chars().all(|c| c == 'é'));
+    }
+}
