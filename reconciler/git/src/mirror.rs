@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! A bare copy of a remote repository, from which the inventory is read.
+//!
+//! Expected flow: [`Mirror::open_or_init`] once; [`Mirror::fetch`] whenever something may have
+//! changed; [`Mirror::reader`] to look at the tip it answers with.
+//!
+//! Guarantees: only the watched branch and the status branch are fetched, each by its own call and
+//! refspec, without tags; a commit that was fetched once stays readable, so that the last good state
+//! can stay in force when a branch is rewritten or the remote is gone; nothing of the remote is
+//! executed, checked out or written outside the directory.
+//! Assumptions: one process at a time uses the directory, which belongs to it alone.
+//! Caveats: each fetch and each status commit adds a pack; [`Mirror::maintain`] merges them.
+//! Commits of a rewritten branch are never dropped. The directory is a copy: it may be removed
+//! whenever the program does not run.
+
+mod maintain;
+
+pub use maintain::Maintenance;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use git2::{ErrorCode, Repository, RepositoryInitOptions};
+
+use crate::open::open_mirror;
+use crate::remote::{self, GitRemote, Timeouts, head_ref};
+use crate::status::StatusWriter;
+use crate::{CommitId, Credential, CredentialSource, GitError, Reader, RemoteUrl};
+
+/// Marks a directory as ours, in the repository's own configuration.
+const MARK: &str = "shoal.mirrorof";
+
+/// Where the branch of the remote's HEAD is remembered.
+const DEFAULT_BRANCH: &str = "shoal.defaultbranch";
+
+/// What is mirrored, and how.
+#[derive(Clone)]
+pub struct RemoteSpec {
+    /// The repository.
+    pub url: RemoteUrl,
+    /// The watched branch; `None`: the branch that the remote's HEAD names.
+    pub branch: Option<String>,
+    /// The branch that status is written to.
+    pub status_branch: String,
+    /// Credentials to read with.
+    pub credentials: Arc<dyn CredentialSource>,
+    /// Credentials to write status with; `None`: the same.
+    pub status_credentials: Option<Arc<dyn CredentialSource>>,
+    /// How long the remote may be silent.
+    pub timeouts: Timeouts,
+}
+
+impl RemoteSpec {
+    /// The name of the status branch unless another is chosen.
+    pub const STATUS_BRANCH: &str = "shoal/status";
+
+    /// A repository with all the usual choices and no credentials.
+    pub fn new(url: RemoteUrl) -> Self {
+        Self {
+            url,
+            branch: None,
+            status_branch: Self::STATUS_BRANCH.to_owned(),
+            credentials: Arc::new(Credential::None),
+            status_credentials: None,
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// What a fetch found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The branch.
+    pub branch: String,
+    /// Its tip.
+    pub tip: CommitId,
+    /// The tip at the fetch before, if there was one.
+    pub previous: Option<CommitId>,
+    /// Whether the tip is another one than before.
+    pub changed: bool,
+}
+
+/// A bare mirror. May be shared between threads; each reads through a [`Reader`] of its own.
+pub struct Mirror {
+    shared: Arc<Shared>,
+    remote: Arc<dyn GitRemote>,
+    status_remote: Arc<dyn GitRemote>,
+}
+
+/// What the status writer needs of a mirror.
+pub(crate) struct Shared {
+    pub(crate) dir: PathBuf,
+    pub(crate) url: RemoteUrl,
+    pub(crate) branch: Option<String>,
+    pub(crate) status_branch: String,
+    /// One merge of packs at a time.
+    maintenance: Mutex<()>,
+}
+
+impl Mirror {
+    /// Opens the mirror in a directory, or makes it there. Does not touch the network.
+    ///
+    /// A mirror of another address loses its branches, not its objects.
+    /// Errors: the directory holds something else, belongs to another user, or is damaged.
+    pub fn open_or_init(dir: &Path, spec: RemoteSpec) -> Result<Self, GitError> {
+        let remote = remote::connect(&spec.url, Arc::clone(&spec.credentials), spec.timeouts);
+        let status_remote = match &spec.status_credentials {
+            None => Arc::clone(&remote),
+            Some(own) => remote::connect(&spec.url, Arc::clone(own), spec.timeouts),
+        };
+        Self::with_remotes(dir, spec, remote, status_remote)
+    }
+
+    /// The same over other implementations of the network side.
+    pub fn with_remotes(
+        dir: &Path,
+        spec: RemoteSpec,
+        remote: Arc<dyn GitRemote>,
+        status_remote: Arc<dyn GitRemote>,
+    ) -> Result<Self, GitError> {
+        if let Some(branch) = &spec.branch {
+            head_ref(branch)?;
+        }
+        head_ref(&spec.status_branch)?;
+        let shared = Shared {
+            dir: dir.to_owned(),
+            url: spec.url,
+            branch: spec.branch,
+            status_branch: spec.status_branch,
+            maintenance: Mutex::new(()),
+        };
+        if let Some(branch) = &shared.branch {
+            shared.keep_apart(branch)?;
+        }
+        prepare(&shared)?;
+        Ok(Self { shared: Arc::new(shared), remote, status_remote })
+    }
+
+    /// Fetches the watched branch.
+    pub fn fetch(&self) -> Result<Fetched, GitError> {
+        let tip = self.remote.fetch(&self.shared.dir, self.shared.branch.as_deref())?;
+        self.shared.keep_apart(&tip.branch)?;
+        let repository = self.shared.open()?;
+        if self.shared.branch.is_none() {
+            self.shared.remember_default(&repository, &tip.branch)?;
+        }
+        let name = head_ref(&tip.branch)?;
+        // So that HEAD~1 means what people expect.
+        repository
+            .reference_symbolic("HEAD", &name, true, "fetch")
+            .map_err(GitError::local("set HEAD of", self.shared.shown()))?;
+        self.moved(&repository, &tip)
+    }
+
+    /// Fetches another branch, to read it at a revision; it is not watched.
+    pub fn fetch_branch(&self, branch: &str) -> Result<Fetched, GitError> {
+        head_ref(branch)?;
+        let tip = self.remote.fetch(&self.shared.dir, Some(branch))?;
+        self.moved(&self.shared.open()?, &tip)
+    }
+
+    /// Fetches the status branch. `None`: the remote has none (any more).
+    pub fn fetch_status(&self) -> Result<Option<Fetched>, GitError> {
+        self.shared.fetch_status(&*self.status_remote)
+    }
+
+    /// The watched branch and its tip as of the last fetch, or `None` before the first.
+    pub fn watched(&self) -> Result<Option<(String, CommitId)>, GitError> {
+        let repository = self.shared.open()?;
+        let Some(branch) = self.shared.watched_branch(&repository) else {
+            return Ok(None);
+        };
+        Ok(self.shared.tip(&repository, &branch)?.map(|tip| (branch, tip)))
+    }
+
+    /// The tip of the status branch as of the last fetch or push.
+    pub fn status_tip(&self) -> Result<Option<CommitId>, GitError> {
+        let repository = self.shared.open()?;
+        self.shared.tip(&repository, &self.shared.status_branch)
+    }
+
+    /// A reader for one thread.
+    pub fn reader(&self) -> Result<Reader, GitError> {
+        self.shared.reader()
+    }
+
+    /// The writer of the status branch.
+    pub fn status_writer(&self) -> StatusWriter {
+        StatusWriter::new(Arc::clone(&self.shared), Arc::clone(&self.status_remote))
+    }
+
+    /// The address of the repository.
+    pub fn url(&self) -> &RemoteUrl {
+        &self.shared.url
+    }
+
+    /// Merges small packs and loose objects, when there are many. Cheap when there are few; call it
+    /// now and then.
+    pub fn maintain(&self) -> Result<Maintenance, GitError> {
+        // A panic during an earlier merge left at worst a superfluous pack.
+        let _one_at_a_time =
+            self.shared.maintenance.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        maintain::run(&self.shared.dir)
+    }
+
+    fn moved(&self, repository: &Repository, tip: &remote::RemoteTip) -> Result<Fetched, GitError> {
+        self.shared.record(repository, &tip.branch, tip.commit)
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub(crate) fn open(&self) -> Result<Repository, GitError> {
+        open_mirror(&self.dir)
+    }
+
+    pub(crate) fn reader(&self) -> Result<Reader, GitError> {
+        Reader::open(&self.dir, self.url.to_string())
+    }
+
+    pub(crate) fn shown(&self) -> String {
+        format!("mirror {}", self.dir.display())
+    }
+
+    /// Status must never be written where the inventory is read.
+    pub(crate) fn keep_apart(&self, watched: &str) -> Result<(), GitError> {
+        if watched == self.status_branch {
+            return Err(GitError::StatusIsWatched { branch: watched.to_owned() });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn watched_branch(&self, repository: &Repository) -> Option<String> {
+        self.branch
+            .clone()
+            .or_else(|| repository.config().and_then(|config| config.get_string(DEFAULT_BRANCH)).ok())
+    }
+
+    fn remember_default(&self, repository: &Repository, branch: &str) -> Result<(), GitError> {
+        if self.watched_branch(repository).as_deref() == Some(branch) {
+            return Ok(());
+        }
+        repository
+            .config()
+            .and_then(|mut config| config.set_str(DEFAULT_BRANCH, branch))
+            .map_err(GitError::local("configure", self.shown()))
+    }
+
+    pub(crate) fn tip(&self, repository: &Repository, branch: &str) -> Result<Option<CommitId>, GitError> {
+        match repository.refname_to_id(&head_ref(branch)?) {
+            Ok(id) => Ok(Some(CommitId::of(id))),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(GitError::local("read branches of", self.shown())(error)),
+        }
+    }
+
+    /// Notes where a branch of the remote stands.
+    pub(crate) fn record(
+        &self,
+        repository: &Repository,
+        branch: &str,
+        tip: CommitId,
+    ) -> Result<Fetched, GitError> {
+        let previous = self.tip(repository, branch)?;
+        let changed = previous != Some(tip);
+        if changed {
+            repository
+                .reference(&head_ref(branch)?, tip.to_oid(), true, "fetch")
+                .map_err(GitError::local("set a branch of", self.shown()))?;
+        }
+        Ok(Fetched { branch: branch.to_owned(), tip, previous, changed })
+    }
+
+    pub(crate) fn fetch_status(&self, remote: &dyn GitRemote) -> Result<Option<Fetched>, GitError> {
+        let fetched = remote.fetch(&self.dir, Some(&self.status_branch));
+        let repository = self.open()?;
+        match fetched {
+            Ok(tip) => self.record(&repository, &tip.branch, tip.commit).map(Some),
+            Err(GitError::BranchMissing { .. } | GitError::EmptyRepository { .. }) => {
+                self.forget(&repository, &self.status_branch)?;
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    fn forget(&self, repository: &Repository, branch: &str) -> Result<(), GitError> {
+        match repository.find_reference(&head_ref(branch)?) {
+            Ok(mut reference) => {
+                reference.delete().map_err(GitError::local("remove a branch of", self.shown()))
+            }
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
+            Err(error) => Err(GitError::local("read branches of", self.shown())(error)),
+        }
+    }
+}
+
+/// Makes the directory a mirror of the address.
+fn prepare(shared: &Shared) -> Result<(), GitError> {
+    let dir = &shared.dir;
+    let is_new = match fs::read_dir(dir) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(error) => return Err(GitError::io("read directory", dir)(error)),
+    };
+    let repository = if is_new {
+        init(dir)?
+    } else {
+        shared.open().map_err(|error| {
+            // A foreign directory is named as such; only what looks like a repository is damaged.
+            if matches!(error, GitError::MirrorDamaged { .. }) && !dir.join("objects").is_dir() {
+                GitError::NotAMirror { path: dir.clone() }
+            } else {
+                error
+            }
+        })?
+    };
+    let mut config = repository.config().map_err(GitError::local("read configuration of", shared.shown()))?;
+    let url = shared.url.to_string();
+    match config.get_string(MARK) {
+        Ok(same) if same == url => return maintain::clean(dir),
+        Ok(_) => clear(&repository).map_err(GitError::local("clear branches of", shared.shown()))?,
+        Err(_) if is_new => {}
+        // An init that was cut short before the mark: nothing in it yet.
+        Err(_) if repository.is_bare() && repository.is_empty().unwrap_or(false) => {}
+        Err(_) => return Err(GitError::NotAMirror { path: dir.clone() }),
+    }
+    config.set_str(MARK, &url).map_err(GitError::local("configure", shared.shown()))
+}
+
+fn init(dir: &Path) -> Result<Repository, GitError> {
+    let failed = |error: git2::Error| GitError::local("make mirror", dir.display().to_string())(error);
+    let mut options = RepositoryInitOptions::new();
+    options.bare(true).mkpath(true).external_template(false).initial_head("main");
+    let repository = Repository::init_opts(dir, &options).map_err(failed)?;
+    // A mirror that lost its last pack in a power cut would have to be removed by hand.
+    let mut config = repository.config().map_err(failed)?;
+    config.set_bool("core.fsyncObjectFiles", true).map_err(failed)?;
+    drop(config);
+    Ok(repository)
+}
+
+/// Takes the branches of another remote away.
+fn clear(repository: &Repository) -> Result<(), git2::Error> {
+    let names: Vec<String> =
+        repository.references()?.names().filter_map(|name| name.ok().map(str::to_owned)).collect();
+    for name in names {
+        repository.find_reference(&name)?.delete()?;
+    }
+    let mut config = repository.config()?;
+    match config.remove(DEFAULT_BRANCH) {
+        Err(error) if error.code() != ErrorCode::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Writing the status branch.
+
+mod message;
+mod writer;
+
+pub use message::{Author, InvalidMessage};
+pub use writer::{PublishOutcome, Rebuild, Refuse, StatusCommit, StatusError, StatusTip, StatusWriter};
+
+pub(crate) use message::commit_text;

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Changes that a command makes in an operator's clone: files, and a commit of exactly these files.
+//!
+//! Guarantees: nothing is written before everything was checked; no path leads through a symbolic
+//! link, out of the work tree or into another repository; a file with other contents is replaced
+//! only when told; what the operator has staged or changed elsewhere stays as it is; no push.
+//! Hooks and filters do not run: what is committed are the very bytes that were given. Commits are
+//! not signed; where the operator's configuration asks for signatures, no commit is made.
+//! Caveats: a crash between the steps leaves written files without a commit, which the next run
+//! completes.
+
+mod files;
+
+use git2::{Config, ErrorCode, Index, IndexEntry, IndexTime, ObjectType, Oid, Repository, RepositoryState};
+
+use crate::clone::{branch_of, quote};
+use crate::edit::{Edit, Files, InvalidPath};
+use crate::remote::head_ref;
+use crate::status::{Author, InvalidMessage, commit_text};
+use crate::{CloneView, CommitId, GitError};
+
+/// Mode of a file in the index.
+const FILE: u32 = 0o100_644;
+
+/// Whose commit it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Name.
+    pub name: String,
+    /// Address.
+    pub email: String,
+}
+
+/// A commit of the written files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// First line, and more after an empty line.
+    pub message: String,
+    /// Commit to a new branch of this name, made where HEAD stands, and switch to it. `None`: the
+    /// branch that is checked out.
+    pub branch: Option<String>,
+    /// Whose commit; `None`: `user.name` and `user.email` as git has them configured.
+    pub identity: Option<Identity>,
+    /// Seconds since 1970.
+    pub time: i64,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Files of the work tree that were written or removed; those that already were so are not named.
+    pub paths: Vec<String>,
+    /// The commit; `None`: none was asked for, or the branch has these very contents already.
+    pub commit: Option<CommitId>,
+    /// The branch that is checked out now.
+    pub branch: Option<String>,
+}
+
+/// Why nothing was written or committed.
+#[derive(Debug, thiserror::Error)]
+pub enum WorktreeError {
+    /// The repository failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// A path cannot be written.
+    #[error(transparent)]
+    Path(#[from] InvalidPath),
+    /// The message cannot be written.
+    #[error(transparent)]
+    Message(#[from] InvalidMessage),
+    /// There is no work tree.
+    #[error("repository {repository} is bare: there is no work tree to write to")]
+    Bare {
+        /// The repository.
+        repository: String,
+    },
+    /// Another file is there.
+    #[error("{path} exists with other contents")]
+    Exists {
+        /// The path.
+        path: String,
+    },
+    /// The path leads elsewhere.
+    #[error("{path} is not written: {why}")]
+    Elsewhere {
+        /// The path.
+        path: String,
+        /// Where to.
+        why: &'static str,
+    },
+    /// git does not know who commits.
+    #[error("git does not know who you are: {missing} is not set")]
+    NoIdentity {
+        /// `user.name` or `user.email`.
+        missing: &'static str,
+    },
+    /// Commits are to be signed, which this library cannot.
+    #[error("commit.gpgsign is set, and commits made here are not signed")]
+    Signing,
+    /// HEAD is on no branch.
+    #[error("HEAD of {repository} is on no branch")]
+    Detached {
+        /// The repository.
+        repository: String,
+    },
+    /// The new branch is there already.
+    #[error("branch {branch} exists already")]
+    BranchExists {
+        /// The branch.
+        branch: String,
+    },
+    /// A merge, rebase or the like is not finished.
+    #[error("{what} is in progress in {repository}")]
+    InProgress {
+        /// "a merge", "a rebase".
+        what: &'static str,
+        /// The repository.
+        repository: String,
+    },
+    /// Somebody else works with the index, or committed meanwhile.
+    #[error("another git process is at work in {repository}")]
+    Busy {
+        /// The repository.
+        repository: String,
+    },
+}
+
+impl WorktreeError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Git(error) => return error.hint(),
+            Self::Bare { .. } => "run it in a clone with a work tree".to_owned(),
+            Self::Exists { path } => {
+                format!("look at {path}; remove it, or say that it may be replaced")
+            }
+            Self::NoIdentity { missing } => {
+                let example = if *missing == "user.name" { "'Your Name'" } else { "you@example.org" };
+                format!("git config --global {missing} {example}")
+            }
+            Self::Signing => {
+                "let the files be written without a commit, then: git add and git commit -S".to_owned()
+            }
+            Self::Detached { .. } => "git switch -c NAME".to_owned(),
+            Self::BranchExists { branch } => {
+                format!("git switch {}, or name another branch", quote(branch))
+            }
+            Self::InProgress { .. } => "finish or abort it first".to_owned(),
+            Self::Busy { .. } => "wait for it; if none runs, remove .git/index.lock and try again".to_owned(),
+            Self::Path(_) | Self::Message(_) | Self::Elsewhere { .. } => return None,
+        })
+    }
+}
+
+impl CloneView {
+    /// Writes files into the work tree, or removes them, and leaves the commit to the operator.
+    pub fn write(&self, files: &Files, overwrite: bool) -> Result<Written, WorktreeError> {
+        Edit::new(files)?;
+        let repository = self.with_worktree()?;
+        let paths = files::Plan::new(self.root(), files, overwrite)?.run()?;
+        Ok(Written {
+            paths,
+            commit: None,
+            branch: branch_of(&repository).map_err(self.failed("read HEAD of"))?,
+        })
+    }
+
+    /// Writes files into the work tree and commits exactly these paths.
+    pub fn write_and_commit(
+        &self,
+        files: &Files,
+        overwrite: bool,
+        change: &Change,
+    ) -> Result<Written, WorktreeError> {
+        let edit = Edit::new(files)?;
+        let repository = self.with_worktree()?;
+        self.is_quiet(&repository)?;
+        let config = repository.config().map_err(self.failed("configure"))?;
+        if config.get_bool("commit.gpgsign").unwrap_or(false) {
+            return Err(WorktreeError::Signing);
+        }
+        let author = author(&config, change)?;
+        let target = self.target(&repository, change.branch.as_deref())?;
+        let head = match repository.refname_to_id("HEAD") {
+            Ok(id) => Some(id),
+            Err(error) if error.code() == ErrorCode::NotFound => None,
+            Err(error) => return Err(self.failed("read HEAD of")(error).into()),
+        };
+        // Everything that can be wrong with the commit, before a file is touched.
+        commit_text(Oid::ZERO_SHA1, head, &author, &change.message, &[])?;
+
+        let paths = files::Plan::new(self.root(), files, overwrite)?.run()?;
+        let base = head
+            .map(|id| Ok(repository.find_commit(id)?.tree_id()))
+            .transpose()
+            .map_err(self.failed("read HEAD of"))?;
+        let edited = edit.apply(&repository, &repository, base).map_err(self.failed("build a commit in"))?;
+        let mut written = Written { paths, commit: None, branch: Some(target.branch.clone()) };
+        if edited.changed == 0 {
+            written.branch = branch_of(&repository).map_err(self.failed("read HEAD of"))?;
+            return Ok(written);
+        }
+        let text = commit_text(edited.root, head, &author, &change.message, &[])?;
+        let commit = repository
+            .odb()
+            .and_then(|odb| odb.write(ObjectType::Commit, text.as_bytes()))
+            .map_err(self.failed("store a commit in"))?;
+        self.advance(&repository, &target, head, commit, &change.message)?;
+        self.stage(&repository, files)?;
+        written.commit = Some(CommitId::of(commit));
+        Ok(written)
+    }
+
+    fn with_worktree(&self) -> Result<Repository, WorktreeError> {
+        if self.is_bare() {
+            return Err(WorktreeError::Bare { repository: self.shown() });
+        }
+        Ok(self.open()?)
+    }
+
+    /// Nothing else is going on that a commit would disturb.
+    fn is_quiet(&self, repository: &Repository) -> Result<(), WorktreeError> {
+        let what = match repository.state() {
+            RepositoryState::Clean => None,
+            RepositoryState::Merge => Some("a merge"),
+            RepositoryState::Revert | RepositoryState::RevertSequence => Some("a revert"),
+            RepositoryState::CherryPick | RepositoryState::CherryPickSequence => Some("a cherry-pick"),
+            RepositoryState::Bisect => Some("a bisection"),
+            RepositoryState::Rebase | RepositoryState::RebaseInteractive | RepositoryState::RebaseMerge => {
+                Some("a rebase")
+            }
+            RepositoryState::ApplyMailbox | RepositoryState::ApplyMailboxOrRebase => Some("applying patches"),
+        };
+        let index = repository.index().map_err(self.failed("read the index of"))?;
+        let conflicts = index.has_conflicts().then_some("resolving conflicts");
+        if let Some(what) = what.or(conflicts) {
+            return Err(WorktreeError::InProgress { what, repository: self.shown() });
+        }
+        if repository.path().join("index.lock").exists() {
+            return Err(WorktreeError::Busy { repository: self.shown() });
+        }
+        Ok(())
+    }
+
+    fn target(&self, repository: &Repository, wanted: Option<&str>) -> Result<Target, WorktreeError> {
+        let current = branch_of(repository).map_err(self.failed("read HEAD of"))?;
+        let Some(wanted) = wanted else {
+            let branch = current.ok_or_else(|| WorktreeError::Detached { repository: self.shown() })?;
+            return Ok(Target { name: head_ref(&branch)?, branch, new: false });
+        };
+        let name = head_ref(wanted)?;
+        let new = current.as_deref() != Some(wanted);
+        if new && repository.find_reference(&name).is_ok() {
+            return Err(WorktreeError::BranchExists { branch: wanted.to_owned() });
+        }
+        Ok(Target { name, branch: wanted.to_owned(), new })
+    }
+
+    fn advance(
+        &self,
+        repository: &Repository,
+        target: &Target,
+        head: Option<Oid>,
+        commit: Oid,
+        message: &str,
+    ) -> Result<(), WorktreeError> {
+        let expected = if target.new { None } else { head };
+        let log = format!("commit: {}", message.lines().next().unwrap_or_default());
+        repository
+            .reference_matching(&target.name, commit, true, expected.unwrap_or(Oid::ZERO_SHA1), &log)
+            .map_err(|error| match error.code() {
+            ErrorCode::Modified | ErrorCode::Locked | ErrorCode::NotFound => {
+                WorktreeError::Busy { repository: self.shown() }
+            }
+            _ => self.failed("move a branch of")(error).into(),
+        })?;
+        if target.new {
+            repository.set_head(&target.name).map_err(self.failed("switch the branch of"))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the index agree with the commit for these paths alone.
+    fn stage(&self, repository: &Repository, files: &Files) -> Result<(), WorktreeError> {
+        let update = |index: &mut Index| {
+            for (path, content) in files {
+                match content {
+                    Some(bytes) => {
+                        let id = Oid::hash_object(ObjectType::Blob, bytes)?;
+                        index.add(&index_entry(path, id))?;
+                    }
+                    None => match index.remove_path(std::path::Path::new(path)) {
+                        Err(error) if error.code() != ErrorCode::NotFound => return Err(error),
+                        _ => {}
+                    },
+                }
+            }
+            index.write()
+        };
+        repository.index().and_then(|mut index| update(&mut index)).map_err(|error| match error.code() {
+            ErrorCode::Locked => WorktreeError::Busy { repository: self.shown() },
+            _ => self.failed("write the index of")(error).into(),
+        })
+    }
+
+    fn failed(&self, action: &'static str) -> impl Fn(git2::Error) -> GitError + '_ {
+        move |error| GitError::local(action, self.shown())(error)
+    }
+}
+
+/// Where the commit goes.
+struct Target {
+    branch: String,
+    name: String,
+    new: bool,
+}
+
+fn author(config: &Config, change: &Change) -> Result<Author, WorktreeError> {
+    let configured = |missing: &'static str| match config.get_string(missing) {
+        Ok(value) if !value.trim().is_empty() => Ok(value),
+        _ => Err(WorktreeError::NoIdentity { missing }),
+    };
+    let (name, email) = match &change.identity {
+        Some(identity) => (identity.name.clone(), identity.email.clone()),
+        None => (configured("user.name")?, configured("user.email")?),
+    };
+    Ok(Author { name, email, time: change.time })
+}
+
+/// An entry as `git update-index --cacheinfo` makes it: git compares the contents when it next
+/// looks, since the size is zero.
+fn index_entry(path: &str, id: Oid) -> IndexEntry {
+    let never = IndexTime::new(0, 0);
+    IndexEntry {
+        ctime: never,
+        mtime: never,
+        dev: 0,
+        ino: 0,
+        mode: FILE,
+        uid: 0,
+        gid: 0,
+        file_size: 0,
+        id,
+        flags: 0,
+        flags_extended: 0,
+        path: path.as_bytes().to_vec(),
+    }
+}
