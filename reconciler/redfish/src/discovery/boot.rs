@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Where the boot override is set, and to what (rule G21).
+
+use super::walk::Walk;
+use crate::contract::error::Error;
+use crate::model::boot::Boot;
+use crate::model::json;
+use crate::model::system::System;
+use crate::quirks::Traits;
+
+/// Names of settings resources that some BMCs have without linking them: sushy and gofish try
+/// `/Settings`, DGX has `/SD`, XCC `/Pending`. Tried only where the system itself says nothing
+/// about overrides and links no settings.
+const UNLINKED: [&str; 3] = ["Settings", "SD", "Pending"];
+
+/// Where the boot override is set.
+#[derive(Clone, Debug)]
+pub(crate) struct BootPlace {
+    /// Takes the override; none when nothing does.
+    pub(crate) resource: Option<String>,
+    /// Tried when the former refuses.
+    pub(crate) fallback: Option<String>,
+    pub(crate) targets: Vec<String>,
+    pub(crate) modes: Vec<String>,
+    /// The mode when it was read.
+    pub(crate) mode: Option<String>,
+}
+
+/// The system itself if it lists targets; else its settings if they do (iDRAC10); else
+/// whichever has override properties at all.
+pub(crate) async fn place(walk: &mut Walk<'_>, system: &System) -> Result<BootPlace, Error> {
+    let main = &system.boot;
+    if !main.targets.is_empty() {
+        return Ok(settled(main, &system.uri, system.settings.clone()));
+    }
+    let mut candidates: Vec<String> = system.settings.clone().into_iter().collect();
+    if candidates.is_empty() && !main.has_override {
+        let base = system.uri.trim_end_matches('/');
+        candidates.extend(UNLINKED.map(|name| format!("{base}/{name}")));
+    }
+    let mut second = None;
+    for uri in candidates {
+        let Some(value) = walk.read_quietly(&uri).await? else {
+            continue;
+        };
+        let mut boot = Boot::read(&value);
+        if !boot.targets.is_empty() {
+            if !boot.has_mode {
+                boot.modes.clone_from(&main.modes);
+            }
+            let fallback = main.has_override.then(|| system.uri.clone());
+            let mut place = settled(&boot, &uri, fallback);
+            place.mode = boot.current.mode.or_else(|| main.current.mode.clone());
+            return Ok(place);
+        }
+        if boot.has_override && second.is_none() {
+            second = Some((uri, boot));
+        }
+    }
+    Ok(match second {
+        Some((uri, _)) if main.has_override => settled(main, &system.uri, Some(uri)),
+        Some((uri, boot)) => settled(&boot, &uri, None),
+        None if main.has_override => settled(main, &system.uri, system.settings.clone()),
+        None => BootPlace {
+            resource: None,
+            fallback: None,
+            targets: Vec::new(),
+            modes: main.modes.clone(),
+            mode: None,
+        },
+    })
+}
+
+fn settled(boot: &Boot, uri: &str, fallback: Option<String>) -> BootPlace {
+    BootPlace {
+        resource: Some(uri.to_owned()),
+        fallback: fallback.filter(|fallback| !json::same_path(fallback, uri)),
+        targets: boot.targets.clone(),
+        modes: boot.modes.clone(),
+        mode: boot.current.mode.clone(),
+    }
+}
+
+/// The target that boots our medium. With none listed, `Cd`: a missing list must not mean
+/// "unsupported".
+pub(crate) fn choose_target(targets: &[String], traits: &Traits) -> Option<String> {
+    let first = if traits.usb_cd_is_the_virtual_cd {
+        ["UsbCd", "Cd", "UefiUsbCd"]
+    } else {
+        ["Cd", "UsbCd", "UefiUsbCd"]
+    };
+    if targets.is_empty() {
+        return Some("Cd".to_owned());
+    }
+    first
+        .into_iter()
+        .find(|wanted| targets.iter().any(|target| target == wanted))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(targets: &[&str], usb_cd: bool) -> Option<String> {
+        let targets: Vec<String> = targets.iter().map(|target| (*target).to_owned()).collect();
+        choose_target(
+            &targets,
+            &Traits {
+                usb_cd_is_the_virtual_cd: usb_cd,
+                ..Traits::default()
+            },
+        )
+    }
+
+    #[test]
+    fn the_virtual_cd_is_chosen_among_the_listed_targets() {
+        assert_eq!(chosen(&["None", "Cd", "UsbCd"], false).as_deref(), Some("Cd"));
+        assert_eq!(chosen(&["None", "Cd", "UsbCd"], true).as_deref(), Some("UsbCd"));
+        assert_eq!(chosen(&["None", "Cd"], true).as_deref(), Some("Cd"));
+        assert_eq!(chosen(&["None", "UefiHttp", "Pxe"], false), None);
+        assert_eq!(chosen(&[], false).as_deref(), Some("Cd"));
+    }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The findings as a report, with what an operator should know.
+
+use super::boot::BootPlace;
+use super::ladder::Picked;
+use super::slots::Slot;
+use super::{Manager, Reset};
+use crate::contract::discovered::{
+    BootFacts, Discovered, Facts, ImageSchemes, MediaFacts, Rung,
+};
+use crate::contract::endpoint::{BmcEndpoint, TlsTrust};
+use crate::model::action::Parameters;
+use crate::model::system::System;
+use crate::quirks::Traits;
+use crate::quirks::vendor::Vendor;
+
+/// All that was found.
+pub(crate) struct Findings<'a> {
+    pub(crate) endpoint: &'a BmcEndpoint,
+    pub(crate) vendor: &'a Vendor,
+    pub(crate) system: &'a System,
+    pub(crate) managers: &'a [Manager],
+    pub(crate) reset: Option<&'a Reset>,
+    pub(crate) boot: &'a BootPlace,
+    pub(crate) chosen: Option<String>,
+    pub(crate) slots: &'a [Slot],
+    pub(crate) picked: &'a Picked,
+    pub(crate) traits: &'a Traits,
+    pub(crate) media_enabled: Option<bool>,
+}
+
+/// Writes the report. `warnings` are those of the walk; more are added.
+pub(crate) fn write(found: &Findings<'_>, warnings: &mut Vec<String>) -> Discovered {
+    let uri = |at: Option<usize>| at.map(|at| found.slots[at].media.uri.clone());
+    let schemes = schemes(found);
+    warn(found, schemes, warnings);
+    Discovered {
+        vendor: found.vendor.name().to_owned(),
+        model: found.system.model.clone(),
+        firmware: found.managers.iter().find_map(|manager| manager.firmware.clone()),
+        serial: found.system.serial.clone(),
+        sku: found.system.sku.clone(),
+        uuid: found.system.uuid.clone(),
+        system: found.system.uri.clone(),
+        managers: found.managers.iter().map(|manager| manager.uri.clone()).collect(),
+        power: found.system.power.to_string(),
+        boot: BootFacts {
+            resource: found.boot.resource.clone(),
+            targets: found.boot.targets.clone(),
+            modes: found.boot.modes.clone(),
+            chosen: match found.picked.rung {
+                Rung::TwoCd | Rung::CdUsb | Rung::Single => found.chosen.clone(),
+                Rung::UefiHttp => Some("UefiHttp".to_owned()),
+                Rung::None => None,
+            },
+        },
+        media: found
+            .slots
+            .iter()
+            .map(|slot| MediaFacts {
+                uri: slot.media.uri.clone(),
+                kind: slot.media.kinds.label(),
+                insert: slot.via,
+                inserted: slot.media.inserted,
+                image: slot.media.image.clone(),
+            })
+            .collect(),
+        rung: found.picked.rung,
+        boot_slot: uri(found.picked.boot),
+        task_slot: uri(found.picked.task),
+        warnings: std::mem::take(warnings),
+        facts: Facts {
+            schemes,
+            reset_types: found.reset.map(|reset| reset.types.clone()).unwrap_or_default(),
+            spare_slots: found.picked.spares.iter().filter_map(|at| uri(Some(*at))).collect(),
+            boot_progress: found.system.has_boot_progress,
+        },
+    }
+}
+
+/// What is known to be refused: by a trait, or by the allowable values of the boot slot.
+fn schemes(found: &Findings<'_>) -> ImageSchemes {
+    let listed = found
+        .picked
+        .boot
+        .map(|at| schemes_of(&found.slots[at].parameters))
+        .unwrap_or_default();
+    ImageSchemes {
+        http: listed.http && !found.traits.images_need_https,
+        https: listed.https && !found.traits.images_need_http,
+    }
+}
+
+/// What the allowable values of `TransferProtocolType` leave; everything where there are none.
+pub(crate) fn schemes_of(parameters: &Parameters) -> ImageSchemes {
+    let allowed = parameters.allowed("TransferProtocolType");
+    let has = |name: &str| allowed.is_empty() || allowed.iter().any(|value| value.eq_ignore_ascii_case(name));
+    ImageSchemes {
+        http: has("HTTP"),
+        https: has("HTTPS"),
+    }
+}
+
+fn warn(found: &Findings<'_>, schemes: ImageSchemes, warnings: &mut Vec<String>) {
+    let mut say = |text: String| warnings.push(text);
+    if found.endpoint.url.scheme() == "http" {
+        say("the bmc is spoken to without tls: credentials travel in the clear".to_owned());
+    } else if matches!(found.endpoint.tls, TlsTrust::Insecure) {
+        say("the bmc's certificate is not checked".to_owned());
+    }
+    if found.system.serial.is_none() {
+        say("the system has no serial number: use its uuid as identity".to_owned());
+    }
+    if found.managers.is_empty() {
+        say("no manager of the system was found".to_owned());
+    }
+    if found.reset.is_none() {
+        say("the system has no reset action".to_owned());
+    }
+    if found.media_enabled == Some(false) {
+        say("virtual media are disabled in the manager's network protocol".to_owned());
+    }
+    for slot in found.slots {
+        let media = &slot.media;
+        if media.is_held_by_a_console() {
+            say(format!("{} is held by a console session", media.uri));
+        } else if media.inserted {
+            let image = media.image.as_ref().map_or_else(String::new, |image| format!(": {image}"));
+            say(format!("{} already holds an image{image}", media.uri));
+        }
+    }
+    match found.picked.rung {
+        Rung::TwoCd | Rung::CdUsb => {}
+        Rung::Single => say("one image at a time: maintenance OS and task data are composed into one".to_owned()),
+        Rung::UefiHttp | Rung::None => say(no_slot(found)),
+    }
+    if matches!(found.picked.rung, Rung::TwoCd | Rung::CdUsb | Rung::Single) {
+        if !(schemes.http && schemes.https) {
+            say(format!("images are taken over {} only", schemes.in_words()));
+        }
+        if found.boot.resource.is_none() {
+            say("the bmc shows no boot override: it cannot be told to start from our medium".to_owned());
+        }
+        if found.boot.targets.is_empty() {
+            say("the bmc does not list its boot targets: Cd is assumed".to_owned());
+        }
+        if let Some(mode) = found.boot.mode.as_deref().filter(|mode| *mode != "UEFI") {
+            say(if found.traits.boot_mode_change_is_a_firmware_job {
+                format!("the boot mode is {mode}: set it to UEFI in the firmware's settings first")
+            } else {
+                format!("the boot mode is {mode}: it is set to UEFI for our boot")
+            });
+        }
+    }
+}
+
+fn no_slot(found: &Findings<'_>) -> String {
+    let what = if found.slots.is_empty() {
+        "the bmc has no virtual media"
+    } else if found.chosen.is_none() {
+        "no boot target starts from virtual media"
+    } else {
+        "no slot takes an optical image from a url"
+    };
+    match found.picked.rung {
+        Rung::UefiHttp => format!("{what}: only booting over http is left"),
+        _ => format!("{what}, and the firmware does not offer booting over http: this machine cannot be provisioned"),
+    }
+}

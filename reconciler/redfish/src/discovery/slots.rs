@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Virtual media slots: where they are, which are the same, and how an image gets in
+//! (rules G2 and G3).
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::Manager;
+use super::walk::Walk;
+use crate::contract::discovered::InsertVia;
+use crate::contract::error::Error;
+use crate::model::action::Parameters;
+use crate::model::media::{Media, natural_order};
+use crate::model::system::System;
+use crate::quirks::Traits;
+
+/// Through which resource a slot was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    System,
+    Manager,
+}
+
+/// A slot as it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct RawSlot {
+    pub(crate) view: View,
+    pub(crate) media: Media,
+    pub(crate) takes_patch: Option<bool>,
+    pub(crate) parameters: Parameters,
+}
+
+/// A slot whose insert route is decided.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub(crate) view: View,
+    pub(crate) media: Media,
+    pub(crate) via: InsertVia,
+    /// What the insert action takes, as far as the BMC says.
+    pub(crate) parameters: Parameters,
+}
+
+impl RawSlot {
+    fn has_action(&self) -> bool {
+        self.media.insert.is_some() || self.media.oem_insert.is_some()
+    }
+
+    fn may_be_patched(&self) -> bool {
+        self.takes_patch.unwrap_or(self.media.has_patchable_properties)
+    }
+}
+
+/// Reads the slots of the system and of its managers.
+pub(crate) async fn read(
+    walk: &mut Walk<'_>,
+    system: &System,
+    managers: &[Manager],
+) -> Result<Vec<RawSlot>, Error> {
+    let mut collections: Vec<(View, String)> = Vec::new();
+    collections.extend(system.media.clone().map(|uri| (View::System, uri)));
+    for manager in managers {
+        collections.extend(manager.media.clone().map(|uri| (View::Manager, uri)));
+    }
+    let mut infos: HashMap<String, Parameters> = HashMap::new();
+    let mut slots = Vec::new();
+    for (view, uri) in collections {
+        for found in walk.collection(&uri).await? {
+            let media = Media::read(&found.uri, &found.value);
+            let mut parameters = Parameters::default();
+            if let Some(action) = &media.insert {
+                parameters = action.inline.clone();
+                if let Some(info) = &action.info {
+                    if !infos.contains_key(info) {
+                        let value = walk.read_quietly(info).await?.unwrap_or(Value::Null);
+                        infos.insert(info.clone(), Parameters::read(&value));
+                    }
+                    parameters = parameters.or(infos.get(info).cloned().unwrap_or_default());
+                }
+            }
+            slots.push(RawSlot {
+                view,
+                media,
+                takes_patch: found.takes_patch,
+                parameters,
+            });
+        }
+    }
+    Ok(slots)
+}
+
+/// The system's own view where something can be inserted through it, as Ironic does; else the
+/// managers'.
+pub(crate) fn preferred_view(slots: &[RawSlot]) -> View {
+    let usable = |raw: &RawSlot| raw.view == View::System && (raw.has_action() || raw.may_be_patched());
+    if slots.iter().any(usable) {
+        View::System
+    } else {
+        View::Manager
+    }
+}
+
+/// Decides routes, drops what is the same device under a second address (Lenovo, xFusion: same
+/// id and kinds in both views), and orders: the preferred view first, ids as people order them.
+pub(crate) fn settle(raw: Vec<RawSlot>, traits: &Traits) -> Vec<Slot> {
+    let preferred = preferred_view(&raw);
+    let has_actions = |view: View| raw.iter().any(|slot| slot.view == view && slot.has_action());
+    let system_has_actions = has_actions(View::System);
+    let manager_has_actions = has_actions(View::Manager);
+    let mut slots: Vec<Slot> = Vec::new();
+    let (first, second): (Vec<_>, Vec<_>) = raw.into_iter().partition(|slot| slot.view == preferred);
+    for slot in first.into_iter().chain(second) {
+        let is_known = slots.iter().any(|known| {
+            known.view != slot.view
+                && known.media.id.eq_ignore_ascii_case(&slot.media.id)
+                && known.media.kinds == slot.media.kinds
+        });
+        if is_known {
+            continue;
+        }
+        // Beside slots with an action, one without is for the console (OpenBMC's proxy slots).
+        let siblings_have_actions = match slot.view {
+            View::System => system_has_actions,
+            View::Manager => manager_has_actions,
+        };
+        let via = if traits.only_ext_slots_take_addresses && !slot.media.id.starts_with("EXT") {
+            InsertVia::None
+        } else if slot.media.insert.is_some() {
+            InsertVia::Action
+        } else if slot.media.oem_insert.is_some() {
+            InsertVia::Oem
+        } else if !siblings_have_actions && (traits.slots_take_patch_unsaid || slot.may_be_patched()) {
+            InsertVia::Patch
+        } else {
+            InsertVia::None
+        };
+        slots.push(Slot {
+            view: slot.view,
+            media: slot.media,
+            via,
+            parameters: slot.parameters,
+        });
+    }
+    slots.sort_by(|a, b| {
+        (a.view != preferred)
+            .cmp(&(b.view != preferred))
+            .then_with(|| natural_order(&a.media.id, &b.media.id))
+            .then_with(|| a.media.uri.cmp(&b.media.uri))
+    });
+    slots
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Following links, within bounds.
+//!
+//! # Guarantees
+//! At most [`MOST_RESOURCES`] resources are asked for, and none twice. What a BMC refuses to
+//! show is a warning; that it cannot be reached ends the walk.
+
+use std::collections::HashSet;
+
+use http::Method;
+use http::header::ALLOW;
+use serde_json::Value;
+
+use crate::contract::error::{Error, ErrorKind};
+use crate::contract::observe::Op;
+use crate::model::json;
+use crate::wire::client::{Failure, Wire};
+use crate::wire::exchange::Request;
+use crate::wire::redact::redact_resource;
+use crate::wire::retry::Replay;
+
+/// The largest BMC recorded needs about forty.
+pub(crate) const MOST_RESOURCES: usize = 200;
+
+/// A resource as it was found.
+pub(crate) struct Found {
+    /// The link that led to it.
+    pub(crate) uri: String,
+    pub(crate) value: Value,
+    /// Whether `Allow` lists PATCH; none where there is no such header.
+    pub(crate) takes_patch: Option<bool>,
+}
+
+pub(crate) struct Walk<'a> {
+    wire: &'a Wire,
+    visited: HashSet<String>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(wire: &'a Wire) -> Self {
+        Self {
+            wire,
+            visited: HashSet::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(crate) fn into_warnings(self) -> Vec<String> {
+        self.warnings
+    }
+
+    /// Reads a resource that must be there.
+    pub(crate) async fn must(&mut self, path: &str) -> Result<Value, Error> {
+        match self.get(path).await? {
+            Some(Ok(found)) => Ok(found.value),
+            Some(Err(failure)) => Err(self.wire.failed(Op::Discover, path, failure)),
+            None => Err(self.wire.error(
+                Op::Discover,
+                Some(path),
+                ErrorKind::NotRedfish {
+                    why: "its links lead in a circle".to_owned(),
+                },
+            )),
+        }
+    }
+
+    /// Reads a resource; none when it was read before or is not shown. The latter is a warning.
+    pub(crate) async fn read(&mut self, path: &str) -> Result<Option<Value>, Error> {
+        Ok(self.find(path).await?.map(|found| found.value))
+    }
+
+    async fn find(&mut self, path: &str) -> Result<Option<Found>, Error> {
+        match self.get(path).await? {
+            Some(Ok(found)) => Ok(Some(found)),
+            Some(Err(failure)) => {
+                let error = self.wire.failed(Op::Discover, path, failure);
+                self.warnings
+                    .push(format!("{} cannot be read: {}", redact_resource(path), error.kind()));
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Walk::read`], for what many BMCs do not show.
+    pub(crate) async fn read_quietly(&mut self, path: &str) -> Result<Option<Value>, Error> {
+        Ok(self.get(path).await?.and_then(Result::ok).map(|found| found.value))
+    }
+
+    /// Reads the members of a collection, over all its pages.
+    pub(crate) async fn collection(&mut self, path: &str) -> Result<Vec<Found>, Error> {
+        let mut found = Vec::new();
+        let mut page = Some(path.to_owned());
+        while let Some(path) = page {
+            let Some(value) = self.read(&path).await? else {
+                break;
+            };
+            for member in json::links(&value, "Members") {
+                found.extend(self.find(&member).await?);
+            }
+            page = json::link(&value, "Members@odata.nextLink").or_else(|| json::link(&value, "@odata.nextLink"));
+        }
+        Ok(found)
+    }
+
+    /// None: read before. An inner error: refused.
+    async fn get(&mut self, path: &str) -> Result<Option<Result<Found, Failure>>, Error> {
+        if !self.visited.insert(path.trim_end_matches('/').to_owned()) {
+            return Ok(None);
+        }
+        if self.visited.len() > MOST_RESOURCES {
+            let kind = ErrorKind::TooManyResources { limit: MOST_RESOURCES };
+            return Err(self.wire.error(Op::Discover, None, kind));
+        }
+        let request = Request {
+            method: Method::GET,
+            path: path.to_owned(),
+            body: None,
+            if_match: None,
+        };
+        match self.wire.send(Op::Discover, request, Replay::Anything).await {
+            Ok(answer) => match answer.body {
+                Some(value @ Value::Object(_)) => Ok(Some(Ok(Found {
+                    uri: path.to_owned(),
+                    takes_patch: answer.headers.get(ALLOW).map(|allow| {
+                        allow.to_str().is_ok_and(|allow| allow.to_ascii_uppercase().contains("PATCH"))
+                    }),
+                    value,
+                }))),
+                _ => Err(self.wire.error(
+                    Op::Discover,
+                    Some(path),
+                    ErrorKind::NotRedfish {
+                        why: "a resource is not a json object".to_owned(),
+                    },
+                )),
+            },
+            Err(Failure::Refused(refusal)) if refusal.status != 401 => Ok(Some(Err(Failure::Refused(refusal)))),
+            Err(failure) => Err(self.wire.failed(Op::Discover, path, failure)),
+        }
+    }
+}

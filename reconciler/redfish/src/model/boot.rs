@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The `Boot` object of a system or of its settings resource.
+
+use serde_json::Value;
+
+use super::json;
+use crate::contract::state::BootOverride;
+
+const TARGETS: &str = "BootSourceOverrideTarget@Redfish.AllowableValues";
+const MODES: &str = "BootSourceOverrideMode@Redfish.AllowableValues";
+
+/// What a `Boot` object says about overrides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Boot {
+    pub(crate) current: BootOverride,
+    pub(crate) targets: Vec<String>,
+    pub(crate) modes: Vec<String>,
+    /// Whether the object has override properties, be they null.
+    pub(crate) has_override: bool,
+    /// Whether it has a mode, be it null. Where it has none, none is sent (HPE Gen9,
+    /// Supermicro X10).
+    pub(crate) has_mode: bool,
+}
+
+impl Boot {
+    /// Reads the `Boot` object of a resource; one without it says nothing.
+    pub(crate) fn read(resource: &Value) -> Self {
+        let boot = json::object(resource, "Boot");
+        let modes = match json::texts(boot, MODES) {
+            listed if !listed.is_empty() => listed,
+            _ => json::texts(boot, "BootSourceOverrideMode"),
+        };
+        Self {
+            current: BootOverride {
+                enabled: json::text(boot, "BootSourceOverrideEnabled"),
+                target: json::text(boot, "BootSourceOverrideTarget"),
+                mode: json::text(boot, "BootSourceOverrideMode"),
+            },
+            targets: json::texts(boot, TARGETS),
+            modes,
+            has_override: boot.get("BootSourceOverrideTarget").is_some()
+                || boot.get("BootSourceOverrideEnabled").is_some(),
+            has_mode: boot.get("BootSourceOverrideMode").is_some(),
+        }
+    }
+}

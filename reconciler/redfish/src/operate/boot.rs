@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The boot override (rules G11, G20, G21).
+
+use serde_json::{Map, Value, json};
+
+use super::patience::Patience;
+use super::{RedfishBmc, Resource};
+use crate::contract::bmc::Effect;
+use crate::contract::discovered::Rung;
+use crate::contract::error::{Error, ErrorKind};
+use crate::contract::observe::Op;
+use crate::model::boot::Boot;
+use crate::model::json::same_path;
+use crate::quirks::Traits;
+use crate::wire::client::Failure;
+use crate::wire::exchange::Broken;
+
+const UEFI: &str = "UEFI";
+/// Times that the override is written, when it is refused for now or for one property.
+const MOST_WRITES: u32 = 6;
+
+/// What the override is to be.
+enum Wanted<'a> {
+    /// Once, from this target, under UEFI.
+    Once(&'a str),
+    /// Nothing.
+    Cleared,
+}
+
+impl Wanted<'_> {
+    fn is_met(&self, boot: &Boot) -> bool {
+        let current = &boot.current;
+        match self {
+            // sushy-tools shows `Once` as `Continuous`.
+            Self::Once(target) => {
+                matches!(current.enabled.as_deref(), Some("Once" | "Continuous"))
+                    && current.target.as_deref() == Some(target)
+                    && current.mode.as_deref().is_none_or(|mode| mode == UEFI)
+            }
+            Self::Cleared => !current.is_active(),
+        }
+    }
+
+    /// The body. Some BMCs want all three properties each time, others refuse what changes
+    /// nothing; a mode is never sent to a BMC that shows none.
+    fn body(&self, boot: &Boot, traits: &Traits, left_out: &[&str]) -> Value {
+        let all = traits.boot_override_needs_all_three;
+        let mut fields = Map::new();
+        let mut set = |name: &str, value: &str, current: Option<&str>| {
+            if (all || current != Some(value)) && !left_out.contains(&name) {
+                fields.insert(name.to_owned(), json!(value));
+            }
+        };
+        let current = &boot.current;
+        match self {
+            Self::Once(target) => {
+                set("BootSourceOverrideTarget", target, None);
+                set("BootSourceOverrideEnabled", "Once", current.enabled.as_deref());
+                if boot.has_mode {
+                    set("BootSourceOverrideMode", UEFI, current.mode.as_deref());
+                }
+            }
+            Self::Cleared => {
+                set("BootSourceOverrideEnabled", "Disabled", None);
+                if all {
+                    set("BootSourceOverrideTarget", "None", None);
+                    if let Some(mode) = current.mode.as_deref() {
+                        set("BootSourceOverrideMode", mode, None);
+                    }
+                }
+            }
+        }
+        json!({"Boot": fields})
+    }
+
+    fn in_words(&self) -> String {
+        match self {
+            Self::Once(target) => format!("Once {target} {UEFI}"),
+            Self::Cleared => "no override".to_owned(),
+        }
+    }
+}
+
+pub(super) async fn set_once(bmc: &RedfishBmc) -> Result<Effect, Error> {
+    let found = &bmc.discovery.discovered;
+    let target = match (found.rung, found.boot.chosen.as_deref()) {
+        (Rung::TwoCd | Rung::CdUsb | Rung::Single, Some(target)) => target,
+        _ => return Err(no_target(bmc, Op::BootOverride)),
+    };
+    reach(bmc, Op::BootOverride, &Wanted::Once(target)).await
+}
+
+pub(super) async fn clear(bmc: &RedfishBmc) -> Result<Effect, Error> {
+    if bmc.discovery.layout.boot.resource.is_none() {
+        // What takes no override has none.
+        return Ok(Effect::AlreadySo);
+    }
+    reach(bmc, Op::BootClear, &Wanted::Cleared).await
+}
+
+fn no_target(bmc: &RedfishBmc, op: Op) -> Error {
+    let kind = ErrorKind::NoBootTarget {
+        allowed: bmc.discovery.layout.boot.targets.clone(),
+    };
+    bmc.wire.error(op, Some(&bmc.discovery.layout.system), kind)
+}
+
+async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, Error> {
+    let place = &bmc.discovery.layout.boot;
+    let traits = &bmc.discovery.traits;
+    let mut at = place.resource.as_deref().ok_or_else(|| no_target(bmc, op))?;
+    let mut patience = Patience::new(bmc.budgets.boot, bmc.budgets.poll);
+    let mut left_out: Vec<&str> = Vec::new();
+    let mut last = None;
+    for _ in 0..MOST_WRITES {
+        let resource = bmc.read(op, at).await?;
+        let boot = Boot::read(&resource.value);
+        if wanted.is_met(&boot) {
+            return Ok(if last.is_none() { Effect::AlreadySo } else { Effect::Changed });
+        }
+        if matches!(wanted, Wanted::Once(_)) {
+            check_mode(bmc, op, at, &boot, &left_out)?;
+        }
+        let body = wanted.body(&boot, traits, &left_out);
+        match bmc.patch(op, &resource, &body).await {
+            Ok(_) => return await_override(bmc, op, at, wanted, &mut patience).await,
+            Err(Failure::Broken(Broken { unsent: false, passing: true, kind })) => {
+                last = Some(bmc.wire.error(op, Some(at), kind));
+            }
+            Err(failure @ Failure::Broken(_)) => return Err(bmc.wire.failed(op, at, failure)),
+            Err(Failure::Refused(refusal)) => {
+                let names = |name: &str| {
+                    refusal.messages.0.iter().any(|message| {
+                        message.text.contains(name) || message.args.iter().any(|arg| arg.contains(name))
+                    })
+                };
+                let refused_mode = names("BootSourceOverrideMode") && !left_out.contains(&"BootSourceOverrideMode");
+                let fallback = place.fallback.as_deref().filter(|fallback| !same_path(fallback, at));
+                let pause = refusal.pause(bmc.budgets.rewrite);
+                let passes = refusal.is_not_now() || refusal.status >= 500;
+                let error = bmc.wire.failed(op, at, Failure::Refused(refusal));
+                match error.kind() {
+                    ErrorKind::Refused { .. } if refused_mode => left_out.push("BootSourceOverrideMode"),
+                    ErrorKind::Refused { .. } | ErrorKind::NotFound => match fallback {
+                        Some(fallback) if last.is_none() => at = fallback,
+                        _ => return Err(error),
+                    },
+                    _ if passes => {
+                        if !patience.wait_for(pause).await {
+                            return Err(error);
+                        }
+                    }
+                    _ => return Err(error),
+                }
+                last = Some(error);
+            }
+        }
+    }
+    Err(last.unwrap_or_else(|| no_target(bmc, op)))
+}
+
+/// Our media start under UEFI. Where a change of the mode is a firmware job, or is refused, it
+/// is left to a human.
+fn check_mode(bmc: &RedfishBmc, op: Op, at: &str, boot: &Boot, left_out: &[&str]) -> Result<(), Error> {
+    let may_change = !bmc.discovery.traits.boot_mode_change_is_a_firmware_job
+        && !left_out.contains(&"BootSourceOverrideMode");
+    match boot.current.mode.as_deref() {
+        Some(mode) if mode != UEFI && !may_change => {
+            let kind = ErrorKind::WrongBootMode { mode: mode.to_owned() };
+            Err(bmc.wire.error(op, Some(at), kind))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Waits until the override shows, where it was set or at the system. A BMC that shows no
+/// override at all after it took one hides it, and is believed.
+async fn await_override(
+    bmc: &RedfishBmc,
+    op: Op,
+    at: &str,
+    wanted: &Wanted<'_>,
+    patience: &mut Patience,
+) -> Result<Effect, Error> {
+    let system = &bmc.discovery.layout.system;
+    loop {
+        let resource: Resource = bmc.read(op, at).await?;
+        let boot = Boot::read(&resource.value);
+        if wanted.is_met(&boot) || !boot.has_override {
+            return Ok(Effect::Changed);
+        }
+        if !same_path(at, system) && wanted.is_met(&Boot::read(&bmc.read(op, system).await?.value)) {
+            return Ok(Effect::Changed);
+        }
+        if !patience.wait().await {
+            let seen = &boot.current;
+            let word = |part: &Option<String>| part.clone().unwrap_or_else(|| "-".to_owned());
+            let kind = ErrorKind::NoEffect {
+                wanted: wanted.in_words(),
+                seen: format!("{} {} {}", word(&seen.enabled), word(&seen.target), word(&seen.mode)),
+            };
+            return Err(bmc.wire.error(op, Some(at), kind));
+        }
+    }
+}

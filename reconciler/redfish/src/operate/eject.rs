@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Ejecting (rules G6, G7, G8).
+//!
+//! A slot that looks empty is ejected all the same: iDRAC reports stale states for a while,
+//! and a stale address equal to ours would make an insert be skipped and boot nothing (ironic
+//! `redfish/boot.py`). Whatever the BMC answers, what the slot then shows decides.
+
+use serde_json::json;
+
+use super::patience::Patience;
+use super::{RedfishBmc, Resource};
+use crate::contract::bmc::Effect;
+use crate::contract::discovered::InsertVia;
+use crate::contract::error::{Error, ErrorKind};
+use crate::contract::observe::Op;
+use crate::model::media::Media;
+use crate::wire::client::Failure;
+use crate::wire::exchange::{Answer, Broken};
+use crate::wire::retry::Replay;
+use crate::wire::task;
+
+const OP: Op = Op::Eject;
+/// Times that an eject is sent, when it is refused for now or fails.
+const MOST_WRITES: u32 = 4;
+
+pub(super) async fn eject(bmc: &RedfishBmc, uri: &str) -> Result<Effect, Error> {
+    let via = bmc.slot(OP, uri)?.via;
+    let mut patience = Patience::new(bmc.budgets.eject, bmc.budgets.poll);
+    let mut effect = Effect::AlreadySo;
+    let mut last = None;
+    let mut pause = bmc.budgets.rewrite;
+    for _ in 0..MOST_WRITES {
+        let Some((resource, media)) = look(bmc, uri).await? else {
+            return Ok(effect);
+        };
+        if media.inserted {
+            effect = Effect::Changed;
+        }
+        match send(bmc, via, &resource, &media).await {
+            None => return Ok(effect),
+            Some(Ok(answer)) => {
+                task::wait(&bmc.wire, OP, &answer, patience.deadline(), bmc.budgets.poll).await?;
+                return await_empty(bmc, uri, &mut patience).await.map(|()| effect);
+            }
+            // Nobody knows whether it arrived: the slot will tell.
+            Some(Err(Failure::Broken(Broken { unsent: false, passing: true, kind }))) => {
+                last = Some(bmc.wire.error(OP, Some(uri), kind));
+            }
+            Some(Err(failure @ Failure::Broken(_))) => return Err(bmc.wire.failed(OP, uri, failure)),
+            Some(Err(Failure::Refused(refusal))) => {
+                pause = refusal.pause(bmc.budgets.rewrite);
+                let passes = refusal.is_not_now() || refusal.status >= 500 || refusal.status == 409;
+                let error = bmc.wire.failed(OP, uri, Failure::Refused(refusal));
+                if matches!(error.kind(), ErrorKind::CredentialsRejected) {
+                    return Err(error);
+                }
+                if !is_inserted(bmc, uri).await? {
+                    return Ok(effect);
+                }
+                if !passes {
+                    return Err(error);
+                }
+                last = Some(error);
+            }
+        }
+        if !patience.wait_for(pause).await {
+            break;
+        }
+    }
+    match last {
+        Some(error) if is_inserted(bmc, uri).await? => Err(error),
+        _ => Ok(effect),
+    }
+}
+
+/// The slot now; none when it vanished, which is as good as empty.
+async fn look(bmc: &RedfishBmc, uri: &str) -> Result<Option<(Resource, Media)>, Error> {
+    match bmc.try_read(OP, uri).await {
+        Ok(resource) => {
+            let media = Media::read(uri, &resource.value);
+            Ok(Some((resource, media)))
+        }
+        Err(Failure::Refused(refusal)) if matches!(refusal.status, 404 | 410) => Ok(None),
+        Err(failure) => Err(bmc.wire.failed(OP, uri, failure)),
+    }
+}
+
+async fn is_inserted(bmc: &RedfishBmc, uri: &str) -> Result<bool, Error> {
+    Ok(look(bmc, uri).await?.is_some_and(|(_, media)| media.inserted))
+}
+
+/// Sends the eject on the slot's own route; none when there is nothing to send and nothing to
+/// eject. Supermicro shows the eject action only while something is inserted.
+async fn send(
+    bmc: &RedfishBmc,
+    via: InsertVia,
+    resource: &Resource,
+    media: &Media,
+) -> Option<Result<Answer, Failure>> {
+    let action = match via {
+        InsertVia::Oem => media.oem_eject.as_ref().or(media.eject.as_ref()),
+        _ => media.eject.as_ref().or(media.oem_eject.as_ref()),
+    };
+    if let Some(action) = action {
+        return Some(post(bmc, &action.target).await);
+    }
+    if via == InsertVia::Patch || media.inserted {
+        let body = json!({"Image": null, "Inserted": false});
+        return Some(bmc.patch(OP, resource, &body).await);
+    }
+    None
+}
+
+/// Without a body first; iLO answers 415 to that, others 400, and want an empty object.
+async fn post(bmc: &RedfishBmc, target: &str) -> Result<Answer, Failure> {
+    match bmc.post(OP, target, None, Replay::Unsent).await {
+        Err(Failure::Refused(refusal)) if matches!(refusal.status, 400 | 415) => {
+            bmc.post(OP, target, Some(json!({})), Replay::Unsent).await
+        }
+        other => other,
+    }
+}
+
+async fn await_empty(bmc: &RedfishBmc, uri: &str, patience: &mut Patience) -> Result<(), Error> {
+    loop {
+        match look(bmc, uri).await? {
+            Some((_, media)) if media.inserted => {
+                if !patience.wait().await {
+                    let kind = ErrorKind::NoEffect {
+                        wanted: "an empty slot".to_owned(),
+                        seen: media
+                            .image
+                            .map_or_else(|| "Inserted true".to_owned(), |image| image.to_string()),
+                    };
+                    return Err(bmc.wire.error(OP, Some(uri), kind));
+                }
+            }
+            _ => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Inserting an image, and seeing that it is there (rules G4, G5, G8, G9, G23).
+
+use serde_json::json;
+
+use super::insert_body::InsertBody;
+use super::patience::Patience;
+use super::{RedfishBmc, Resource};
+use crate::contract::bmc::Effect;
+use crate::contract::discovered::InsertVia;
+use crate::contract::error::{Error, ErrorKind};
+use crate::contract::image::ImageRef;
+use crate::contract::observe::Op;
+use crate::discovery::report::schemes_of;
+use crate::discovery::slots::Slot;
+use crate::model::json::same_path;
+use crate::model::media::Media;
+use crate::wire::client::Failure;
+use crate::wire::exchange::{Answer, Broken};
+use crate::wire::refusal::Refusal;
+use crate::wire::retry::Replay;
+use crate::wire::task;
+
+/// Bodies that are tried, one after the other.
+const MOST_BODIES: u32 = 10;
+/// Times that the same body is sent when the BMC fails or is busy ("eject still in progress",
+/// ironic story 2008504).
+const MOST_REPEATS: u32 = 4;
+
+pub(super) async fn insert(bmc: &RedfishBmc, uri: &str, image: &ImageRef) -> Result<Effect, Error> {
+    let is_task_slot = bmc
+        .discovery
+        .discovered
+        .task_slot
+        .as_deref()
+        .is_some_and(|task| same_path(task, uri));
+    let op = if is_task_slot { Op::InsertTask } else { Op::InsertBoot };
+    let slot = bmc.slot(op, uri)?;
+    let fail = |kind| bmc.wire.error(op, Some(uri), kind);
+    for segment in image.url.expose().split('/').filter(|segment| segment.len() > 20) {
+        bmc.wire.hide(segment);
+    }
+    check(bmc, slot, image).map_err(fail)?;
+
+    let resource = bmc.read(op, uri).await?;
+    let media = Media::read(uri, &resource.value);
+    if media.inserted {
+        return if media.image.as_ref().is_some_and(|shown| image.url.same_image(shown)) {
+            Ok(Effect::AlreadySo)
+        } else {
+            Err(fail(ErrorKind::SlotOccupied { image: media.image }))
+        };
+    }
+    let patience = Patience::new(bmc.budgets.insert, bmc.budgets.poll);
+    write(bmc, op, slot, image, resource, patience).await
+}
+
+/// What can be told before anything is sent.
+fn check(bmc: &RedfishBmc, slot: &Slot, image: &ImageRef) -> Result<(), ErrorKind> {
+    if slot.via == InsertVia::None {
+        return Err(ErrorKind::NoInsertRoute);
+    }
+    let scheme = image.url.scheme().unwrap_or_default();
+    let known = bmc.discovery.discovered.facts.schemes;
+    let listed = schemes_of(&slot.parameters);
+    if !(known.takes(&scheme) && listed.takes(&scheme)) {
+        return Err(ErrorKind::UnsupportedImageScheme {
+            scheme,
+            offered: known.in_words().to_owned(),
+        });
+    }
+    if bmc.discovery.traits.image_address_takes_no_query && image.url.expose().contains(['?', '=']) {
+        return Err(ErrorKind::UnsupportedImageUrl {
+            why: "it must hold neither `?` nor `=`",
+        });
+    }
+    Ok(())
+}
+
+async fn write(
+    bmc: &RedfishBmc,
+    op: Op,
+    slot: &Slot,
+    image: &ImageRef,
+    mut resource: Resource,
+    mut patience: Patience,
+) -> Result<Effect, Error> {
+    let uri = &slot.media.uri;
+    let mut body = InsertBody::new(slot.via, image, &slot.parameters, &bmc.discovery.traits);
+    let mut bodies = 1;
+    let mut repeats = 0;
+    loop {
+        let mut pause = bmc.budgets.rewrite;
+        let error = match send(bmc, op, slot, &resource, &body).await {
+            Ok(answer) => {
+                task::wait(&bmc.wire, op, &answer, patience.deadline(), bmc.budgets.poll).await?;
+                return await_image(bmc, op, uri, image, &mut patience)
+                    .await
+                    .map(|()| Effect::Changed);
+            }
+            Err(Failure::Broken(Broken { unsent: false, passing: true, kind })) => {
+                bmc.wire.error(op, Some(uri), kind)
+            }
+            Err(failure @ Failure::Broken(_)) => return Err(bmc.wire.failed(op, uri, failure)),
+            Err(Failure::Refused(refusal)) => {
+                let kind = reason(bmc, image, &refusal);
+                match kind {
+                    ErrorKind::Refused { .. } if bodies < MOST_BODIES && body.learn(&refusal) => {
+                        bodies += 1;
+                        continue;
+                    }
+                    ErrorKind::Busy { .. } | ErrorKind::ServerFault { .. } => {
+                        pause = refusal.pause(pause);
+                        bmc.wire.error(op, Some(uri), kind)
+                    }
+                    kind => return Err(bmc.wire.error(op, Some(uri), kind)),
+                }
+            }
+        };
+        // It failed, or nobody knows. The slot is asked before it is sent again.
+        repeats += 1;
+        if repeats >= MOST_REPEATS || !patience.wait_for(pause).await {
+            return Err(error);
+        }
+        resource = bmc.read(op, uri).await?;
+        let media = Media::read(uri, &resource.value);
+        if media.inserted {
+            return await_image(bmc, op, uri, image, &mut patience)
+                .await
+                .map(|()| Effect::Changed);
+        }
+    }
+}
+
+/// What a refused insert means.
+fn reason(bmc: &RedfishBmc, image: &ImageRef, refusal: &Refusal) -> ErrorKind {
+    if refusal.is_about_the_scheme() {
+        let scheme = image.url.scheme().unwrap_or_default();
+        let offered = if scheme == "http" { "https" } else { "http" };
+        return ErrorKind::UnsupportedImageScheme {
+            scheme,
+            offered: format!("perhaps {offered}"),
+        };
+    }
+    match bmc.wire.kind_of(refusal) {
+        ErrorKind::Refused { .. } | ErrorKind::ServerFault { .. } if says_occupied(refusal) => {
+            ErrorKind::SlotOccupied { image: None }
+        }
+        kind => kind,
+    }
+}
+
+/// Firmware without a message key for it says it in words.
+fn says_occupied(refusal: &Refusal) -> bool {
+    refusal.messages.says("already")
+        && ["mounted", "attached", "inserted", "connected", "in use"]
+            .iter()
+            .any(|word| refusal.messages.says(word))
+}
+
+async fn send(
+    bmc: &RedfishBmc,
+    op: Op,
+    slot: &Slot,
+    resource: &Resource,
+    body: &InsertBody,
+) -> Result<Answer, Failure> {
+    let action = match slot.via {
+        InsertVia::Action => slot.media.insert.as_ref(),
+        InsertVia::Oem => slot.media.oem_insert.as_ref(),
+        InsertVia::Patch | InsertVia::None => None,
+    };
+    match action {
+        Some(action) => bmc.post(op, &action.target, Some(body.json()), Replay::Unsent).await,
+        None => bmc.patch(op, resource, &body.json()).await,
+    }
+}
+
+/// Waits until the slot shows the image. A slot that says `Inserted` and names no image is
+/// believed; one that names another is waited for, since some show the old one for a while.
+async fn await_image(
+    bmc: &RedfishBmc,
+    op: Op,
+    uri: &str,
+    image: &ImageRef,
+    patience: &mut Patience,
+) -> Result<(), Error> {
+    loop {
+        let media = Media::read(uri, &bmc.read(op, uri).await?.value);
+        let shown = media.image.as_ref();
+        if media.inserted && shown.is_none_or(|shown| image.url.same_image(shown)) {
+            return Ok(());
+        }
+        if !patience.wait().await {
+            let seen = json!({"Inserted": media.inserted, "Image": shown});
+            let kind = ErrorKind::NoEffect {
+                wanted: image.url.to_string(),
+                seen: seen.to_string(),
+            };
+            return Err(bmc.wire.error(op, Some(uri), kind));
+        }
+    }
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The real BMC: [`RedfishBmc`], one operation a file.
+
+mod boot;
+mod eject;
+mod insert;
+mod insert_body;
+mod patience;
+mod power;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::Method;
+use serde_json::Value;
+
+use crate::contract::bmc::{Bmc, Effect, PowerOff};
+use crate::contract::discovered::Discovered;
+use crate::contract::endpoint::{BmcEndpoint, Budgets};
+use crate::contract::error::{Error, ErrorKind};
+use crate::contract::image::ImageRef;
+use crate::contract::observe::Op;
+use crate::contract::state::BmcState;
+use crate::discovery::slots::Slot;
+use crate::discovery::{Discovery, discover};
+use crate::quirks::vendor::Vendor;
+use crate::wire::client::{Failure, Wire, Wiring};
+use crate::wire::etag;
+use crate::wire::exchange::{Answer, Request};
+use crate::wire::retry::Replay;
+use crate::wire::tls::Fingerprint;
+
+/// One BMC over HTTP. Close it on every exit path; dropped unclosed inside a runtime, it tries
+/// to end its session all the same.
+pub struct RedfishBmc {
+    wire: Wire,
+    discovery: Arc<Discovery>,
+    budgets: Budgets,
+}
+
+impl RedfishBmc {
+    /// Logs in and discovers. When that fails, the session is closed before the error returns.
+    pub async fn connect(endpoint: &BmcEndpoint, wiring: Wiring) -> Result<Self, Error> {
+        let wire = Wire::new(endpoint, wiring)?;
+        match discover(&wire, endpoint).await {
+            Ok(discovery) => Ok(Self {
+                wire,
+                discovery,
+                budgets: endpoint.budgets,
+            }),
+            Err(error) => {
+                // The first error is the one to tell; the log has this one.
+                let _ = wire.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes up what an earlier connection discovered, and asks nothing yet: the login happens
+    /// with the first operation. Identity is not checked again; connect anew from time to time.
+    pub fn resume(
+        endpoint: &BmcEndpoint,
+        wiring: Wiring,
+        discovery: Arc<Discovery>,
+    ) -> Result<Self, Error> {
+        let wire = Wire::new(endpoint, wiring)?;
+        wire.set_vendor(Vendor::of([discovery.discovered.vendor.as_str()]).label());
+        Ok(Self {
+            wire,
+            discovery,
+            budgets: endpoint.budgets,
+        })
+    }
+
+    /// What was discovered, to be kept for [`RedfishBmc::resume`].
+    pub fn discovery(&self) -> Arc<Discovery> {
+        Arc::clone(&self.discovery)
+    }
+
+    /// The certificate that the BMC presented last; none over plain HTTP or before a request.
+    pub fn certificate(&self) -> Option<Fingerprint> {
+        self.wire.certificate()
+    }
+
+    /// Reads a resource.
+    async fn read(&self, op: Op, path: &str) -> Result<Resource, Error> {
+        self.try_read(op, path)
+            .await
+            .map_err(|failure| self.wire.failed(op, path, failure))
+    }
+
+    async fn try_read(&self, op: Op, path: &str) -> Result<Resource, Failure> {
+        let request = Request {
+            method: Method::GET,
+            path: path.to_owned(),
+            body: None,
+            if_match: None,
+        };
+        let answer = self.wire.send(op, request, Replay::Anything).await?;
+        Ok(Resource {
+            path: path.to_owned(),
+            etag: answer.etag(),
+            value: answer.body.unwrap_or(Value::Null),
+        })
+    }
+
+    async fn post(
+        &self,
+        op: Op,
+        path: &str,
+        body: Option<Value>,
+        replay: Replay,
+    ) -> Result<Answer, Failure> {
+        let request = Request {
+            method: Method::POST,
+            path: path.to_owned(),
+            body,
+            if_match: None,
+        };
+        self.wire.send(op, request, replay).await
+    }
+
+    /// Patches a resource that was just read, along the ladder of `If-Match` values.
+    async fn patch(&self, op: Op, resource: &Resource, body: &Value) -> Result<Answer, Failure> {
+        let mut steps = etag::ladder(resource.etag.as_deref()).into_iter().peekable();
+        loop {
+            let request = Request {
+                method: Method::PATCH,
+                path: resource.path.clone(),
+                body: Some(body.clone()),
+                if_match: steps.next().flatten(),
+            };
+            match self.wire.send(op, request, Replay::Unexecuted).await {
+                Err(Failure::Refused(refusal))
+                    if matches!(refusal.status, 412 | 428) && steps.peek().is_some() => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn slot(&self, op: Op, uri: &str) -> Result<&Slot, Error> {
+        self.discovery
+            .layout
+            .slot(uri)
+            .ok_or_else(|| self.wire.error(op, Some(uri), ErrorKind::UnknownSlot))
+    }
+}
+
+/// A resource as it was just read.
+struct Resource {
+    path: String,
+    value: Value,
+    etag: Option<String>,
+}
+
+#[async_trait]
+impl Bmc for RedfishBmc {
+    fn discovered(&self) -> &Discovered {
+        &self.discovery.discovered
+    }
+
+    async fn read_state(&self) -> Result<BmcState, Error> {
+        state::read(self).await
+    }
+
+    async fn ensure_power_off(&self, graceful: Duration) -> Result<PowerOff, Error> {
+        power::off(self, graceful).await
+    }
+
+    async fn ensure_power_on(&self) -> Result<Effect, Error> {
+        power::on(self).await
+    }
+
+    async fn eject(&self, slot: &str) -> Result<Effect, Error> {
+        eject::eject(self, slot).await
+    }
+
+    async fn insert(&self, slot: &str, image: &ImageRef) -> Result<Effect, Error> {
+        insert::insert(self, slot, image).await
+    }
+
+    async fn set_boot_once_cd(&self) -> Result<Effect, Error> {
+        boot::set_once(self).await
+    }
+
+    async fn clear_boot_override(&self) -> Result<Effect, Error> {
+        boot::clear(self).await
+    }
+
+    async fn boot_progress(&self) -> Result<Option<String>, Error> {
+        state::boot_progress(self).await
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        self.wire.close().await
+    }
+}

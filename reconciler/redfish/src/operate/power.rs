@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Power, as decided: graceful, then forced, then `On` (rules G15, G16, G19).
+//!
+//! Reset types that start a running machine again are never sent: after a crash nobody could
+//! tell whether they were carried out.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::RedfishBmc;
+use super::patience::Patience;
+use crate::contract::bmc::{Effect, PowerOff};
+use crate::contract::error::{Error, ErrorKind};
+use crate::contract::observe::Op;
+use crate::contract::state::PowerState;
+use crate::discovery::Reset;
+use crate::model::system;
+use crate::wire::client::Failure;
+use crate::wire::exchange::Broken;
+use crate::wire::retry::Replay;
+
+/// Times that one reset is sent, when it shows no effect or is refused for now.
+const MOST_WRITES: u32 = 3;
+
+/// What became of a reset.
+enum Sent {
+    /// Accepted, or nobody knows: the state will tell.
+    Perhaps,
+    /// Not now; may be sent again later.
+    NotNow(Error, Duration),
+    /// Refused.
+    Never(Error),
+}
+
+pub(super) async fn off(bmc: &RedfishBmc, graceful: Duration) -> Result<PowerOff, Error> {
+    let op = Op::PowerOff;
+    let seen = power(bmc, op).await?;
+    if seen == PowerState::Off {
+        return Ok(PowerOff::AlreadyOff);
+    }
+    let reset = reset_of(bmc, op)?;
+    if !graceful.is_zero() && (seen == PowerState::PoweringOff || reset.may("GracefulShutdown")) {
+        let asked = seen == PowerState::PoweringOff
+            || matches!(send(bmc, op, reset, "GracefulShutdown").await?, Sent::Perhaps);
+        // Refused means: no operating system to ask. Then it is cut off at once.
+        if asked && await_power(bmc, op, graceful, |seen| seen == PowerState::Off).await? == PowerState::Off {
+            return Ok(PowerOff::Graceful);
+        }
+    }
+    reach(bmc, op, reset, "ForceOff", bmc.budgets.force_off, |seen| seen == PowerState::Off)
+        .await
+        .map(|effect| match effect {
+            Effect::AlreadySo => PowerOff::Graceful,
+            Effect::Changed => PowerOff::Forced,
+        })
+}
+
+pub(super) async fn on(bmc: &RedfishBmc) -> Result<Effect, Error> {
+    let reset = reset_of(bmc, Op::PowerOn)?;
+    reach(bmc, Op::PowerOn, reset, "On", bmc.budgets.power_on, |seen| {
+        matches!(seen, PowerState::On | PowerState::PoweringOn)
+    })
+    .await
+}
+
+/// Sends a reset until the power is as wanted, a few times at most.
+async fn reach(
+    bmc: &RedfishBmc,
+    op: Op,
+    reset: &Reset,
+    reset_type: &str,
+    budget: Duration,
+    wanted: fn(PowerState) -> bool,
+) -> Result<Effect, Error> {
+    let mut refused = None;
+    for write in 0..MOST_WRITES {
+        // iDRAC10 answers 409 to an early `On`: it settles within the budget's share.
+        let seen = power(bmc, op).await?;
+        if wanted(seen) {
+            return Ok(if write == 0 { Effect::AlreadySo } else { Effect::Changed });
+        }
+        match send(bmc, op, reset, reset_type).await? {
+            Sent::Perhaps => refused = None,
+            Sent::NotNow(error, pause) => refused = Some((error, pause)),
+            Sent::Never(error) => {
+                // Refused because it is so already, or for good.
+                return if wanted(power(bmc, op).await?) {
+                    Ok(Effect::Changed)
+                } else {
+                    Err(error)
+                };
+            }
+        }
+        let share = match &refused {
+            Some((_, pause)) => (*pause).min(budget),
+            None => budget / MOST_WRITES,
+        };
+        if wanted(await_power(bmc, op, share, wanted).await?) {
+            return Ok(Effect::Changed);
+        }
+    }
+    let seen = power(bmc, op).await?;
+    if wanted(seen) {
+        return Ok(Effect::Changed);
+    }
+    Err(refused.map(|(error, _)| error).unwrap_or_else(|| {
+        let kind = ErrorKind::NoEffect {
+            wanted: format!("power after {reset_type}"),
+            seen: format!("PowerState {seen}"),
+        };
+        bmc.wire.error(op, Some(&bmc.discovery.layout.system), kind)
+    }))
+}
+
+fn reset_of(bmc: &RedfishBmc, op: Op) -> Result<&Reset, Error> {
+    let layout = &bmc.discovery.layout;
+    layout
+        .reset
+        .as_ref()
+        .ok_or_else(|| bmc.wire.error(op, Some(&layout.system), ErrorKind::NoResetAction))
+}
+
+async fn power(bmc: &RedfishBmc, op: Op) -> Result<PowerState, Error> {
+    let system = bmc.read(op, &bmc.discovery.layout.system).await?;
+    Ok(system::power(&system.value))
+}
+
+/// Reads the power until it is as wanted or `budget` is over; the last one seen.
+async fn await_power(
+    bmc: &RedfishBmc,
+    op: Op,
+    budget: Duration,
+    wanted: fn(PowerState) -> bool,
+) -> Result<PowerState, Error> {
+    let mut patience = Patience::new(budget, bmc.budgets.poll);
+    loop {
+        let seen = power(bmc, op).await?;
+        if wanted(seen) || !patience.wait().await {
+            return Ok(seen);
+        }
+    }
+}
+
+async fn send(bmc: &RedfishBmc, op: Op, reset: &Reset, reset_type: &str) -> Result<Sent, Error> {
+    let body = json!({"ResetType": reset_type});
+    match bmc.post(op, &reset.target, Some(body), Replay::Unexecuted).await {
+        Ok(_) => Ok(Sent::Perhaps),
+        Err(Failure::Broken(Broken { unsent: false, passing: true, .. })) => Ok(Sent::Perhaps),
+        Err(failure @ Failure::Broken(_)) => Err(bmc.wire.failed(op, &reset.target, failure)),
+        Err(Failure::Refused(refusal)) => {
+            let pause = refusal.pause(bmc.budgets.rewrite);
+            let not_now = refusal.is_not_now() || refusal.status >= 500 || refusal.status == 409;
+            let error = bmc.wire.failed(op, &reset.target, Failure::Refused(refusal));
+            match error.kind() {
+                ErrorKind::CredentialsRejected => Err(error),
+                _ if not_now => Ok(Sent::NotNow(error, pause)),
+                _ => Ok(Sent::Never(error)),
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What a refusal means: HTTP status and messages into a kind that an operator can act on.
+//!
+//! Decided by the key of the message where there is one, by its words where BMCs have no key
+//! of their own, and by the status last.
+
+use std::time::Duration;
+
+use super::message::Messages;
+use super::redact::Scrubber;
+use crate::contract::error::ErrorKind;
+
+/// An answer that is not 2xx.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) messages: Messages,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// iLO: the BMC or the machine is in a state that passes (redfishdocs, ilo6 message registry).
+/// `ActionParameterValueConflict` is iDRAC10's answer to an `On` that comes too early after off
+/// (ironic redfish/power.py); `SYS518` is iDRAC's "data sources unavailable" (sushy connector).
+const NOT_NOW: [&str; 9] = [
+    "UnableToModifyDuringSystemPOST",
+    "InvalidOperationForSystemState",
+    "UnableToModifyAfterVirtualMediaInsert",
+    "ActionParameterValueConflict",
+    "SYS518",
+    "ServiceTemporarilyUnavailable",
+    "ServiceInUnknownState",
+    "ResourceInStandby",
+    "ServiceShuttingDown",
+];
+/// iLO, Supermicro, Lenovo.
+const LICENCE: [&str; 4] = [
+    "LicenseKeyRequired",
+    "OemLicenseNotPassed",
+    "LicenseNotPassed",
+    "NoLicenseInstalled",
+];
+const MEDIA_DISABLED: [&str; 2] = ["VirtualMediaIsDisabled", "VirtualMediaDisabled"];
+/// iLO, iBMC.
+const OCCUPIED: [&str; 4] = [
+    "MaxVirtualMediaConnectionEstablished",
+    "VirtualMediaInUse",
+    "ConnectionOccupied",
+    "VirtualMediaConnectionOccupied",
+];
+/// `RAC0218` is iDRAC's with HTTP 503.
+const SESSIONS: [&str; 3] = ["RAC0218", "SessionLimitExceeded", "CreateLimitReachedForResource"];
+/// iLO answers 400 with this to a wrong password.
+const CREDENTIALS: [&str; 3] = ["UnauthorizedLoginAttempt", "NoValidSession", "AccountLocked"];
+/// bmcweb refuses `http` with the first, iBMC with the second.
+const SCHEME: [&str; 3] = [
+    "ResourceAtUriInUnknownFormat",
+    "FileTransferProtocolMismatch",
+    "UnsupportedTransferProtocol",
+];
+
+impl Refusal {
+    /// Whether some message has one of these keys.
+    pub(crate) fn has_any(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.messages.has(key))
+    }
+
+    /// Whether it says that the address's scheme is not taken.
+    pub(crate) fn is_about_the_scheme(&self) -> bool {
+        self.has_any(&SCHEME)
+    }
+
+    /// The pause before the write is sent again: what the BMC asked for, or `usual`.
+    pub(crate) fn pause(&self, usual: Duration) -> Duration {
+        self.retry_after.unwrap_or_default().max(usual)
+    }
+
+    /// Whether it passes by itself.
+    pub(crate) fn is_not_now(&self) -> bool {
+        self.status == 429 || self.status == 503 || self.has_any(&NOT_NOW)
+    }
+
+    /// The kind of failure.
+    pub(crate) fn kind(&self, scrubber: &Scrubber) -> ErrorKind {
+        let message = scrubber.clean(&self.messages.line());
+        let status = self.status;
+        if status == 401 || self.has_any(&CREDENTIALS) {
+            ErrorKind::CredentialsRejected
+        } else if self.has_any(&SESSIONS) {
+            ErrorKind::SessionsExhausted { message }
+        } else if self.has_any(&LICENCE) || self.speaks_of_a_licence() {
+            ErrorKind::LicenceMissing { message }
+        } else if self.has_any(&MEDIA_DISABLED) || self.messages.says("virtual media is disabled") {
+            ErrorKind::VirtualMediaDisabled { message }
+        } else if self.has_any(&OCCUPIED) {
+            ErrorKind::SlotOccupied { image: None }
+        } else if self.is_not_now() {
+            ErrorKind::Busy { status, message }
+        } else {
+            match status {
+                403 => ErrorKind::Forbidden { message },
+                404 | 410 => ErrorKind::NotFound,
+                500.. => ErrorKind::ServerFault { status, message },
+                _ => ErrorKind::Refused { status, message },
+            }
+        }
+    }
+
+    /// Firmware without a message key for it says it in words (Dell, Supermicro).
+    fn speaks_of_a_licence(&self) -> bool {
+        let about = self.messages.says("license") || self.messages.says("licence");
+        about
+            && ["required", "not", "missing", "insufficient", "activate"]
+                .iter()
+                .any(|word| self.messages.says(word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::message::Message;
+
+    fn refusal(status: u16, id: &str, text: &str) -> Refusal {
+        Refusal {
+            status,
+            messages: Messages(vec![Message {
+                id: id.to_owned(),
+                text: text.to_owned(),
+                args: Vec::new(),
+            }]),
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn every_refusal_that_an_operator_can_act_on_has_its_own_kind() {
+        for (status, id, text, label) in [
+            (401, "", "", "credentials-rejected"),
+            (400, "iLO.2.14.UnauthorizedLoginAttempt", "", "credentials-rejected"),
+            (503, "IDRAC.2.7.RAC0218", "The maximum number of user sessions is reached.", "sessions-exhausted"),
+            (400, "iLO.2.14.LicenseKeyRequired", "", "licence-missing"),
+            (403, "Base.1.0.0.OemLicenseNotPassed", "", "licence-missing"),
+            (403, "", "A required license is missing or expired", "licence-missing"),
+            (400, "iLO.2.14.VirtualMediaIsDisabled", "", "virtual-media-disabled"),
+            (400, "iLO.2.14.MaxVirtualMediaConnectionEstablished", "", "slot-occupied"),
+            (400, "iLO.2.14.UnableToModifyDuringSystemPOST", "", "busy"),
+            (409, "Base.1.12.ActionParameterValueConflict", "", "busy"),
+            (500, "IDRAC.2.7.SYS518", "", "busy"),
+            (429, "", "", "busy"),
+            (403, "Base.1.12.InsufficientPrivilege", "", "forbidden"),
+            (404, "", "", "not-found"),
+            (500, "", "", "server-fault"),
+            (400, "Base.1.12.GeneralError", "", "refused"),
+            (409, "", "", "refused"),
+        ] {
+            assert_eq!(refusal(status, id, text).kind(&Scrubber::default()).label(), label, "{status} {id} {text}");
+        }
+    }
+}

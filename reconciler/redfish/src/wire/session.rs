@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! How requests are authenticated: a session where the BMC has them, Basic elsewhere.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::exchange::Answer;
+use crate::contract::credentials::Credentials;
+use crate::model::json as read;
+
+/// Where the specification puts the collection of sessions; used when the service root does
+/// not say, as some do before a login (Cisco CIMC).
+pub(crate) const SESSIONS: &str = "/redfish/v1/SessionService/Sessions";
+
+/// What proves who we are. The header values are marked sensitive, so that no library below
+/// prints them.
+#[derive(Clone)]
+pub(crate) enum Pass {
+    Token(HeaderValue),
+    Basic(HeaderValue),
+}
+
+/// The state of the login.
+pub(crate) enum Login {
+    /// Not tried yet, or thrown out.
+    None,
+    /// A session, with its resource where the BMC named it.
+    Session {
+        pass: Pass,
+        resource: Option<String>,
+    },
+    /// Basic with every request.
+    Basic(Pass),
+    /// Refused once. Never tried again by this client: BMCs lock accounts.
+    Rejected,
+    /// Ended by the caller.
+    Closed,
+}
+
+/// Basic credentials as a header; none if they hold characters that no header can.
+pub(crate) fn basic(credentials: &Credentials) -> Option<Pass> {
+    let plain = Zeroizing::new(format!("{}:{}", credentials.user(), credentials.password()));
+    let encoded = Zeroizing::new(format!("Basic {}", STANDARD.encode(plain.as_bytes())));
+    sensitive(&encoded).map(Pass::Basic)
+}
+
+/// The body of a login.
+pub(crate) fn login_body(credentials: &Credentials) -> Value {
+    json!({"UserName": credentials.user(), "Password": credentials.password()})
+}
+
+/// The session in the answer to a login. Without a token there is none. `Location` may be
+/// missing; then the body may tell.
+pub(crate) fn granted(answer: &Answer, path_of: impl Fn(&str) -> Option<String>) -> Option<Login> {
+    let token = answer.header("x-auth-token").filter(|token| !token.is_empty())?;
+    let resource = answer
+        .location()
+        .and_then(path_of)
+        .or_else(|| read::target(answer.body.as_ref()?));
+    Some(Login::Session {
+        pass: Pass::Token(sensitive(token)?),
+        resource,
+    })
+}
+
+/// The collection of sessions that a service root names.
+pub(crate) fn sessions_of(root: &Value) -> Option<String> {
+    read::link(read::object(root, "Links"), "Sessions")
+}
+
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
