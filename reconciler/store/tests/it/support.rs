@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What several tests need.
+
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use shoal_store::sim_disk::SimDisk;
+use shoal_store::{Batch, Entry, Reader, RedbStore, Scan, Table};
+
+pub(crate) const MADE_BY: &str = "shoal 0.0.0-test";
+
+pub(crate) fn open_sim(disk: &SimDisk) -> RedbStore {
+    try_open_sim(disk).unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+pub(crate) fn try_open_sim(disk: &SimDisk) -> Result<RedbStore, shoal_store::OpenError> {
+    RedbStore::open_on(disk.opener(), Path::new("sim.redb"), MADE_BY)
+}
+
+pub(crate) fn put(table: Table, key: &str, value: &str) -> Batch {
+    let mut batch = Batch::new();
+    batch.put(table, key, value);
+    batch
+}
+
+/// Everything in a store.
+pub(crate) fn dump(reader: &dyn Reader) -> Vec<(Table, Vec<Entry>)> {
+    Table::ALL.iter().map(|table| (*table, reader.scan(*table, &Scan::ALL).unwrap())).collect()
+}
+
+pub(crate) fn value(reader: &dyn Reader, key: &str) -> Option<String> {
+    let bytes = reader.get(Table::Jobs, key.as_bytes()).unwrap()?;
+    Some(String::from_utf8(bytes).unwrap())
+}
+
+/// Runs a future on this thread.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
