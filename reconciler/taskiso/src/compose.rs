@@ -2,41 +2,48 @@
 //! The composed image, for BMCs with a single slot: a maintenance ISO with a task volume behind it.
 //!
 //! ```text
-//! | maintenance ISO, untouched | zeros to 32 KiB | task ISO | footer, 2 KiB |
+//! | maintenance ISO, untouched | zeros to 32 KiB | task ISO | zeros | footer, 2 KiB |
 //! ```
+//!
+//! The whole has a multiple of 32 KiB, the footer being its last 2 KiB.
 //!
 //! # Guarantees
 //!
 //! * No byte of the maintenance ISO is changed or copied; only ranges asked for are read.
 //! * The task volume starts at a multiple of 32 KiB, so that it can be loop-mounted by offset.
 //! * Any range may be asked for. One behind the end reads nothing.
-//! * A maintenance ISO that is shorter than it was when composed is an error, never zeros: a
-//!   machine must not boot half an image.
+//! * A maintenance ISO that is shorter than its own descriptor says is refused, and one that
+//!   became shorter after it was composed is an error, never zeros: half an image boots, then fails
+//!   where nobody sees it.
 //!
 //! # What firmware makes of the data behind the volume
 //!
 //! Firmware and kernels find their way by the descriptors and the boot catalogue of the maintenance
-//! ISO, which name sectors of its own and a volume size without the tail. OVMF boots such an image
-//! as it does the plain one. If the maintenance ISO also carries a GPT for USB sticks, its backup
-//! table no longer stands in the last sector; Linux and UEFI take the primary one, with a warning.
-//! A check of the whole medium against an implanted checksum covers the volume size only.
+//! ISO, which name sectors of its own and a volume size without the tail. OVMF was seen to boot such
+//! an image as a CD, and Linux to see its whole size. Not tried: a maintenance ISO with a GPT of its
+//! own, shown as a USB disk. Its backup table is no longer in the last sector then, and only the
+//! primary one counts.
 //!
 //! # Caveats
 //!
 //! The composed view has the maintenance ISO's label, and so does the machine's `blkid`. The task
 //! is found through the footer: [`crate::reader::find_task`].
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 
 use bytes::Bytes;
 
 use crate::footer::{FOOTER_LEN, Footer};
 use crate::medium::Iso;
-use crate::reader::{ReadError, primary_volume_id};
+use crate::reader::{ReadError, primary};
 use crate::source::ReadAt;
 use crate::volume_id::is_task_volume_id;
 
-/// Where a task volume may begin: multiples of 32 KiB, in bytes.
+/// Where a task volume may begin, and the whole may end: multiples of 32 KiB, in bytes.
+///
+/// An end on 2 KiB would do for a CD. But a block device that is put between image and machine may
+/// count in blocks of 4 KiB and leave out a part of one: that would be the footer.
 const ALIGN: u64 = 32 * 1024;
 
 /// Why two images were not composed.
@@ -77,7 +84,9 @@ pub enum ComposeError {
 }
 
 /// A maintenance ISO with a task volume behind it, served by ranges.
-#[derive(Debug, Clone)]
+///
+/// `Debug` leaves out the bytes of the task and the source of the rest.
+#[derive(Clone)]
 pub struct Composed<S> {
     maintenance: S,
     maintenance_len: u64,
@@ -85,6 +94,17 @@ pub struct Composed<S> {
     task: Bytes,
     footer: Box<[u8; FOOTER_LEN]>,
     len: u64,
+}
+
+impl<S> fmt::Debug for Composed<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Composed")
+            .field("maintenance_len", &self.maintenance_len)
+            .field("task_offset", &self.task_offset)
+            .field("task_len", &self.task.len())
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S: ReadAt> Composed<S> {
@@ -99,16 +119,26 @@ impl<S: ReadAt> Composed<S> {
         if !is_task_volume_id(&task.volume_id) {
             return Err(ComposeError::NotATask { volume_id: volume_id() });
         }
-        let label = primary_volume_id(&maintenance)
-            .map_err(|source| ComposeError::Maintenance { volume_id: volume_id(), source })?;
-        if is_task_volume_id(&label) {
-            return Err(ComposeError::MaintenanceIsTask { volume_id: volume_id(), maintenance: label });
+        let unreadable = |source| ComposeError::Maintenance { volume_id: volume_id(), source };
+        let found = primary(&maintenance).map_err(unreadable)?;
+        if is_task_volume_id(&found.volume_id) {
+            return Err(ComposeError::MaintenanceIsTask {
+                volume_id: volume_id(),
+                maintenance: found.volume_id,
+            });
         }
         let maintenance_len = maintenance.len();
+        if maintenance_len < found.len {
+            let what = format!("volume {:?} of {} bytes", found.volume_id, found.len);
+            return Err(unreadable(ReadError::Truncated { what, at: maintenance_len }));
+        }
         let task_len = task.bytes.len() as u64;
         let too_large = || ComposeError::TooLarge { volume_id: volume_id(), len: maintenance_len };
         let task_offset = maintenance_len.checked_next_multiple_of(ALIGN).ok_or_else(too_large)?;
-        let len = task_offset.checked_add(task_len + FOOTER_LEN as u64).ok_or_else(too_large)?;
+        let len = task_offset
+            .checked_add(task_len + FOOTER_LEN as u64)
+            .and_then(|len| len.checked_next_multiple_of(ALIGN))
+            .ok_or_else(too_large)?;
         let footer =
             Footer { offset: task_offset, len: task_len, sha256: task.sha256, volume_id: volume_id() };
         Ok(Self {
@@ -126,7 +156,7 @@ impl<S: ReadAt> Composed<S> {
         self.task_offset
     }
 
-    /// Reads from one of the four parts only.
+    /// Reads from one part only.
     fn read_part(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         if offset < self.maintenance_len {
             let n = clamp(buf, self.maintenance_len - offset);
@@ -142,17 +172,18 @@ impl<S: ReadAt> Composed<S> {
             }
             return Ok(read.min(n));
         }
-        if offset < self.task_offset {
-            let n = clamp(buf, self.task_offset - offset);
-            buf[..n].fill(0);
-            return Ok(n);
+        let task_end = self.task_offset + self.task.len() as u64;
+        let footer = self.len - FOOTER_LEN as u64;
+        if (self.task_offset..task_end).contains(&offset) {
+            return self.task.read_at(offset - self.task_offset, buf);
         }
-        let behind = offset - self.task_offset;
-        let task_len = self.task.len() as u64;
-        if behind < task_len {
-            return self.task.read_at(behind, buf);
+        if offset >= footer {
+            return self.footer.as_slice().read_at(offset - footer, buf);
         }
-        self.footer.as_slice().read_at(behind - task_len, buf)
+        let end = if offset < self.task_offset { self.task_offset } else { footer };
+        let n = clamp(buf, end - offset);
+        buf[..n].fill(0);
+        Ok(n)
     }
 }
 

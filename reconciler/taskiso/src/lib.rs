@@ -38,7 +38,7 @@ pub use footer::{FOOTER_LEN, Footer, FooterError, MAGIC, VERSION};
 pub use medium::{BuildError, DEFAULT_LIMIT, Iso, MAX_VOLUME_LEN, TaskMedium, build, build_volume};
 pub use raw::{DEFAULT_RAW_MULTIPLE, RawImageError, raw_image};
 pub use source::{ReadAt, Window};
-pub use volume_id::{TASK_PREFIX, VolumeIdError, is_task_volume_id, volume_id};
+pub use volume_id::{VolumeIdError, is_task_volume_id, volume_id};
 
 /// Bytes in a logical sector of a CD, and in every structure of ISO 9660.
 pub const SECTOR: usize = 2048;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Random access to bytes that somebody else holds: a file, a block device, memory.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt};
@@ -109,8 +110,9 @@ impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
     }
 }
 
-/// A part of a source, as a source of its own.
-#[derive(Debug, Clone)]
+/// A part of a source, as a source of its own. `Debug` leaves the source out: it may be the bytes
+/// of a medium.
+#[derive(Clone)]
 pub struct Window<S> {
     source: S,
     offset: u64,
@@ -122,6 +124,12 @@ impl<S: ReadAt> Window<S> {
     pub fn new(source: S, offset: u64, len: u64) -> Self {
         let len = len.min(source.len().saturating_sub(offset));
         Self { source, offset, len }
+    }
+}
+
+impl<S> fmt::Debug for Window<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Window").field("offset", &self.offset).field("len", &self.len).finish_non_exhaustive()
     }
 }
 

@@ -6,8 +6,7 @@
 //! room for 16 UCS-2 characters and repeats the first 16; tools that prefer Joliet (older
 //! `blkid`) therefore show a shorter label with the same prefix.
 
-/// What every task volume identifier begins with.
-pub const TASK_PREFIX: &str = "TASK_";
+use shoal_schema::wire::task::TASK_LABEL_PREFIX;
 
 /// Hex digits of the job id in a volume identifier.
 const DIGITS: usize = 27;
@@ -42,8 +41,8 @@ pub enum VolumeIdError {
 ///
 /// A job id with any other character, or with fewer than 27 digits.
 pub fn volume_id(job_id_hex: &str) -> Result<String, VolumeIdError> {
-    let mut id = String::with_capacity(TASK_PREFIX.len() + DIGITS);
-    id.push_str(TASK_PREFIX);
+    let mut id = String::with_capacity(TASK_LABEL_PREFIX.len() + DIGITS);
+    id.push_str(TASK_LABEL_PREFIX);
     let mut digits = 0;
     for character in job_id_hex.chars().filter(|&c| c != '-') {
         if !character.is_ascii_hexdigit() {
@@ -65,7 +64,7 @@ pub fn volume_id(job_id_hex: &str) -> Result<String, VolumeIdError> {
 /// Stricter than the prefix alone: a foreign disc called `TASK_FORCE` is no task medium, and must
 /// not count as a second one.
 pub fn is_task_volume_id(id: &str) -> bool {
-    id.strip_prefix(TASK_PREFIX).is_some_and(|digits| {
+    id.strip_prefix(TASK_LABEL_PREFIX).is_some_and(|digits| {
         digits.len() == DIGITS && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'))
     })
 }

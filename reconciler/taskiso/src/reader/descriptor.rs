@@ -21,24 +21,15 @@ pub(super) struct Descriptors {
 }
 
 /// The primary descriptor.
-pub(super) struct Primary {
-    pub(super) volume_id: String,
+pub(crate) struct Primary {
+    pub(crate) volume_id: String,
     /// Bytes of the volume.
-    pub(super) len: u64,
+    pub(crate) len: u64,
     pub(super) root: Extent,
 }
 
-/// The volume identifier of an ISO 9660 volume, without reading anything but its descriptors.
-///
-/// # Errors
-///
-/// A source that cannot be read, or that is no ISO 9660 volume.
-pub fn primary_volume_id<S: ReadAt + ?Sized>(source: &S) -> Result<String, ReadError> {
-    primary(source).map(|primary| primary.volume_id)
-}
-
-/// The primary descriptor alone.
-pub(super) fn primary<S: ReadAt + ?Sized>(source: &S) -> Result<Primary, ReadError> {
+/// The primary descriptor alone, of a source that is an ISO 9660 volume.
+pub(crate) fn primary<S: ReadAt + ?Sized>(source: &S) -> Result<Primary, ReadError> {
     let mut found = None;
     scan(source, |sector, at| {
         if sector[0] == 1 {

@@ -29,7 +29,7 @@ mod walk;
 
 use std::io;
 
-pub use descriptor::primary_volume_id;
+pub(crate) use descriptor::primary;
 pub use locate::{LocateError, TaskLocation, find_task, open_task};
 pub use susp::Posix;
 pub use volume::{Entry, Kind, Names, Volume};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! An opened volume: what is on it, and the content of its files.
 
+use std::fmt;
+
 use crate::source::ReadAt;
 
 use super::record::Extent;
@@ -43,14 +45,25 @@ pub struct Entry {
     pub(super) extent: Extent,
 }
 
-/// A volume whose directories have been read. Contents are read when asked for.
-#[derive(Debug)]
+/// A volume whose directories have been read. Contents are read when asked for. `Debug` leaves the
+/// source out: it may be the bytes of a medium.
 pub struct Volume<S> {
     source: S,
     label: String,
     len: u64,
     names: Names,
     entries: Vec<Entry>,
+}
+
+impl<S> fmt::Debug for Volume<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Volume")
+            .field("volume_id", &self.label)
+            .field("len", &self.len)
+            .field("names", &self.names)
+            .field("entries", &self.entries)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S: ReadAt> Volume<S> {

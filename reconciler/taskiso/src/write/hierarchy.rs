@@ -3,7 +3,7 @@
 
 use crate::SECTOR;
 
-use super::names::{Kind, PlainNames, joliet, order};
+use super::names::{Kind, PlainNames, joliet, joliet_order, plain_order};
 use super::tree::Tree;
 use super::{record, susp};
 
@@ -111,6 +111,10 @@ fn children<'a>(tree: &Tree<'a>, origin: usize, namespace: Namespace) -> Vec<Nod
             target,
         })
         .collect();
+    let order = match namespace {
+        Namespace::Primary => plain_order,
+        Namespace::Joliet => joliet_order,
+    };
     nodes.sort_unstable_by(|a, b| order(&a.identifier, &b.identifier));
     nodes
 }

@@ -84,17 +84,25 @@ pub(super) fn joliet(name: &str, kind: Kind) -> Vec<u8> {
     name.bytes().chain(version.bytes()).flat_map(|b| [0, b]).collect()
 }
 
-/// The order of records in a directory and in a path table (ECMA-119 9.3, 6.9.1): by name, then by
-/// extension, the shorter filled up with the lowest character.
+/// The order of plain records in a directory and in a path table (ECMA-119 9.3, 6.9.1): by name,
+/// then by extension, the shorter filled up with the lowest character.
 ///
-/// Dot and semicolon end a name, so they come before everything that may stand in one. This holds
-/// for both name spaces, since every character here is ASCII.
-pub(super) fn order(a: &[u8], b: &[u8]) -> Ordering {
+/// Dot and semicolon end a name, so they come before everything that may stand in one.
+pub(super) fn plain_order(a: &[u8], b: &[u8]) -> Ordering {
     let weight = |&byte: &u8| match byte {
         b';' => 0,
         b'.' => 1,
         other => other,
     };
+    a.iter().map(weight).cmp(b.iter().map(weight))
+}
+
+/// The order of Joliet records: by character, with the version left out.
+///
+/// A Joliet name may have several dots, of which ECMA-119 does not know which is the separator;
+/// mkisofs, xorriso and Windows take them as any other character.
+pub(super) fn joliet_order(a: &[u8], b: &[u8]) -> Ordering {
+    let weight = |&byte: &u8| if byte == b';' { 0 } else { byte };
     a.iter().map(weight).cmp(b.iter().map(weight))
 }
 
@@ -151,9 +159,16 @@ mod tests {
     }
 
     #[test]
-    fn records_are_ordered_by_name_then_extension() {
+    fn plain_records_are_ordered_by_name_then_extension() {
         let mut ids = ["AB.;1", "A_.;1", "A.B;1", "A.;1", "A", "A1.;1"];
-        ids.sort_by(|a, b| order(a.as_bytes(), b.as_bytes()));
+        ids.sort_by(|a, b| plain_order(a.as_bytes(), b.as_bytes()));
         assert_eq!(ids, ["A", "A.;1", "A.B;1", "A1.;1", "AB.;1", "A_.;1"]);
+    }
+    #[test]
+    fn joliet_records_are_ordered_by_character() {
+        let names = ["b.c", "b..a", "b-c", "b", "bc"];
+        let mut ids = names.map(|name| joliet(name, Kind::File));
+        ids.sort_by(|a, b| joliet_order(a, b));
+        assert_eq!(ids, ["b", "b-c", "b..a", "b.c", "bc"].map(|name| joliet(name, Kind::File)));
     }
 }

@@ -33,6 +33,8 @@ fn by_hand(maintenance: &[u8], files: &Files) -> Vec<u8> {
         volume_id: LABEL.into(),
     };
     bytes.extend_from_slice(&task.bytes);
+    // The footer ends the image, on a multiple of 32 KiB.
+    bytes.resize((bytes.len() + 2048).next_multiple_of(32 * 1024) - 2048, 0);
     bytes.extend_from_slice(&footer.encode());
     bytes
 }
@@ -167,8 +169,8 @@ fn a_footer_that_does_not_tell_the_truth_is_refused() {
 
     assert!(find(footer.clone()).is_ok());
     let out_of_range = [
-        (footer.offset, footer.len + 2048),
-        (footer.offset + 2048, footer.len),
+        (footer.offset, image.len() as u64 - footer.offset),
+        (image.len() as u64 - 2048, 2048),
         (footer.offset, u64::MAX),
         (u64::MAX, footer.len),
         (u64::MAX, u64::MAX),
@@ -189,7 +191,8 @@ fn a_footer_that_does_not_tell_the_truth_is_refused() {
 fn one_changed_byte_of_a_task_behind_a_footer_is_noticed() {
     let image = by_hand(&maintenance().bytes, &fixed());
     let start = maintenance().bytes.len().next_multiple_of(32 * 1024);
-    for at in [start, start + 40_000, image.len() - 2049] {
+    let end = start + medium(&fixed()).bytes.len();
+    for at in [start, start + 40_000, end - 1] {
         let mut damaged = image.clone();
         damaged[at] ^= 1;
         assert!(matches!(find_task(&damaged), Err(LocateError::Digest { .. })), "{at}");
@@ -201,11 +204,39 @@ fn only_a_maintenance_iso_and_a_task_compose() {
     let task = medium(&fixed());
     assert!(matches!(Composed::new(task.bytes.clone(), &task), Err(ComposeError::MaintenanceIsTask { .. })));
     assert!(matches!(Composed::new(maintenance().bytes, &maintenance()), Err(ComposeError::NotATask { .. })));
-    for bytes in [vec![], vec![0; 40_000], maintenance().bytes[..34_000].to_vec()] {
+    // The last one is half copied: its descriptors are there, its end is not.
+    for bytes in [vec![], vec![0; 40_000], maintenance().bytes[..60_000].to_vec()] {
         assert!(matches!(Composed::new(bytes, &task), Err(ComposeError::Maintenance { .. })));
     }
     let endless = Shrunk(maintenance().bytes.to_vec(), u64::MAX - 5);
     assert!(matches!(Composed::new(endless, &task), Err(ComposeError::TooLarge { .. })));
+}
+
+#[test]
+fn many_readers_share_one_composed_image() {
+    let composed = Composed::new(maintenance().bytes, &medium(&fixed())).expect("two volumes");
+    let whole = whole(&composed);
+    std::thread::scope(|scope| {
+        for start in [0, 30_000, 131_000, 250_000] {
+            let (composed, whole) = (&composed, &whole);
+            scope.spawn(move || {
+                let mut buf = vec![0; 20_000];
+                let n = composed.read_at(start, &mut buf).expect("readable");
+                assert_eq!(buf[..n], whole[start as usize..][..n]);
+            });
+        }
+    });
+}
+
+#[test]
+fn debug_shows_no_byte_of_the_task() {
+    let files = vec![("task.json".to_owned(), b"token-of-the-job".to_vec())];
+    let composed = Composed::new(maintenance().bytes, &medium(&files)).expect("two volumes");
+    let volume = Volume::open(medium(&files).bytes).expect("our own volume");
+    let (_, inside) = open_task(medium(&files).bytes).expect("a task");
+    for text in [format!("{composed:?}"), format!("{volume:?}"), format!("{inside:?}")] {
+        assert!(!text.contains("token"), "{text}");
+    }
 }
 
 proptest! {

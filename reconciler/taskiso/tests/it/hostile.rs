@@ -33,18 +33,18 @@ fn composed(files: &Files) -> Vec<u8> {
     image
 }
 
-/// The record called `identifier` in the plain tree: where it begins.
+/// The record called `identifier` in the root of the plain tree: where it begins.
 fn record(image: &[u8], identifier: &[u8]) -> usize {
+    let root = root(image) as usize * SECTOR;
     let name = [&[identifier.len() as u8], identifier].concat();
-    let at = image.windows(name.len()).position(|bytes| bytes == name);
-    // The path tables come first and hold directories only, eight bytes before the name.
-    at.expect("a record of this name") - 32
+    let at = image[root..].windows(name.len()).position(|bytes| bytes == name);
+    root + at.expect("a record of this name") - 32
 }
 
-/// The record of a directory, not its entry in the path tables.
-fn directory_record(image: &[u8], identifier: &[u8]) -> usize {
-    let root = root(image) as usize * SECTOR;
-    root + record(&image[root..], identifier)
+/// The Rock Ridge name of that record: where its entry begins.
+fn name_entry(image: &[u8], identifier: &[u8]) -> usize {
+    let at = record(image, identifier);
+    at + image[at..].windows(2).position(|bytes| bytes == b"NM").expect("a name")
 }
 
 /// First sector of the root directory.
@@ -56,7 +56,7 @@ fn root(image: &[u8]) -> u32 {
 #[test]
 fn a_directory_that_contains_the_root_is_a_loop() {
     let mut image = medium(&fixed()).bytes.to_vec();
-    let at = directory_record(&image, b"NET");
+    let at = record(&image, b"NET");
     let root = root(&image).to_le_bytes();
     image[at + 2..at + 6].copy_from_slice(&root);
     assert!(matches!(
@@ -67,25 +67,14 @@ fn a_directory_that_contains_the_root_is_a_loop() {
 
 #[test]
 fn two_entries_of_one_name_are_refused() {
-    let mut image = medium(&fixed()).bytes.to_vec();
-    // "task.json" becomes a second "ks.cfg" by a shorter name entry, the rest of it filling.
-    let at = directory_record(&image, b"TASK.JSON;1");
-    let name = at + image[at..].windows(2).position(|b| b == b"NM").expect("a name");
-    image[name + 5..name + 14].copy_from_slice(b"sector-an");
+    let files = ["task.json", "tusk.json"].map(|path| (path.to_owned(), b"{}".to_vec()));
+    let mut image = medium(&files.to_vec()).bytes.to_vec();
     assert!(Volume::open(&image[..]).is_ok());
-    let at = directory_record(&image, b"EMPTY.;1");
-    let name = at + image[at..].windows(2).position(|b| b == b"NM").expect("a name");
-    image[name + 5..name + 10].copy_from_slice(b"recip");
-    let other = directory_record(&image, b"SECTOR.;1");
-    let name = other + image[other..].windows(2).position(|b| b == b"NM").expect("a name");
-    image[name + 2] = 10;
-    image[name + 5..name + 10].copy_from_slice(b"recip");
-    // Byte 10 of the old, longer entry is filling that must not be taken for an entry.
-    image[name + 10] = 0;
-    image[name + 11..name + 14].fill(0);
+    let at = name_entry(&image, b"TUSK.JSON;1");
+    image[at + 6] = b'a';
     assert!(matches!(
         Volume::open(&image[..]),
-        Err(ReadError::Duplicate { path }) if path == "recip"
+        Err(ReadError::Duplicate { path }) if path == "task.json"
     ));
 }
 
@@ -93,9 +82,8 @@ fn two_entries_of_one_name_are_refused() {
 fn names_that_climb_or_cut_are_refused() {
     for bad in [&b"../.."[..], b"a/b/c", b"a\0b\0c", b"\xFF\xFF\xFF\xFF\xFF"] {
         let mut image = medium(&fixed()).bytes.to_vec();
-        let at = directory_record(&image, b"EMPTY.;1");
-        let name = at + image[at..].windows(2).position(|b| b == b"NM").expect("a name");
-        image[name + 5..name + 10].copy_from_slice(bad);
+        let at = name_entry(&image, b"EMPTY.;1");
+        image[at + 5..at + 10].copy_from_slice(bad);
         assert!(matches!(Volume::open(&image[..]), Err(ReadError::BadName { .. })), "{bad:?}");
     }
 }
@@ -104,7 +92,7 @@ fn names_that_climb_or_cut_are_refused() {
 fn an_extent_outside_of_the_medium_is_refused_before_memory_is_taken() {
     for field in [2..6, 10..14] {
         let mut image = medium(&fixed()).bytes.to_vec();
-        let at = directory_record(&image, b"RECIPE.JSON;1");
+        let at = record(&image, b"RECIPE.JSON;1");
         image[at + field.start..at + field.end].fill(0xFF);
         assert!(matches!(Volume::open(&image[..]), Err(ReadError::Truncated { .. })));
     }
@@ -130,7 +118,7 @@ fn continuation_areas_that_go_in_a_circle_end_in_an_error() {
 #[test]
 fn files_in_several_extents_are_refused_by_name() {
     let mut image = medium(&fixed()).bytes.to_vec();
-    let at = directory_record(&image, b"RECIPE.JSON;1");
+    let at = record(&image, b"RECIPE.JSON;1");
     image[at + 25] |= 0x80;
     assert!(matches!(
         Volume::open(&image[..]),
@@ -141,7 +129,7 @@ fn files_in_several_extents_are_refused_by_name() {
 #[test]
 fn links_and_devices_are_left_out() {
     let mut image = medium(&fixed()).bytes.to_vec();
-    let at = directory_record(&image, b"RECIPE.JSON;1");
+    let at = record(&image, b"RECIPE.JSON;1");
     let mode = at + image[at..].windows(2).position(|b| b == b"PX").expect("a mode") + 4;
     image[mode..mode + 4].copy_from_slice(&0o120_777_u32.to_le_bytes());
     let volume = Volume::open(&image[..]).expect("the rest is well");
@@ -188,6 +176,50 @@ fn a_device_that_fails_is_told_from_one_without_a_task() {
     }
     assert!(matches!(find_task(&Broken), Err(LocateError::Read(ReadError::Io { .. }))));
     assert!(matches!(Volume::open(Broken), Err(ReadError::Io { .. })));
+}
+
+/// A medium of a tebibyte whose root has 4 GiB, every sector of it being the same.
+struct Endless {
+    descriptors: Vec<u8>,
+    sector: Vec<u8>,
+}
+
+impl Endless {
+    fn new(sector: Vec<u8>) -> Self {
+        let mut descriptors = medium(&fixed()).bytes[..19 * SECTOR].to_vec();
+        let root = 16 * SECTOR + 156;
+        descriptors[root + 2..root + 6].copy_from_slice(&1000_u32.to_le_bytes());
+        descriptors[root + 10..root + 14].fill(0xFF);
+        // No Joliet tree to turn to.
+        descriptors[17 * SECTOR] = 3;
+        Self { descriptors, sector }
+    }
+}
+
+impl ReadAt for Endless {
+    fn len(&self) -> u64 {
+        1 << 40
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        if offset < self.descriptors.len() as u64 {
+            return self.descriptors.read_at(offset, buf);
+        }
+        self.sector.read_at(offset % SECTOR as u64, buf)
+    }
+}
+
+#[test]
+fn a_directory_of_gigabytes_is_given_up_early() {
+    let empty = Endless::new(vec![0; SECTOR]);
+    assert!(matches!(Volume::open(empty), Err(ReadError::TooMany { what: "bytes of directories", .. })));
+    // Thirty-four bytes of a file without content called "A", again and again.
+    let mut record = [0; 34];
+    (record[0], record[32], record[33]) = (34, 1, b'A');
+    let mut sector = record.repeat(60);
+    sector.resize(SECTOR, 0);
+    let full = Endless::new(sector);
+    assert!(matches!(Volume::open(full), Err(ReadError::TooMany { what: "files and directories", .. })));
 }
 
 proptest! {

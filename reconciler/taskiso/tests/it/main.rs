@@ -2,6 +2,7 @@
 //! Task media, seen from outside: written here, read back by others.
 
 mod composed;
+mod conformance;
 mod golden;
 mod hadris;
 mod hostile;

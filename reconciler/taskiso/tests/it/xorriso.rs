@@ -6,7 +6,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use shoal_taskiso::{Iso, raw_image};
+use shoal_taskiso::reader::{Names, Volume, find_task};
+use shoal_taskiso::{Composed, Iso, raw_image};
 use tempfile::TempDir;
 
 use crate::sets::{LABEL, directories, expected, fixed, medium};
@@ -140,5 +141,73 @@ fn xorriso_extracts_every_content_from_every_form() {
                 assert_eq!(found, content, "{form} {tree} {path}");
             }
         }
+    }
+}
+
+/// A tree as a maintenance ISO may have it: names that need a continuation, a link, an empty file.
+fn foreign_tree(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = BTreeMap::from([
+        ("live/root.squashfs".to_owned(), vec![9; 70_000]),
+        ("EFI/BOOT/BOOTX64.EFI".to_owned(), vec![1; 3000]),
+        (format!("{}.txt", "long-name-".repeat(24)), b"continued".to_vec()),
+        ("empty".to_owned(), Vec::new()),
+        ("Gr\u{fc}\u{df}e".to_owned(), b"text".to_vec()),
+    ]);
+    for (path, content) in &files {
+        let path = directory.join(path);
+        std::fs::create_dir_all(path.parent().expect("inside")).expect("room");
+        std::fs::write(path, content).expect("room");
+    }
+    std::os::unix::fs::symlink("empty", directory.join("link")).expect("room");
+    files
+}
+
+#[test]
+fn our_reader_reads_what_xorriso_writes() {
+    if !present() {
+        return;
+    }
+    for (options, names) in [
+        (&["-R", "-J", "-joliet-long"][..], Names::RockRidge),
+        (&["--norock", "-J", "-joliet-long"], Names::Joliet),
+        (&["--norock", "-iso-level", "3"], Names::Plain),
+    ] {
+        let directory = TempDir::new().expect("a temporary directory");
+        let tree = directory.path().join("tree");
+        let files = foreign_tree(&tree);
+        let image = directory.path().join("maintenance.iso");
+        let output = Command::new("xorriso")
+            .args(["-as", "mkisofs", "-V", "SHOAL_MAINTENANCE", "-o"])
+            .arg(&image)
+            .args(options)
+            .arg(&tree)
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .expect("xorriso was there a moment ago");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let source = std::fs::File::open(&image).expect("just written");
+        let volume = Volume::open(source).expect("a volume of xorriso");
+        assert_eq!(volume.volume_id(), "SHOAL_MAINTENANCE");
+        assert_eq!(volume.names(), names);
+        let found: BTreeMap<_, _> = volume
+            .files()
+            .map(|file| (file.path.clone(), volume.read(&file.path, 100_000).expect("listed")))
+            .collect();
+        if names == Names::RockRidge {
+            assert_eq!(found, files);
+        }
+        // The others shorten names and change letters; what is in the files is all there.
+        let sorted = |files: BTreeMap<String, Vec<u8>>| {
+            let mut contents: Vec<_> = files.into_values().collect();
+            contents.sort();
+            contents
+        };
+        assert_eq!(sorted(found), sorted(files));
+
+        // And it composes, which leaves it as it was.
+        let source = std::fs::File::open(&image).expect("just written");
+        let composed = Composed::new(source, &medium(&fixed())).expect("two volumes");
+        assert_eq!(find_task(&composed).expect("a task").volume_id, LABEL);
+        assert_eq!(Volume::open(composed).expect("as before").volume_id(), "SHOAL_MAINTENANCE");
     }
 }
