@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Paths to resources and back.
+//!
+//! [`Resource`] names everything that a BMC serves; [`Resource::find`] reads a path for a profile, [`Resource::path`]
+//! writes it. Paths are case-sensitive; one trailing slash is forgiven.
+
+use super::profiles::{Listing, Profile, SlotView};
+
+/// A resource or an action's target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Resource {
+    /// `/redfish`.
+    Versions,
+    /// `/redfish/v1`.
+    Root,
+    /// `/redfish/v1/odata`.
+    OData,
+    /// `/redfish/v1/$metadata`.
+    Metadata,
+    /// Collection of systems.
+    Systems,
+    /// The system.
+    System,
+    /// ActionInfo of ComputerSystem.Reset.
+    ResetActionInfo,
+    /// Host interfaces.
+    SystemNics,
+    /// A host interface, by index.
+    SystemNic(usize),
+    /// Collection of managers.
+    Managers,
+    /// The manager.
+    Manager,
+    /// ActionInfo of Manager.ResetToDefaults.
+    DefaultsActionInfo,
+    /// Management interfaces.
+    ManagerNics,
+    /// The management interface.
+    ManagerNic,
+    /// Virtual media of one view.
+    Media(SlotView),
+    /// A slot, by index into the profile.
+    Slot(usize),
+    /// ActionInfo of InsertMedia.
+    InsertActionInfo(usize),
+    /// Collection of chassis.
+    ChassisCollection,
+    /// The chassis.
+    Chassis,
+    /// SessionService.
+    SessionService,
+    /// Sessions. `members` tells whether the path was `.../Sessions/Members`.
+    Sessions,
+    /// The member list as a target of POST.
+    SessionsMembers,
+    /// A session, by id.
+    Session(String),
+    /// AccountService.
+    AccountService,
+    /// Accounts.
+    Accounts,
+    /// The account.
+    Account,
+    /// Roles.
+    Roles,
+    /// A role, by index into the profile.
+    Role(usize),
+    /// TaskService.
+    TaskService,
+    /// Tasks.
+    Tasks,
+    /// The target of an action.
+    Action(Action),
+}
+
+/// What can be POSTed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// ComputerSystem.Reset.
+    SystemReset,
+    /// Manager.Reset.
+    ManagerReset,
+    /// Manager.ResetToDefaults.
+    ManagerDefaults,
+    /// VirtualMedia.InsertMedia, or its OEM twin.
+    Insert {
+        /// Slot index.
+        slot: usize,
+        /// Whether it is the OEM twin.
+        oem: bool,
+    },
+    /// VirtualMedia.EjectMedia, or its OEM twin.
+    Eject {
+        /// Slot index.
+        slot: usize,
+        /// Whether it is the OEM twin.
+        oem: bool,
+    },
+}
+
+impl Resource {
+    /// The resource at `path` (without query), if the profile has one.
+    pub(crate) fn find(profile: &Profile, path: &str) -> Option<Self> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let mut segments = path.strip_prefix("/redfish")?.split('/').skip(1);
+        match segments.next() {
+            None => return path.eq("/redfish").then_some(Self::Versions),
+            Some("v1") => {}
+            Some(_) => return None,
+        }
+        let rest: Vec<&str> = segments.collect();
+        match rest.as_slice() {
+            [] => Some(Self::Root),
+            ["odata"] => Some(Self::OData),
+            ["$metadata"] => Some(Self::Metadata),
+            ["Systems"] => Some(Self::Systems),
+            ["Systems", id, rest @ ..] if *id == profile.system.id => Self::under_system(profile, rest),
+            ["Managers"] => Some(Self::Managers),
+            ["Managers", id, rest @ ..] if *id == profile.manager.id => Self::under_manager(profile, rest),
+            ["Chassis"] => Some(Self::ChassisCollection),
+            ["Chassis", id] if *id == profile.chassis_id => Some(Self::Chassis),
+            ["SessionService"] => Some(Self::SessionService),
+            ["SessionService", "Sessions"] => Some(Self::Sessions),
+            ["SessionService", "Sessions", "Members"] => Some(Self::SessionsMembers),
+            ["SessionService", "Sessions", id] => Some(Self::Session((*id).to_owned())),
+            ["AccountService"] => Some(Self::AccountService),
+            ["AccountService", "Accounts"] => Some(Self::Accounts),
+            ["AccountService", "Accounts", id] if *id == profile.account_id => Some(Self::Account),
+            ["AccountService", "Roles"] => Some(Self::Roles),
+            ["AccountService", "Roles", id] => position(profile.roles, id).map(Self::Role),
+            ["TaskService"] => Some(Self::TaskService),
+            ["TaskService", "Tasks"] => Some(Self::Tasks),
+            _ => None,
+        }
+    }
+
+    fn under_system(profile: &Profile, rest: &[&str]) -> Option<Self> {
+        match rest {
+            [] => Some(Self::System),
+            ["Actions", "ComputerSystem.Reset"] => Some(Self::Action(Action::SystemReset)),
+            ["ResetActionInfo"] if profile.system.reset_listing == Listing::ActionInfo => {
+                Some(Self::ResetActionInfo)
+            }
+            ["EthernetInterfaces"] => Some(Self::SystemNics),
+            ["EthernetInterfaces", id] => position(profile.system.nic_ids, id).map(Self::SystemNic),
+            ["VirtualMedia", rest @ ..] => Self::under_media(profile, SlotView::System, rest),
+            _ => None,
+        }
+    }
+
+    fn under_manager(profile: &Profile, rest: &[&str]) -> Option<Self> {
+        let defaults = profile.manager.defaults.as_ref();
+        match rest {
+            [] => Some(Self::Manager),
+            ["Actions", "Manager.Reset"] => Some(Self::Action(Action::ManagerReset)),
+            ["Actions", "Manager.ResetToDefaults"] if defaults.is_some() => {
+                Some(Self::Action(Action::ManagerDefaults))
+            }
+            ["ResetToDefaultsActionInfo"] => defaults
+                .is_some_and(|(listing, _)| *listing == Listing::ActionInfo)
+                .then_some(Self::DefaultsActionInfo),
+            ["EthernetInterfaces"] => Some(Self::ManagerNics),
+            ["EthernetInterfaces", id] if *id == profile.manager.nic_id => Some(Self::ManagerNic),
+            ["VirtualMedia", rest @ ..] => Self::under_media(profile, SlotView::Manager, rest),
+            _ => None,
+        }
+    }
+
+    fn under_media(profile: &Profile, view: SlotView, rest: &[&str]) -> Option<Self> {
+        if !profile.slots.iter().any(|slot| slot.view == view) {
+            return None;
+        }
+        let [id, rest @ ..] = rest else { return Some(Self::Media(view)) };
+        let slot = profile.slots.iter().position(|slot| slot.view == view && slot.id == *id)?;
+        let oem = profile.media.oem_actions.as_ref();
+        match rest {
+            [] => Some(Self::Slot(slot)),
+            ["InsertMediaActionInfo"] if profile.media.insert_listing == Listing::ActionInfo => {
+                Some(Self::InsertActionInfo(slot))
+            }
+            ["Actions", "VirtualMedia.InsertMedia"] => {
+                Some(Self::Action(Action::Insert { slot, oem: false }))
+            }
+            ["Actions", "VirtualMedia.EjectMedia"] => Some(Self::Action(Action::Eject { slot, oem: false })),
+            ["Actions", "Oem", vendor, name] => {
+                let oem = oem.filter(|oem| oem.vendor == *vendor)?;
+                if *name == oem.insert {
+                    Some(Self::Action(Action::Insert { slot, oem: true }))
+                } else if *name == oem.eject {
+                    Some(Self::Action(Action::Eject { slot, oem: true }))
+                } else {
+                    None
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// The canonical path.
+    pub(crate) fn path(&self, profile: &Profile) -> String {
+        let system = || format!("/redfish/v1/Systems/{}", profile.system.id);
+        let manager = || format!("/redfish/v1/Managers/{}", profile.manager.id);
+        let media = |view| match view {
+            SlotView::System => format!("{}/VirtualMedia", system()),
+            SlotView::Manager => format!("{}/VirtualMedia", manager()),
+        };
+        let slot = |index: usize| format!("{}/{}", media(profile.slots[index].view), profile.slots[index].id);
+        match self {
+            Self::Versions => "/redfish".to_owned(),
+            Self::Root => "/redfish/v1".to_owned(),
+            Self::OData => "/redfish/v1/odata".to_owned(),
+            Self::Metadata => "/redfish/v1/$metadata".to_owned(),
+            Self::Systems => "/redfish/v1/Systems".to_owned(),
+            Self::System => system(),
+            Self::ResetActionInfo => format!("{}/ResetActionInfo", system()),
+            Self::SystemNics => format!("{}/EthernetInterfaces", system()),
+            Self::SystemNic(index) => {
+                format!("{}/EthernetInterfaces/{}", system(), profile.system.nic_ids[*index])
+            }
+            Self::Managers => "/redfish/v1/Managers".to_owned(),
+            Self::Manager => manager(),
+            Self::DefaultsActionInfo => format!("{}/ResetToDefaultsActionInfo", manager()),
+            Self::ManagerNics => format!("{}/EthernetInterfaces", manager()),
+            Self::ManagerNic => format!("{}/EthernetInterfaces/{}", manager(), profile.manager.nic_id),
+            Self::Media(view) => media(*view),
+            Self::Slot(index) => slot(*index),
+            Self::InsertActionInfo(index) => format!("{}/InsertMediaActionInfo", slot(*index)),
+            Self::ChassisCollection => "/redfish/v1/Chassis".to_owned(),
+            Self::Chassis => format!("/redfish/v1/Chassis/{}", profile.chassis_id),
+            Self::SessionService => "/redfish/v1/SessionService".to_owned(),
+            Self::Sessions => "/redfish/v1/SessionService/Sessions".to_owned(),
+            Self::SessionsMembers => "/redfish/v1/SessionService/Sessions/Members".to_owned(),
+            Self::Session(id) => format!("/redfish/v1/SessionService/Sessions/{id}"),
+            Self::AccountService => "/redfish/v1/AccountService".to_owned(),
+            Self::Accounts => "/redfish/v1/AccountService/Accounts".to_owned(),
+            Self::Account => format!("/redfish/v1/AccountService/Accounts/{}", profile.account_id),
+            Self::Roles => "/redfish/v1/AccountService/Roles".to_owned(),
+            Self::Role(index) => format!("/redfish/v1/AccountService/Roles/{}", profile.roles[*index]),
+            Self::TaskService => "/redfish/v1/TaskService".to_owned(),
+            Self::Tasks => "/redfish/v1/TaskService/Tasks".to_owned(),
+            Self::Action(action) => action.path(profile),
+        }
+    }
+
+    /// What the resource can be asked, in the order of the `Allow` header.
+    pub(crate) fn methods(&self, profile: &Profile) -> &'static [&'static str] {
+        match self {
+            Self::Action(_) | Self::SessionsMembers => &["POST"],
+            Self::Sessions => &["GET", "HEAD", "POST"],
+            Self::Session(_) => &["GET", "HEAD", "DELETE"],
+            Self::System => &["GET", "HEAD", "PATCH"],
+            Self::Slot(_) if profile.media.oem_actions.is_some() => &["GET", "HEAD", "PATCH"],
+            _ => &["GET", "HEAD"],
+        }
+    }
+
+    /// Whether it is shown without credentials.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, Self::Versions | Self::Root | Self::OData | Self::Metadata)
+    }
+}
+
+impl Action {
+    fn path(self, profile: &Profile) -> String {
+        let oem = |slot: usize, name: fn(&super::profiles::OemMediaActions) -> &'static str| {
+            let vendor = profile.media.oem_actions.as_ref().map_or("", |oem| oem.vendor);
+            let name = profile.media.oem_actions.as_ref().map_or("", name);
+            format!("{}/Actions/Oem/{vendor}/{name}", Resource::Slot(slot).path(profile))
+        };
+        match self {
+            Self::SystemReset => format!("{}/Actions/ComputerSystem.Reset", Resource::System.path(profile)),
+            Self::ManagerReset => format!("{}/Actions/Manager.Reset", Resource::Manager.path(profile)),
+            Self::ManagerDefaults => {
+                format!("{}/Actions/Manager.ResetToDefaults", Resource::Manager.path(profile))
+            }
+            Self::Insert { slot, oem: false } => {
+                format!("{}/Actions/VirtualMedia.InsertMedia", Resource::Slot(slot).path(profile))
+            }
+            Self::Eject { slot, oem: false } => {
+                format!("{}/Actions/VirtualMedia.EjectMedia", Resource::Slot(slot).path(profile))
+            }
+            Self::Insert { slot, oem: true } => oem(slot, |names| names.insert),
+            Self::Eject { slot, oem: true } => oem(slot, |names| names.eject),
+        }
+    }
+}
+
+fn position(ids: &[&str], id: &str) -> Option<usize> {
+    ids.iter().position(|known| *known == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bmc::profiles::{ALL, IDRAC9_6, ILO5};
+
+    #[test]
+    fn every_path_leads_back_to_its_resource() {
+        for profile in ALL {
+            let mut resources = vec![
+                Resource::Versions,
+                Resource::Root,
+                Resource::System,
+                Resource::SystemNic(1),
+                Resource::Manager,
+                Resource::ManagerNic,
+                Resource::Chassis,
+                Resource::Session("5".to_owned()),
+                Resource::Account,
+                Resource::Role(0),
+                Resource::Tasks,
+                Resource::Action(Action::SystemReset),
+                Resource::Action(Action::ManagerReset),
+            ];
+            for slot in 0..profile.slots.len() {
+                resources.push(Resource::Slot(slot));
+                resources.push(Resource::Action(Action::Insert { slot, oem: false }));
+                resources.push(Resource::Action(Action::Eject { slot, oem: false }));
+                if profile.media.oem_actions.is_some() {
+                    resources.push(Resource::Action(Action::Eject { slot, oem: true }));
+                }
+            }
+            for resource in resources {
+                let path = resource.path(profile);
+                assert_eq!(Resource::find(profile, &path), Some(resource.clone()), "{} {path}", profile.name);
+                assert_eq!(
+                    Resource::find(profile, &format!("{path}/")),
+                    Some(resource),
+                    "{} {path}/",
+                    profile.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn paths_of_other_models_and_nonsense_lead_nowhere() {
+        for path in [
+            "",
+            "/",
+            "/redfishx",
+            "/redfish/v2",
+            "/redfish/v1/Systems/System.Embedded.1",
+            "/redfish/v1/Systems/1/VirtualMedia",
+            "/redfish/v1/Systems/1/ResetActionInfo",
+            "/redfish/v1//Systems",
+            "/redfish/v1/Managers/1/VirtualMedia/3",
+        ] {
+            assert_eq!(Resource::find(&ILO5, path), None, "{path}");
+        }
+        assert_eq!(Resource::find(&IDRAC9_6, "/redfish/v1/Systems/1"), None);
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! From an HTTP request to an HTTP response: faults, authentication, routing, logging.
+//!
+//! Order: faults are judged, the request is authenticated, then routed, then carried out. What cannot be seen without
+//! credentials answers 401 whether it exists or not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde_json::Value;
+
+use super::errors::{self, Refusal};
+use super::handlers::{Call, allow};
+use super::instance::Bmc;
+use super::log::{AuthKind, RequestRecord, What, redacted};
+use super::reply::{Body, Hangup, Payload, Reply};
+use super::routes::Resource;
+use crate::faults::Effects;
+
+/// Largest request body, in bytes.
+const MAX_BODY: usize = 1 << 20;
+
+impl Bmc {
+    /// Answers one request. `scheme` is what the connection speaks.
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        scheme: &'static str,
+    ) -> Result<Response<Body>, Hangup> {
+        let started = self.shared.clock.elapsed();
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path().to_owned();
+        let effects = {
+            let mut locked = self.lock();
+            locked.state.counters.requests += 1;
+            locked.state.injector.judge(self.index, parts.method.as_str(), &path)
+        };
+        if !effects.latency.is_zero() {
+            self.shared.clock.sleep(effects.latency).await;
+        }
+        let away = {
+            let locked = self.lock();
+            locked.state.away_until.is_some_and(|until| self.shared.clock.elapsed() < until)
+        };
+        if away || effects.drop_before || effects.stall {
+            self.log(&parts, started, 0, AuthKind::None, None, &effects);
+            if effects.stall {
+                // Until the client hangs up or the farm is shut down.
+                self.shared.cancel.cancelled().await;
+            }
+            return Err(Hangup);
+        }
+
+        let body = Limited::new(body, MAX_BODY).collect().await.map(http_body_util::Collected::to_bytes);
+        let (auth, result) = match &body {
+            Ok(body) => self.answer(&parts, body, &path, scheme, &effects).await,
+            Err(_) => (AuthKind::None, Err(Refusal::TooLarge)),
+        };
+        let reply = result.unwrap_or_else(|refusal| self.refused(&refusal, &parts, &path));
+
+        let body = body.ok().filter(|body| !body.is_empty());
+        let status = if effects.drop_after { 0 } else { reply.status };
+        self.log(&parts, started, status, auth, body.as_ref(), &effects);
+        if effects.drop_after {
+            return Err(Hangup);
+        }
+        Ok(reply.into_response(parts.method == http::Method::HEAD, effects.truncate))
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        parts: &Parts,
+        body: &Bytes,
+        path: &str,
+        scheme: &'static str,
+        effects: &Effects,
+    ) -> (AuthKind, Result<Reply, Refusal>) {
+        if effects.unauthorized {
+            self.forget_session(&parts.headers);
+            return (AuthKind::Refused, Err(Refusal::Unauthenticated));
+        }
+        let auth = self.authenticate(&parts.headers);
+        if let Some((status, body, retry_after)) = &effects.status {
+            return (auth, Ok(self.injected(*status, body.as_ref(), *retry_after)));
+        }
+        if let Some(version) = parts.headers.get("odata-version").filter(|version| *version != "4.0") {
+            let version = String::from_utf8_lossy(version.as_bytes()).into_owned();
+            return (auth, Err(Refusal::ODataVersion { version }));
+        }
+        let resource = Resource::find(self.config.profile, path);
+        let logging_in = parts.method == http::Method::POST
+            && matches!(resource, Some(Resource::Sessions | Resource::SessionsMembers));
+        let open = logging_in || resource.as_ref().is_some_and(Resource::is_open);
+        if !open && !matches!(auth, AuthKind::Basic | AuthKind::Session) {
+            return (auth, Err(Refusal::Unauthenticated));
+        }
+        let Some(resource) = resource else {
+            return (auth, Err(Refusal::NotFound { uri: path.to_owned() }));
+        };
+        let method = parts.method.as_str();
+        if !resource.methods(self.config.profile).contains(&method) {
+            return (auth, Err(Refusal::MethodNotAllowed));
+        }
+        if effects.lie && !matches!(method, "GET" | "HEAD") && !logging_in {
+            return (auth, Ok(self.acknowledged()));
+        }
+        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let origin = format!("{scheme}://{host}");
+        let call = Call {
+            method,
+            query: parts.uri.query(),
+            headers: &parts.headers,
+            body,
+            origin: &origin,
+            effects,
+        };
+        (auth, self.handle(&resource, &call).await)
+    }
+
+    fn injected(&self, status: u16, body: Option<&Value>, retry_after: Option<u64>) -> Reply {
+        let profile = self.config.profile;
+        let payload = match body {
+            Some(body) => Payload::Json(body.clone()),
+            None if status == 204 => Payload::Empty,
+            None if status < 300 => Payload::Json(errors::success_body(profile)),
+            None => {
+                Payload::Json(errors::error_body(profile, &Refusal::Injected { status }.said_by(profile)))
+            }
+        };
+        let reply = Reply::new(status, payload);
+        match retry_after {
+            Some(seconds) => reply.with(header::RETRY_AFTER, &seconds.to_string()),
+            None => reply,
+        }
+    }
+
+    fn refused(&self, refusal: &Refusal, parts: &Parts, path: &str) -> Reply {
+        let profile = self.config.profile;
+        let said = refusal.said_by(profile);
+        let reply = Reply::new(said.status, Payload::Json(errors::error_body(profile, &said)));
+        match refusal {
+            Refusal::Unauthenticated if !parts.headers.contains_key("x-auth-token") => {
+                reply.with(header::WWW_AUTHENTICATE, "Basic realm=\"Redfish\"")
+            }
+            Refusal::MethodNotAllowed => match Resource::find(profile, path) {
+                Some(resource) => reply.with(header::ALLOW, &allow(&resource, profile)),
+                None => reply,
+            },
+            _ => reply,
+        }
+    }
+
+    fn log(
+        &self,
+        parts: &Parts,
+        started: Duration,
+        status: u16,
+        auth: AuthKind,
+        body: Option<&Bytes>,
+        effects: &Effects,
+    ) {
+        let took = self.shared.clock.elapsed().saturating_sub(started);
+        // A body that is not JSON is not kept: nobody can tell what in it is secret.
+        let body =
+            body.and_then(|body| serde_json::from_slice::<Value>(body).ok()).map(|body| redacted(&body));
+        let record = RequestRecord {
+            method: parts.method.to_string(),
+            path: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+            status,
+            auth,
+            took_ms: took.as_millis() as u64,
+            body,
+            faults: effects.names.clone(),
+        };
+        tracing::debug!(
+            bmc = self.index,
+            method = %record.method,
+            path = %record.path,
+            status,
+            took_ms = record.took_ms,
+            "request"
+        );
+        self.lock().record(What::Request(record));
+    }
+}

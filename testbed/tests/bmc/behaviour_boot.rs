@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The boot override and what a machine is handed at the end of POST.
+
+use serde_json::json;
+use shoal_testbed::bmc::profiles::{ALL, IDRAC9_6, ILO5, Profile, SMC_X13_SINGLE, SlotModel};
+use shoal_testbed::bmc::{BootDevice, BootMode, BootPlan, Enabled, Event, MediumError, Power, Told};
+
+use crate::behaviour_media::{cd_slot, insert};
+use crate::behaviour_power::{reset, system};
+use crate::client::Answer;
+use crate::fixture::{Fixture, Options};
+use crate::image_server::ImageServer;
+
+async fn set_boot(fixture: &Fixture, enabled: &str, target: &str) -> Answer {
+    let boot = json!({"Boot": {
+        "BootSourceOverrideEnabled": enabled,
+        "BootSourceOverrideTarget": target,
+        "BootSourceOverrideMode": "UEFI",
+    }});
+    fixture.client.patch(&system(fixture.bmc().profile()), boot).await
+}
+
+fn boots(fixture: &Fixture) -> Vec<BootPlan> {
+    let told = fixture.machine.told().into_iter();
+    told.filter_map(|told| if let Told::Boot(plan) = told { Some(plan) } else { None }).collect()
+}
+
+async fn booted(fixture: &Fixture, count: usize) -> BootPlan {
+    fixture.until("the machine was booted", |fixture| boots(fixture).len() >= count).await;
+    boots(fixture).remove(count - 1)
+}
+
+async fn power_on(fixture: &Fixture) {
+    let answer = reset(fixture, "On").await;
+    assert!((200..300).contains(&answer.status), "{}", answer.body);
+}
+
+async fn force_off(fixture: &Fixture) {
+    let answer = reset(fixture, "ForceOff").await;
+    assert!((200..300).contains(&answer.status), "{}", answer.body);
+    fixture.until("off", |fixture| fixture.bmc().state().power == Power::Off).await;
+}
+
+fn cd_index(profile: &Profile) -> usize {
+    profile.slots.iter().position(SlotModel::optical).expect("each of them has a CD")
+}
+
+#[tokio::test]
+async fn once_boots_the_cd_a_single_time() {
+    for profile in ALL {
+        let images = ImageServer::start(4096).await;
+        let fixture = Fixture::new(profile).await;
+        insert(&fixture, cd_slot(profile), &images.url("boot.iso")).await;
+        set_boot(&fixture, "Once", profile.boot.cd_target).await.expect(200);
+        let shown = fixture.client.get(&system(profile)).await.json();
+        assert_eq!(shown["Boot"]["BootSourceOverrideEnabled"], "Once");
+        assert_eq!(shown["Boot"]["BootSourceOverrideTarget"], profile.boot.cd_target);
+
+        power_on(&fixture).await;
+        let plan = booted(&fixture, 1).await;
+        assert_eq!(plan.device, BootDevice::Cd { slot: cd_index(profile) }, "{}", profile.name);
+        assert_eq!((plan.boot, plan.mode, plan.overridden), (1, BootMode::Uefi, true));
+        assert_eq!(plan.media[0].url, images.url("boot.iso"));
+        let shown = fixture.client.get(&system(profile)).await.json();
+        assert_eq!(shown["Boot"]["BootSourceOverrideEnabled"], "Disabled");
+
+        force_off(&fixture).await;
+        power_on(&fixture).await;
+        assert_eq!(booted(&fixture, 2).await.device, BootDevice::Disk);
+        let log = fixture.events();
+        let image = images.url("boot.iso");
+        let from_cd = |event: &&Event| matches!(event, Event::Boot { image: Some(url), .. } if *url == image);
+        assert_eq!(log.iter().filter(from_cd).count(), 1, "{log:#?}");
+    }
+}
+
+#[tokio::test]
+async fn continuous_boots_the_cd_until_it_is_changed() {
+    let images = ImageServer::start(4096).await;
+    let fixture = Fixture::new(&IDRAC9_6).await;
+    insert(&fixture, cd_slot(&IDRAC9_6), &images.url("boot.iso")).await;
+    set_boot(&fixture, "Continuous", "Cd").await.expect(200);
+    power_on(&fixture).await;
+    booted(&fixture, 1).await;
+    reset(&fixture, "ForceRestart").await.expect(204);
+    assert_eq!(booted(&fixture, 2).await.device, BootDevice::Cd { slot: 0 });
+    set_boot(&fixture, "Disabled", "None").await.expect(200);
+    reset(&fixture, "ForceRestart").await.expect(204);
+    assert_eq!(booted(&fixture, 3).await.device, BootDevice::Disk);
+}
+
+#[tokio::test]
+async fn a_cd_override_without_a_cd_falls_through_to_disk_and_is_used_up() {
+    let fixture = Fixture::new(&ILO5).await;
+    set_boot(&fixture, "Once", "Cd").await.expect(200);
+    power_on(&fixture).await;
+    let plan = booted(&fixture, 1).await;
+    assert_eq!((plan.device, plan.overridden), (BootDevice::Disk, false));
+    assert_eq!(fixture.bmc().state().boot_override.enabled, Enabled::Disabled);
+}
+
+#[tokio::test]
+async fn supermicro_boots_nothing_from_cd_and_the_image_from_usbcd() {
+    let images = ImageServer::start(4096).await;
+    let fixture = Fixture::new(&SMC_X13_SINGLE).await;
+    insert(&fixture, cd_slot(&SMC_X13_SINGLE), &images.url("boot.iso")).await;
+    set_boot(&fixture, "Once", "Cd").await.expect(200);
+    power_on(&fixture).await;
+    assert_eq!(booted(&fixture, 1).await.device, BootDevice::Disk);
+    set_boot(&fixture, "Once", "UsbCd").await.expect(200);
+    reset(&fixture, "ForceRestart").await.expect(200);
+    assert_eq!(booted(&fixture, 2).await.device, BootDevice::Cd { slot: 0 });
+}
+
+#[tokio::test]
+async fn supermicro_boots_in_legacy_mode_when_the_mode_was_left_out() {
+    let fixture = Fixture::new(&SMC_X13_SINGLE).await;
+    let boot = json!({"Boot": {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Pxe"}});
+    fixture.client.patch("/redfish/v1/Systems/1", boot).await.expect(200);
+    power_on(&fixture).await;
+    let plan = booted(&fixture, 1).await;
+    assert_eq!((plan.device, plan.mode), (BootDevice::Pxe, BootMode::Legacy));
+}
+
+#[tokio::test]
+async fn uefi_http_boot_carries_its_uri_and_forgets_it() {
+    let fixture = Fixture::new(&IDRAC9_6).await;
+    let boot = json!({"Boot": {
+        "BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "UefiHttp",
+        "BootSourceOverrideMode": "UEFI", "HttpBootUri": "http://192.0.2.1/boot.efi",
+    }});
+    fixture.client.patch(&system(&IDRAC9_6), boot).await.expect(200);
+    power_on(&fixture).await;
+    let uri = Some("http://192.0.2.1/boot.efi".to_owned());
+    assert_eq!(booted(&fixture, 1).await.device, BootDevice::UefiHttp { uri });
+    assert_eq!(fixture.bmc().state().boot_override.http_boot_uri, None);
+}
+
+#[tokio::test]
+async fn hpe_takes_no_boot_change_during_post() {
+    let fixture = Fixture::with(&ILO5, Options { time_scale: 0.01, ..Options::default() }).await;
+    power_on(&fixture).await;
+    fixture.until("in POST", |fixture| fixture.bmc().state().in_post).await;
+    let answer = set_boot(&fixture, "Once", "Cd").await.expect(400);
+    assert_eq!(answer.message_id(), "iLO.2.18.UnableToModifyDuringSystemPOST");
+    booted(&fixture, 1).await;
+    set_boot(&fixture, "Once", "Cd").await.expect(200);
+}
+
+#[tokio::test]
+async fn hpe_boot_on_next_reset_boots_once_and_ejects_at_the_second() {
+    let images = ImageServer::start(4096).await;
+    let fixture = Fixture::new(&ILO5).await;
+    let slot = cd_slot(&ILO5);
+    insert(&fixture, slot, &images.url("boot.iso")).await;
+    let patch = json!({"Oem": {"Hpe": {"BootOnNextServerReset": true}}});
+    fixture.client.patch(slot, patch.clone()).await.expect(200);
+    assert_eq!(fixture.client.get(slot).await.json()["Oem"]["Hpe"]["BootOnNextServerReset"], true);
+    power_on(&fixture).await;
+    assert_eq!(booted(&fixture, 1).await.device, BootDevice::Cd { slot: 1 });
+    assert_eq!(fixture.client.get(slot).await.json()["Inserted"], true);
+    reset(&fixture, "ForceRestart").await.expect(200);
+    let second = booted(&fixture, 2).await;
+    assert_eq!((second.device, second.media), (BootDevice::Disk, vec![]));
+    assert_eq!(fixture.client.get(slot).await.json()["Inserted"], false);
+    // The USB slot knows no such thing.
+    let usb = "/redfish/v1/Managers/1/VirtualMedia/1";
+    fixture.client.patch(usb, patch).await.expect(400);
+}
+
+/// A machine that keeps the hold it was given, so that a test can act as the system.
+#[derive(Default)]
+struct Puppet {
+    hosts: std::sync::Mutex<Vec<(shoal_testbed::bmc::Host, BootPlan)>>,
+}
+
+impl shoal_testbed::bmc::Machine for Puppet {
+    fn boot(&self, host: shoal_testbed::bmc::Host, plan: BootPlan) {
+        self.hosts.lock().expect("no test panicked here").push((host, plan));
+    }
+
+    fn stop(&self, _cause: shoal_testbed::bmc::StopCause) {}
+
+    fn shutdown_requested(&self, _host: shoal_testbed::bmc::Host, _then: shoal_testbed::bmc::AfterShutdown) {}
+}
+
+#[tokio::test]
+async fn a_machine_reads_its_media_by_ranges_until_they_are_gone() {
+    use std::sync::Arc;
+
+    use shoal_testbed::bmc::{BootProgress, Farm};
+
+    use crate::client::Client;
+    use crate::fixture::{bmc_config, farm_config};
+
+    let images = ImageServer::start(200_000).await;
+    let puppet = Arc::new(Puppet::default());
+    let bmcs = vec![bmc_config(&SMC_X13_SINGLE, 0, puppet.clone(), false)];
+    let farm = Farm::start(farm_config(bmcs)).await.expect("a farm on loopback");
+    let client = Client::basic(&farm.bmcs()[0]);
+    let fixture = Fixture { farm, machine: Arc::default(), client };
+    insert(&fixture, cd_slot(&SMC_X13_SINGLE), &images.url("boot.iso")).await;
+    set_boot(&fixture, "Once", "UsbCd").await.expect(200);
+    power_on(&fixture).await;
+    let hosts = || puppet.hosts.lock().expect("no test panicked here").clone();
+    fixture.until("booted", |_| !hosts().is_empty()).await;
+    let (host, plan) = hosts().remove(0);
+
+    let before = images.ranges().len();
+    let reader = host.open(&plan.media[0]).await.expect("the image is there");
+    assert_eq!(reader.size(), 200_000);
+    let read = reader.read_at(32_700, 100).await.expect("across a block's edge");
+    assert_eq!(read[..], images.image[32_700..32_800]);
+    let tail = reader.read_at(199_990, 100).await.expect("the end");
+    assert_eq!(tail[..], images.image[199_990..]);
+    assert!(reader.read_at(199_999, 0).await.expect("nothing").is_empty());
+    assert!(matches!(reader.read_at(200_001, 1).await, Err(MediumError::Beyond { .. })));
+    assert_eq!(images.ranges()[before..], ["bytes=0-32767", "bytes=32768-65535", "bytes=196608-229375"]);
+    let slot = &fixture.bmc().state().slots[0];
+    assert_eq!((slot.reads, slot.bytes), (3, 32_768 * 2 + (200_000 - 196_608)));
+
+    assert!(host.report(BootProgress::OSRunning));
+    assert_eq!(fixture.bmc().state().progress, BootProgress::OSRunning);
+
+    // The system reboots: its old hold is worth nothing, cached blocks included.
+    assert!(host.reboot());
+    assert!(
+        !host.is_current() && !host.reboot() && !host.power_off() && !host.report(BootProgress::OSRunning)
+    );
+    assert!(matches!(reader.read_at(0, 1).await, Err(MediumError::Gone { .. })));
+    fixture.until("booted again", |_| hosts().len() == 2).await;
+    let (host, plan) = hosts().remove(1);
+    assert_eq!((plan.boot, plan.device.clone()), (2, BootDevice::Disk));
+
+    // An eject pulls the medium from under the running system.
+    let reader = host.open(&plan.media[0]).await.expect("still inserted");
+    let eject = format!("{}/Actions/VirtualMedia.EjectMedia", cd_slot(&SMC_X13_SINGLE));
+    fixture.client.post(&eject, json!({})).await.expect(200);
+    assert!(matches!(reader.read_at(0, 1).await, Err(MediumError::Gone { .. })));
+    let pulled = |event: &Event| matches!(event, Event::Ejected { while_running: true, .. });
+    assert!(fixture.events().iter().any(pulled), "{:?}", fixture.events());
+    assert!(host.power_off());
+    fixture.until("off", |fixture| fixture.bmc().state().power == Power::Off).await;
+}

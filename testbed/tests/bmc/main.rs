@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Emulated BMCs over real HTTP and HTTPS.
+
+mod client;
+mod fixture;
+mod image_server;
+
+mod behaviour_auth;
+mod behaviour_boot;
+mod behaviour_http;
+mod behaviour_media;
+mod behaviour_power;
+mod farm;
+mod faults;
+mod recordings;
