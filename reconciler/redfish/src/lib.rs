@@ -27,12 +27,8 @@ mod wire;
 
 pub use contract::bmc::{Bmc, Effect, PowerOff};
 pub use contract::credentials::Credentials;
-pub use contract::discovered::{
-    BootFacts, Discovered, Facts, ImageSchemes, InsertVia, MediaFacts, Rung,
-};
-pub use contract::endpoint::{
-    BmcEndpoint, Budgets, IdentityHint, RetryPolicy, Timeouts, TlsTrust,
-};
+pub use contract::discovered::{BootFacts, Discovered, Facts, ImageSchemes, InsertVia, MediaFacts, Rung};
+pub use contract::endpoint::{BmcEndpoint, Budgets, IdentityHint, RetryPolicy, Timeouts, TlsTrust};
 pub use contract::error::{Cause, Error, ErrorKind};
 pub use contract::image::{ImageKind, ImageRef, MediaUrl};
 pub use contract::observe::{CallObserver, CallRecord, Op, Unobserved};

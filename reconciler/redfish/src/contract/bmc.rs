@@ -64,10 +64,7 @@ pub trait Bmc: Send + Sync {
         let found = self.discovered();
         let mut effect = Effect::AlreadySo;
         let mut failed = None;
-        for slot in [found.task_slot.clone(), found.boot_slot.clone()]
-            .into_iter()
-            .flatten()
-        {
+        for slot in [found.task_slot.clone(), found.boot_slot.clone()].into_iter().flatten() {
             match self.eject(&slot).await {
                 Ok(Effect::AlreadySo) => {}
                 Ok(Effect::Changed) => effect = Effect::Changed,

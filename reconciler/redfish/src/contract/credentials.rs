@@ -17,14 +17,8 @@ pub struct Credentials {
 
 impl Credentials {
     /// Takes both parts over. A `Zeroizing<String>` may be passed so that no plain copy is left.
-    pub fn new(
-        user: impl Into<Zeroizing<String>>,
-        password: impl Into<Zeroizing<String>>,
-    ) -> Self {
-        Self {
-            user: user.into(),
-            password: password.into(),
-        }
+    pub fn new(user: impl Into<Zeroizing<String>>, password: impl Into<Zeroizing<String>>) -> Self {
+        Self { user: user.into(), password: password.into() }
     }
 
     pub(crate) fn user(&self) -> &str {

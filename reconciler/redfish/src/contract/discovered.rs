@@ -144,10 +144,7 @@ pub struct ImageSchemes {
 impl Default for ImageSchemes {
     /// Nothing is known to be refused.
     fn default() -> Self {
-        Self {
-            http: true,
-            https: true,
-        }
+        Self { http: true, https: true }
     }
 }
 

@@ -29,12 +29,7 @@ struct Inner {
 impl Error {
     /// For implementations of `Bmc`. `bmc` is host and port, `resource` a URI on it.
     pub fn new(op: Op, bmc: impl Into<String>, resource: Option<String>, kind: ErrorKind) -> Self {
-        Self(Box::new(Inner {
-            op,
-            bmc: bmc.into(),
-            resource,
-            kind,
-        }))
+        Self(Box::new(Inner { op, bmc: bmc.into(), resource, kind }))
     }
 
     /// The operation that failed.
@@ -360,10 +355,7 @@ impl ErrorKind {
 
     /// Whether the BMC could not be talked to at all, as against having said no.
     pub fn is_unreachable(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::CircuitOpen { .. }
-        )
+        matches!(self, Self::Unreachable { .. } | Self::Timeout { .. } | Self::CircuitOpen { .. })
     }
 }
 
@@ -377,10 +369,7 @@ mod tests {
             Op::Eject,
             "10.0.0.7",
             Some("/redfish/v1/Managers/1/VirtualMedia/2".to_owned()),
-            ErrorKind::NoEffect {
-                wanted: "an empty slot".to_owned(),
-                seen: "Inserted true".to_owned(),
-            },
+            ErrorKind::NoEffect { wanted: "an empty slot".to_owned(), seen: "Inserted true".to_owned() },
         );
         assert_eq!(
             error.to_string(),
@@ -394,9 +383,8 @@ mod tests {
     #[test]
     fn an_occupied_slot_is_named_without_its_capability() {
         let secret = "c2VjcmV0LWNhcGFiaWxpdHktMTIz";
-        let kind = ErrorKind::SlotOccupied {
-            image: Some(MediaUrl::new(format!("http://h/media/{secret}/a.iso"))),
-        };
+        let kind =
+            ErrorKind::SlotOccupied { image: Some(MediaUrl::new(format!("http://h/media/{secret}/a.iso"))) };
         assert!(!kind.to_string().contains(secret));
         assert!(kind.to_string().contains("a.iso"));
     }

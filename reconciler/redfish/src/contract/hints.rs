@@ -10,9 +10,7 @@ impl ErrorKind {
             Self::Unreachable { .. } | Self::Timeout { .. } => {
                 "check the address in the inventory, the management network and whether the bmc is up"
             }
-            Self::CircuitOpen { .. } => {
-                "the bmc is left alone for a while; it is tried again by itself"
-            }
+            Self::CircuitOpen { .. } => "the bmc is left alone for a while; it is tried again by itself",
             Self::CertificateChanged { .. } => {
                 "if the bmc's certificate was replaced on purpose, put the seen fingerprint into the inventory; \
                  otherwise somebody may be in between"
@@ -22,9 +20,7 @@ impl ErrorKind {
             }
             Self::BadEndpoint { .. } => "correct the bmc's entry in the inventory",
             Self::Closed => "connect again",
-            Self::NotRedfish { .. } => {
-                "check that the address is a bmc and that redfish is enabled on it"
-            }
+            Self::NotRedfish { .. } => "check that the address is a bmc and that redfish is enabled on it",
             Self::AnswerTooLarge { .. }
             | Self::BadRedirect { .. }
             | Self::BadLink
@@ -38,9 +34,7 @@ impl ErrorKind {
             Self::Forbidden { .. } => {
                 "give the account the administrator or operator role, with rights for virtual media, power and boot"
             }
-            Self::SessionsExhausted { .. } => {
-                "close idle sessions on the bmc, or wait for them to expire"
-            }
+            Self::SessionsExhausted { .. } => "close idle sessions on the bmc, or wait for them to expire",
             Self::NoSuchSystem { .. } | Self::AmbiguousSystem { .. } => {
                 "name one of the systems in `spec.bmc.system`"
             }
@@ -50,9 +44,7 @@ impl ErrorKind {
             Self::LicenceMissing { .. } => {
                 "install the licence for remote virtual media (iDRAC Enterprise, iLO Advanced, XCC Enterprise, SFT-OOB-LIC)"
             }
-            Self::VirtualMediaDisabled { .. } => {
-                "enable virtual media in the bmc's settings"
-            }
+            Self::VirtualMediaDisabled { .. } => "enable virtual media in the bmc's settings",
             Self::SlotOccupied { .. } => {
                 "somebody else's medium or console session holds the slot: disconnect it"
             }
@@ -61,18 +53,14 @@ impl ErrorKind {
             Self::UnsupportedImageScheme { .. } => {
                 "offer media under a scheme that the bmc takes (`mediaUrls` of the fleet)"
             }
-            Self::UnsupportedImageUrl { .. } => {
-                "offer media under an address without a query string"
-            }
+            Self::UnsupportedImageUrl { .. } => "offer media under an address without a query string",
             Self::WrongBootMode { .. } => {
                 "set the boot mode to UEFI in the firmware's settings and restart the machine once"
             }
             Self::NoBootTarget { .. } => {
                 "enable booting from optical or usb media in the firmware's settings"
             }
-            Self::NoResetAction => {
-                "the bmc shows no reset action: reset the bmc, or update its firmware"
-            }
+            Self::NoResetAction => "the bmc shows no reset action: reset the bmc, or update its firmware",
             Self::NoEffect { .. } | Self::TaskFailed { .. } => {
                 "look at the bmc's own log; a reset of the bmc often helps"
             }

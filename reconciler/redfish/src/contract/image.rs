@@ -109,11 +109,7 @@ mod tests {
 
     #[test]
     fn an_image_address_prints_without_its_capability() {
-        for shown in [
-            ours().to_string(),
-            format!("{:?}", ours()),
-            serde_json::to_string(&ours()).unwrap(),
-        ] {
+        for shown in [ours().to_string(), format!("{:?}", ours()), serde_json::to_string(&ours()).unwrap()] {
             assert!(!shown.contains(CAPABILITY), "{shown}");
             assert!(shown.contains("task.iso"), "{shown}");
         }

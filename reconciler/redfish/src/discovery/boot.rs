@@ -92,10 +92,7 @@ pub(crate) fn choose_target(targets: &[String], traits: &Traits) -> Option<Strin
     if targets.is_empty() {
         return Some("Cd".to_owned());
     }
-    first
-        .into_iter()
-        .find(|wanted| targets.iter().any(|target| target == wanted))
-        .map(str::to_owned)
+    first.into_iter().find(|wanted| targets.iter().any(|target| target == wanted)).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -104,13 +101,7 @@ mod tests {
 
     fn chosen(targets: &[&str], usb_cd: bool) -> Option<String> {
         let targets: Vec<String> = targets.iter().map(|target| (*target).to_owned()).collect();
-        choose_target(
-            &targets,
-            &Traits {
-                usb_cd_is_the_virtual_cd: usb_cd,
-                ..Traits::default()
-            },
-        )
+        choose_target(&targets, &Traits { usb_cd_is_the_virtual_cd: usb_cd, ..Traits::default() })
     }
 
     #[test]

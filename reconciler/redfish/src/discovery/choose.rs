@@ -18,26 +18,21 @@ pub(crate) fn system<'a>(
 ) -> Result<&'a System, ErrorKind> {
     let labels = || systems.iter().map(System::label).collect();
     let judged = |system: &System| judge(&endpoint.identity, system, sku_counts(system));
-    if let Some(selector) = endpoint.system.as_deref().map(str::trim).filter(|selector| !selector.is_empty()) {
+    if let Some(selector) = endpoint.system.as_deref().map(str::trim).filter(|selector| !selector.is_empty())
+    {
         let mut named = systems.iter().filter(|system| is_named(system, selector));
         return match (named.next(), named.next()) {
             (Some(system), None) => judged(system).into_result().map(|()| system),
             (Some(_), Some(_)) => Err(ErrorKind::AmbiguousSystem { candidates: labels() }),
-            (None, _) => Err(ErrorKind::NoSuchSystem {
-                selector: selector.to_owned(),
-                candidates: labels(),
-            }),
+            (None, _) => Err(ErrorKind::NoSuchSystem { selector: selector.to_owned(), candidates: labels() }),
         };
     }
     if let [only] = systems {
         return judged(only).into_result().map(|()| only);
     }
     let startable: Vec<&System> = systems.iter().filter(|system| system.can_be_started()).collect();
-    let matching: Vec<&System> = startable
-        .iter()
-        .copied()
-        .filter(|system| judged(system) == Verdict::Match)
-        .collect();
+    let matching: Vec<&System> =
+        startable.iter().copied().filter(|system| judged(system) == Verdict::Match).collect();
     match (matching.as_slice(), startable.as_slice()) {
         ([system], _) => Ok(system),
         ([], [only]) => judged(only).into_result().map(|()| *only),
@@ -85,9 +80,7 @@ mod tests {
     }
 
     fn chosen(systems: &[System], endpoint: &BmcEndpoint) -> Result<String, &'static str> {
-        system(systems, endpoint, |_| false)
-            .map(|system| system.uri.clone())
-            .map_err(|kind| kind.label())
+        system(systems, endpoint, |_| false).map(|system| system.uri.clone()).map_err(|kind| kind.label())
     }
 
     #[test]

@@ -17,26 +17,16 @@ pub(crate) enum Verdict {
     /// Nothing to compare.
     Unknown,
     /// A property differs.
-    Contradiction {
-        property: &'static str,
-        expected: String,
-        seen: String,
-    },
+    Contradiction { property: &'static str, expected: String, seen: String },
 }
 
 impl Verdict {
     pub(crate) fn into_result(self) -> Result<(), ErrorKind> {
         match self {
             Self::Match | Self::Unknown => Ok(()),
-            Self::Contradiction {
-                property,
-                expected,
-                seen,
-            } => Err(ErrorKind::WrongMachine {
-                property,
-                expected,
-                seen,
-            }),
+            Self::Contradiction { property, expected, seen } => {
+                Err(ErrorKind::WrongMachine { property, expected, seen })
+            }
         }
     }
 }
@@ -60,10 +50,9 @@ pub(crate) fn judge(hint: &IdentityHint, system: &System, sku_counts: bool) -> V
             }
         }
     }
-    if let (Some(expected), Some(seen)) = (
-        hint.uuid.as_deref().and_then(uuid_bytes),
-        system.uuid.as_deref().and_then(uuid_bytes),
-    ) {
+    if let (Some(expected), Some(seen)) =
+        (hint.uuid.as_deref().and_then(uuid_bytes), system.uuid.as_deref().and_then(uuid_bytes))
+    {
         if expected == seen || other_order(&expected) == seen {
             verdict = Verdict::Match;
         } else {
@@ -139,10 +128,7 @@ mod tests {
 
     fn hint(serial: &str, uuid: &str) -> IdentityHint {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        IdentityHint {
-            serial: some(serial),
-            uuid: some(uuid),
-        }
+        IdentityHint { serial: some(serial), uuid: some(uuid) }
     }
 
     #[test]
@@ -161,7 +147,10 @@ mod tests {
             assert_eq!(judge(&hint("", uuid), &system(), false), Verdict::Match, "{uuid}");
         }
         let other = "4c4c4544-0035-3410-8050-c6c04f314734";
-        assert!(matches!(judge(&hint("CNIVC0014M0388", other), &system(), false), Verdict::Contradiction { property: "uuid", .. }));
+        assert!(matches!(
+            judge(&hint("CNIVC0014M0388", other), &system(), false),
+            Verdict::Contradiction { property: "uuid", .. }
+        ));
     }
 
     #[test]

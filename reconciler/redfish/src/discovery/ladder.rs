@@ -39,14 +39,12 @@ pub(crate) fn pick(
         .collect();
     let optical: Vec<usize> = usable.iter().copied().filter(|at| slots[*at].media.kinds.cd).collect();
     let removable = |want: fn(&Slot) -> bool| {
-        usable
-            .iter()
-            .copied()
-            .find(|at| !slots[*at].media.kinds.cd && want(&slots[*at]))
+        usable.iter().copied().find(|at| !slots[*at].media.kinds.cd && want(&slots[*at]))
     };
     if let (Some(boot), true) = (optical.first().copied(), can_boot) {
         let second = optical.get(1).copied();
-        let other = removable(|slot| slot.media.kinds.usb).or_else(|| removable(|slot| slot.media.kinds.floppy));
+        let other =
+            removable(|slot| slot.media.kinds.usb).or_else(|| removable(|slot| slot.media.kinds.floppy));
         let (rung, task) = match (traits.one_image_at_a_time, second, other) {
             (false, Some(second), _) => (Rung::TwoCd, Some(second)),
             (false, None, Some(other)) => (Rung::CdUsb, Some(other)),

@@ -27,7 +27,7 @@ use crate::model::json;
 use crate::model::system::System;
 use crate::quirks::vendor::Vendor;
 use crate::quirks::{self, Seen, Traits};
-use crate::wire::client::Wire;
+use crate::wire::client::{SessionsAt, Wire};
 use slots::Slot;
 use walk::Walk;
 
@@ -52,6 +52,7 @@ pub(crate) struct Layout {
     pub(crate) reset: Option<Reset>,
     pub(crate) boot: boot::BootPlace,
     pub(crate) slots: Vec<Slot>,
+    pub(crate) sessions: Option<SessionsAt>,
 }
 
 /// How the system is reset.
@@ -95,18 +96,13 @@ pub(crate) async fn discover(wire: &Wire, endpoint: &BmcEndpoint) -> Result<Arc<
 
 async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint) -> Result<Discovery, Error> {
     let mut walk = Walk::new(wire);
-    let not_redfish = |why: &str| {
-        wire.error(Op::Discover, None, ErrorKind::NotRedfish { why: why.to_owned() })
-    };
+    let not_redfish =
+        |why: &str| wire.error(Op::Discover, None, ErrorKind::NotRedfish { why: why.to_owned() });
     let root = walk.must(ROOT).await?;
     wire.set_vendor(Vendor::of(root_words(&root).iter().map(String::as_str)).label());
     let systems = json::link(&root, "Systems").ok_or_else(|| not_redfish("it names no systems"))?;
-    let systems: Vec<System> = walk
-        .collection(&systems)
-        .await?
-        .iter()
-        .map(|found| System::read(&found.uri, &found.value))
-        .collect();
+    let systems: Vec<System> =
+        walk.collection(&systems).await?.iter().map(|found| System::read(&found.uri, &found.value)).collect();
     if systems.is_empty() {
         return Err(not_redfish("it lists no readable system"));
     }
@@ -128,10 +124,7 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint) -> Result<Discovery, 
     });
     if let Vendor::Other(_) = vendor
         && let known @ (Vendor::OpenBmc | Vendor::Ami) = Vendor::of(
-            managers
-                .iter()
-                .flat_map(|manager| manager.oem.iter().chain(&manager.model))
-                .map(String::as_str),
+            managers.iter().flat_map(|manager| manager.oem.iter().chain(&manager.model)).map(String::as_str),
         )
     {
         vendor = known;
@@ -147,11 +140,7 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint) -> Result<Discovery, 
         model: system.model.clone().unwrap_or_default(),
         is_openbmc,
         has_system_view: preferred == slots::View::System,
-        slot_ids: views
-            .iter()
-            .filter(|raw| raw.view == preferred)
-            .map(|raw| raw.media.id.clone())
-            .collect(),
+        slot_ids: views.iter().filter(|raw| raw.view == preferred).map(|raw| raw.media.id.clone()).collect(),
         vendor: vendor.clone(),
     });
     let slots = slots::settle(views, &traits);
@@ -178,21 +167,14 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint) -> Result<Discovery, 
     Ok(Discovery {
         discovered,
         traits,
-        layout: Layout {
-            system: system.uri,
-            reset,
-            boot,
-            slots,
-        },
+        layout: Layout { system: system.uri, reset, boot, slots, sessions: wire.sessions() },
     })
 }
 
 /// What the service root calls its maker.
 fn root_words(root: &Value) -> Vec<String> {
-    let mut words: Vec<String> = [json::text(root, "Vendor"), json::text(root, "Product")]
-        .into_iter()
-        .flatten()
-        .collect();
+    let mut words: Vec<String> =
+        [json::text(root, "Vendor"), json::text(root, "Product")].into_iter().flatten().collect();
     words.extend(json::keys(root, "Oem"));
     words
 }
@@ -244,10 +226,7 @@ async fn reset(walk: &mut Walk<'_>, system: &System) -> Result<Option<Reset>, Er
     {
         parameters = parameters.or(Parameters::read(&info));
     }
-    Ok(Some(Reset {
-        target: action.target.clone(),
-        types: parameters.allowed("ResetType").to_vec(),
-    }))
+    Ok(Some(Reset { target: action.target.clone(), types: parameters.allowed("ResetType").to_vec() }))
 }
 
 /// Whether virtual media are switched on; none where no manager says.

@@ -5,9 +5,7 @@ use super::boot::BootPlace;
 use super::ladder::Picked;
 use super::slots::Slot;
 use super::{Manager, Reset};
-use crate::contract::discovered::{
-    BootFacts, Discovered, Facts, ImageSchemes, MediaFacts, Rung,
-};
+use crate::contract::discovered::{BootFacts, Discovered, Facts, ImageSchemes, MediaFacts, Rung};
 use crate::contract::endpoint::{BmcEndpoint, TlsTrust};
 use crate::model::action::Parameters;
 use crate::model::system::System;
@@ -80,11 +78,7 @@ pub(crate) fn write(found: &Findings<'_>, warnings: &mut Vec<String>) -> Discove
 
 /// What is known to be refused: by a trait, or by the allowable values of the boot slot.
 fn schemes(found: &Findings<'_>) -> ImageSchemes {
-    let listed = found
-        .picked
-        .boot
-        .map(|at| schemes_of(&found.slots[at].parameters))
-        .unwrap_or_default();
+    let listed = found.picked.boot.map(|at| schemes_of(&found.slots[at].parameters)).unwrap_or_default();
     ImageSchemes {
         http: listed.http && !found.traits.images_need_https,
         https: listed.https && !found.traits.images_need_http,
@@ -95,10 +89,7 @@ fn schemes(found: &Findings<'_>) -> ImageSchemes {
 pub(crate) fn schemes_of(parameters: &Parameters) -> ImageSchemes {
     let allowed = parameters.allowed("TransferProtocolType");
     let has = |name: &str| allowed.is_empty() || allowed.iter().any(|value| value.eq_ignore_ascii_case(name));
-    ImageSchemes {
-        http: has("HTTP"),
-        https: has("HTTPS"),
-    }
+    ImageSchemes { http: has("HTTP"), https: has("HTTPS") }
 }
 
 fn warn(found: &Findings<'_>, schemes: ImageSchemes, warnings: &mut Vec<String>) {
@@ -131,7 +122,9 @@ fn warn(found: &Findings<'_>, schemes: ImageSchemes, warnings: &mut Vec<String>)
     }
     match found.picked.rung {
         Rung::TwoCd | Rung::CdUsb => {}
-        Rung::Single => say("one image at a time: maintenance OS and task data are composed into one".to_owned()),
+        Rung::Single => {
+            say("one image at a time: maintenance OS and task data are composed into one".to_owned())
+        }
         Rung::UefiHttp | Rung::None => say(no_slot(found)),
     }
     if matches!(found.picked.rung, Rung::TwoCd | Rung::CdUsb | Rung::Single) {
@@ -164,6 +157,8 @@ fn no_slot(found: &Findings<'_>) -> String {
     };
     match found.picked.rung {
         Rung::UefiHttp => format!("{what}: only booting over http is left"),
-        _ => format!("{what}, and the firmware does not offer booting over http: this machine cannot be provisioned"),
+        _ => format!(
+            "{what}, and the firmware does not offer booting over http: this machine cannot be provisioned"
+        ),
     }
 }

@@ -78,12 +78,7 @@ pub(crate) async fn read(
                     parameters = parameters.or(infos.get(info).cloned().unwrap_or_default());
                 }
             }
-            slots.push(RawSlot {
-                view,
-                media,
-                takes_patch: found.takes_patch,
-                parameters,
-            });
+            slots.push(RawSlot { view, media, takes_patch: found.takes_patch, parameters });
         }
     }
     Ok(slots)
@@ -93,11 +88,7 @@ pub(crate) async fn read(
 /// managers'.
 pub(crate) fn preferred_view(slots: &[RawSlot]) -> View {
     let usable = |raw: &RawSlot| raw.view == View::System && (raw.has_action() || raw.may_be_patched());
-    if slots.iter().any(usable) {
-        View::System
-    } else {
-        View::Manager
-    }
+    if slots.iter().any(usable) { View::System } else { View::Manager }
 }
 
 /// Decides routes, drops what is the same device under a second address (Lenovo, xFusion: same
@@ -134,12 +125,7 @@ pub(crate) fn settle(raw: Vec<RawSlot>, traits: &Traits) -> Vec<Slot> {
         } else {
             InsertVia::None
         };
-        slots.push(Slot {
-            view: slot.view,
-            media: slot.media,
-            via,
-            parameters: slot.parameters,
-        });
+        slots.push(Slot { view: slot.view, media: slot.media, via, parameters: slot.parameters });
     }
     slots.sort_by(|a, b| {
         (a.view != preferred)

@@ -39,11 +39,7 @@ pub(crate) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(wire: &'a Wire) -> Self {
-        Self {
-            wire,
-            visited: HashSet::new(),
-            warnings: Vec::new(),
-        }
+        Self { wire, visited: HashSet::new(), warnings: Vec::new() }
     }
 
     pub(crate) fn into_warnings(self) -> Vec<String> {
@@ -54,13 +50,11 @@ impl<'a> Walk<'a> {
     pub(crate) async fn must(&mut self, path: &str) -> Result<Value, Error> {
         match self.get(path).await? {
             Some(Ok(found)) => Ok(found.value),
-            Some(Err(failure)) => Err(self.wire.failed(Op::Discover, path, failure)),
+            Some(Err(kind)) => Err(self.wire.error(Op::Discover, Some(path), kind)),
             None => Err(self.wire.error(
                 Op::Discover,
                 Some(path),
-                ErrorKind::NotRedfish {
-                    why: "its links lead in a circle".to_owned(),
-                },
+                ErrorKind::NotRedfish { why: "its links lead in a circle".to_owned() },
             )),
         }
     }
@@ -73,10 +67,8 @@ impl<'a> Walk<'a> {
     async fn find(&mut self, path: &str) -> Result<Option<Found>, Error> {
         match self.get(path).await? {
             Some(Ok(found)) => Ok(Some(found)),
-            Some(Err(failure)) => {
-                let error = self.wire.failed(Op::Discover, path, failure);
-                self.warnings
-                    .push(format!("{} cannot be read: {}", redact_resource(path), error.kind()));
+            Some(Err(kind)) => {
+                self.warnings.push(format!("{} cannot be read: {kind}", redact_resource(path)));
                 Ok(None)
             }
             None => Ok(None),
@@ -99,13 +91,14 @@ impl<'a> Walk<'a> {
             for member in json::links(&value, "Members") {
                 found.extend(self.find(&member).await?);
             }
-            page = json::link(&value, "Members@odata.nextLink").or_else(|| json::link(&value, "@odata.nextLink"));
+            page = json::link(&value, "Members@odata.nextLink")
+                .or_else(|| json::link(&value, "@odata.nextLink"));
         }
         Ok(found)
     }
 
-    /// None: read before. An inner error: refused.
-    async fn get(&mut self, path: &str) -> Result<Option<Result<Found, Failure>>, Error> {
+    /// None: read before. An inner error: refused, or no resource.
+    async fn get(&mut self, path: &str) -> Result<Option<Result<Found, ErrorKind>>, Error> {
         if !self.visited.insert(path.trim_end_matches('/').to_owned()) {
             return Ok(None);
         }
@@ -113,12 +106,7 @@ impl<'a> Walk<'a> {
             let kind = ErrorKind::TooManyResources { limit: MOST_RESOURCES };
             return Err(self.wire.error(Op::Discover, None, kind));
         }
-        let request = Request {
-            method: Method::GET,
-            path: path.to_owned(),
-            body: None,
-            if_match: None,
-        };
+        let request = Request { method: Method::GET, path: path.to_owned(), body: None, if_match: None };
         match self.wire.send(Op::Discover, request, Replay::Anything).await {
             Ok(answer) => match answer.body {
                 Some(value @ Value::Object(_)) => Ok(Some(Ok(Found {
@@ -128,15 +116,13 @@ impl<'a> Walk<'a> {
                     }),
                     value,
                 }))),
-                _ => Err(self.wire.error(
-                    Op::Discover,
-                    Some(path),
-                    ErrorKind::NotRedfish {
-                        why: "a resource is not a json object".to_owned(),
-                    },
-                )),
+                _ => {
+                    Ok(Some(Err(ErrorKind::NotRedfish { why: "a resource is not a json object".to_owned() })))
+                }
             },
-            Err(Failure::Refused(refusal)) if refusal.status != 401 => Ok(Some(Err(Failure::Refused(refusal)))),
+            Err(Failure::Refused(refusal)) if refusal.status != 401 => {
+                Ok(Some(Err(self.wire.kind_of(&refusal))))
+            }
             Err(failure) => Err(self.wire.failed(Op::Discover, path, failure)),
         }
     }

@@ -65,8 +65,11 @@ pub(crate) fn target(value: &Value) -> Option<String> {
     };
     // A fragment points into the resource before it.
     let text = text.split('#').next().unwrap_or_default().trim();
-    (text.starts_with('/') && !text.starts_with("//") && text.len() <= LONGEST_LINK && !text.contains(char::is_control))
-        .then(|| text.to_owned())
+    (text.starts_with('/')
+        && !text.starts_with("//")
+        && text.len() <= LONGEST_LINK
+        && !text.contains(char::is_control))
+    .then(|| text.to_owned())
 }
 
 /// The link in a property.
@@ -93,10 +96,7 @@ pub(crate) fn object<'a>(value: &'a Value, key: &str) -> &'a Value {
 
 /// Names of an object property's own properties.
 pub(crate) fn keys(value: &Value, key: &str) -> Vec<String> {
-    object(value, key)
-        .as_object()
-        .map(|map| map.keys().cloned().collect())
-        .unwrap_or_default()
+    object(value, key).as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default()
 }
 
 /// Whether two resource paths are the same: a trailing slash does not count.

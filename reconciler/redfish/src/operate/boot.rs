@@ -83,9 +83,9 @@ impl Wanted<'_> {
 
 pub(super) async fn set_once(bmc: &RedfishBmc) -> Result<Effect, Error> {
     let found = &bmc.discovery.discovered;
-    let target = match (found.rung, found.boot.chosen.as_deref()) {
-        (Rung::TwoCd | Rung::CdUsb | Rung::Single, Some(target)) => target,
-        _ => return Err(no_target(bmc, Op::BootOverride)),
+    let (Rung::TwoCd | Rung::CdUsb | Rung::Single, Some(target)) = (found.rung, found.boot.chosen.as_deref())
+    else {
+        return Err(no_target(bmc, Op::BootOverride));
     };
     reach(bmc, Op::BootOverride, &Wanted::Once(target)).await
 }
@@ -99,9 +99,7 @@ pub(super) async fn clear(bmc: &RedfishBmc) -> Result<Effect, Error> {
 }
 
 fn no_target(bmc: &RedfishBmc, op: Op) -> Error {
-    let kind = ErrorKind::NoBootTarget {
-        allowed: bmc.discovery.layout.boot.targets.clone(),
-    };
+    let kind = ErrorKind::NoBootTarget { allowed: bmc.discovery.layout.boot.targets.clone() };
     bmc.wire.error(op, Some(&bmc.discovery.layout.system), kind)
 }
 
@@ -134,7 +132,8 @@ async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, 
                         message.text.contains(name) || message.args.iter().any(|arg| arg.contains(name))
                     })
                 };
-                let refused_mode = names("BootSourceOverrideMode") && !left_out.contains(&"BootSourceOverrideMode");
+                let refused_mode =
+                    names("BootSourceOverrideMode") && !left_out.contains(&"BootSourceOverrideMode");
                 let fallback = place.fallback.as_deref().filter(|fallback| !same_path(fallback, at));
                 let pause = refusal.pause(bmc.budgets.rewrite);
                 let passes = refusal.is_not_now() || refusal.status >= 500;

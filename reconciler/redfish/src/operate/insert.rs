@@ -28,12 +28,7 @@ const MOST_BODIES: u32 = 10;
 const MOST_REPEATS: u32 = 4;
 
 pub(super) async fn insert(bmc: &RedfishBmc, uri: &str, image: &ImageRef) -> Result<Effect, Error> {
-    let is_task_slot = bmc
-        .discovery
-        .discovered
-        .task_slot
-        .as_deref()
-        .is_some_and(|task| same_path(task, uri));
+    let is_task_slot = bmc.discovery.discovered.task_slot.as_deref().is_some_and(|task| same_path(task, uri));
     let op = if is_task_slot { Op::InsertTask } else { Op::InsertBoot };
     let slot = bmc.slot(op, uri)?;
     let fail = |kind| bmc.wire.error(op, Some(uri), kind);
@@ -64,15 +59,10 @@ fn check(bmc: &RedfishBmc, slot: &Slot, image: &ImageRef) -> Result<(), ErrorKin
     let known = bmc.discovery.discovered.facts.schemes;
     let listed = schemes_of(&slot.parameters);
     if !(known.takes(&scheme) && listed.takes(&scheme)) {
-        return Err(ErrorKind::UnsupportedImageScheme {
-            scheme,
-            offered: known.in_words().to_owned(),
-        });
+        return Err(ErrorKind::UnsupportedImageScheme { scheme, offered: known.in_words().to_owned() });
     }
     if bmc.discovery.traits.image_address_takes_no_query && image.url.expose().contains(['?', '=']) {
-        return Err(ErrorKind::UnsupportedImageUrl {
-            why: "it must hold neither `?` nor `=`",
-        });
+        return Err(ErrorKind::UnsupportedImageUrl { why: "it must hold neither `?` nor `=`" });
     }
     Ok(())
 }
@@ -94,9 +84,7 @@ async fn write(
         let error = match send(bmc, op, slot, &resource, &body).await {
             Ok(answer) => {
                 task::wait(&bmc.wire, op, &answer, patience.deadline(), bmc.budgets.poll).await?;
-                return await_image(bmc, op, uri, image, &mut patience)
-                    .await
-                    .map(|()| Effect::Changed);
+                return await_image(bmc, op, uri, image, &mut patience).await.map(|()| Effect::Changed);
             }
             Err(Failure::Broken(Broken { unsent: false, passing: true, kind })) => {
                 bmc.wire.error(op, Some(uri), kind)
@@ -125,9 +113,7 @@ async fn write(
         resource = bmc.read(op, uri).await?;
         let media = Media::read(uri, &resource.value);
         if media.inserted {
-            return await_image(bmc, op, uri, image, &mut patience)
-                .await
-                .map(|()| Effect::Changed);
+            return await_image(bmc, op, uri, image, &mut patience).await.map(|()| Effect::Changed);
         }
     }
 }
@@ -137,10 +123,7 @@ fn reason(bmc: &RedfishBmc, image: &ImageRef, refusal: &Refusal) -> ErrorKind {
     if refusal.is_about_the_scheme() {
         let scheme = image.url.scheme().unwrap_or_default();
         let offered = if scheme == "http" { "https" } else { "http" };
-        return ErrorKind::UnsupportedImageScheme {
-            scheme,
-            offered: format!("perhaps {offered}"),
-        };
+        return ErrorKind::UnsupportedImageScheme { scheme, offered: format!("perhaps {offered}") };
     }
     match bmc.wire.kind_of(refusal) {
         ErrorKind::Refused { .. } | ErrorKind::ServerFault { .. } if says_occupied(refusal) => {
@@ -193,10 +176,7 @@ async fn await_image(
         }
         if !patience.wait().await {
             let seen = json!({"Inserted": media.inserted, "Image": shown});
-            let kind = ErrorKind::NoEffect {
-                wanted: image.url.to_string(),
-                seen: seen.to_string(),
-            };
+            let kind = ErrorKind::NoEffect { wanted: image.url.to_string(), seen: seen.to_string() };
             return Err(bmc.wire.error(op, Some(uri), kind));
         }
     }

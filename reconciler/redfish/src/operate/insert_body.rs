@@ -13,14 +13,8 @@ use crate::model::action::Parameters;
 use crate::quirks::Traits;
 use crate::wire::refusal::Refusal;
 
-const OPTIONAL: [&str; 6] = [
-    "Inserted",
-    "WriteProtected",
-    "TransferProtocolType",
-    "TransferMethod",
-    "UserName",
-    "Password",
-];
+const OPTIONAL: [&str; 6] =
+    ["Inserted", "WriteProtected", "TransferProtocolType", "TransferMethod", "UserName", "Password"];
 /// The steps of the ladder for refusals without a reason.
 const LADDER: [&[&str]; 4] = [
     &["Inserted", "WriteProtected"],
@@ -151,10 +145,7 @@ mod tests {
     use crate::wire::message::{Message, Messages};
 
     fn image() -> ImageRef {
-        ImageRef {
-            url: MediaUrl::new("https://10.0.0.1/media/x/task.iso"),
-            kind: ImageKind::Iso,
-        }
+        ImageRef { url: MediaUrl::new("https://10.0.0.1/media/x/task.iso"), kind: ImageKind::Iso }
     }
 
     fn refusal(id: &str, text: &str, args: &[&str]) -> Refusal {
@@ -199,7 +190,11 @@ mod tests {
         assert!(body.learn(&unknown));
         assert_eq!(names(&body), ["Image", "Inserted"]);
         assert!(!body.learn(&unknown));
-        let said = refusal("GeneralError", "The property Inserted is not in the list of valid properties for the resource.", &[]);
+        let said = refusal(
+            "GeneralError",
+            "The property Inserted is not in the list of valid properties for the resource.",
+            &[],
+        );
         assert!(body.learn(&said));
         assert_eq!(names(&body), ["Image"]);
     }
@@ -215,10 +210,7 @@ mod tests {
 
     #[test]
     fn where_only_the_image_is_taken_the_ladder_is_not_climbed() {
-        let traits = Traits {
-            insert_takes_the_image_only: true,
-            ..Traits::default()
-        };
+        let traits = Traits { insert_takes_the_image_only: true, ..Traits::default() };
         assert!(!body(InsertVia::Action, &traits).learn(&refusal("GeneralError", "", &[])));
         assert!(!body(InsertVia::Oem, &Traits::default()).learn(&refusal("GeneralError", "", &[])));
     }

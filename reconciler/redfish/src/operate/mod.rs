@@ -45,11 +45,7 @@ impl RedfishBmc {
     pub async fn connect(endpoint: &BmcEndpoint, wiring: Wiring) -> Result<Self, Error> {
         let wire = Wire::new(endpoint, wiring)?;
         match discover(&wire, endpoint).await {
-            Ok(discovery) => Ok(Self {
-                wire,
-                discovery,
-                budgets: endpoint.budgets,
-            }),
+            Ok(discovery) => Ok(Self { wire, discovery, budgets: endpoint.budgets }),
             Err(error) => {
                 // The first error is the one to tell; the log has this one.
                 let _ = wire.close().await;
@@ -60,18 +56,13 @@ impl RedfishBmc {
 
     /// Takes up what an earlier connection discovered, and asks nothing yet: the login happens
     /// with the first operation. Identity is not checked again; connect anew from time to time.
-    pub fn resume(
-        endpoint: &BmcEndpoint,
-        wiring: Wiring,
-        discovery: Arc<Discovery>,
-    ) -> Result<Self, Error> {
+    pub fn resume(endpoint: &BmcEndpoint, wiring: Wiring, discovery: Arc<Discovery>) -> Result<Self, Error> {
         let wire = Wire::new(endpoint, wiring)?;
         wire.set_vendor(Vendor::of([discovery.discovered.vendor.as_str()]).label());
-        Ok(Self {
-            wire,
-            discovery,
-            budgets: endpoint.budgets,
-        })
+        if let Some(sessions) = &discovery.layout.sessions {
+            wire.set_sessions(sessions.clone());
+        }
+        Ok(Self { wire, discovery, budgets: endpoint.budgets })
     }
 
     /// What was discovered, to be kept for [`RedfishBmc::resume`].
@@ -86,39 +77,17 @@ impl RedfishBmc {
 
     /// Reads a resource.
     async fn read(&self, op: Op, path: &str) -> Result<Resource, Error> {
-        self.try_read(op, path)
-            .await
-            .map_err(|failure| self.wire.failed(op, path, failure))
+        self.try_read(op, path).await.map_err(|failure| self.wire.failed(op, path, failure))
     }
 
     async fn try_read(&self, op: Op, path: &str) -> Result<Resource, Failure> {
-        let request = Request {
-            method: Method::GET,
-            path: path.to_owned(),
-            body: None,
-            if_match: None,
-        };
+        let request = Request { method: Method::GET, path: path.to_owned(), body: None, if_match: None };
         let answer = self.wire.send(op, request, Replay::Anything).await?;
-        Ok(Resource {
-            path: path.to_owned(),
-            etag: answer.etag(),
-            value: answer.body.unwrap_or(Value::Null),
-        })
+        Ok(Resource { path: path.to_owned(), etag: answer.etag(), value: answer.body.unwrap_or(Value::Null) })
     }
 
-    async fn post(
-        &self,
-        op: Op,
-        path: &str,
-        body: Option<Value>,
-        replay: Replay,
-    ) -> Result<Answer, Failure> {
-        let request = Request {
-            method: Method::POST,
-            path: path.to_owned(),
-            body,
-            if_match: None,
-        };
+    async fn post(&self, op: Op, path: &str, body: Option<Value>, replay: Replay) -> Result<Answer, Failure> {
+        let request = Request { method: Method::POST, path: path.to_owned(), body, if_match: None };
         self.wire.send(op, request, replay).await
     }
 
@@ -141,10 +110,7 @@ impl RedfishBmc {
     }
 
     fn slot(&self, op: Op, uri: &str) -> Result<&Slot, Error> {
-        self.discovery
-            .layout
-            .slot(uri)
-            .ok_or_else(|| self.wire.error(op, Some(uri), ErrorKind::UnknownSlot))
+        self.discovery.layout.slot(uri).ok_or_else(|| self.wire.error(op, Some(uri), ErrorKind::UnknownSlot))
     }
 }
 

@@ -15,11 +15,7 @@ pub(crate) struct Patience {
 impl Patience {
     /// Waits `budget` in all, at first `poll` between two reads, five times that at most.
     pub(crate) fn new(budget: Duration, poll: Duration) -> Self {
-        Self {
-            deadline: Instant::now() + budget,
-            pause: poll,
-            longest: poll.saturating_mul(5),
-        }
+        Self { deadline: Instant::now() + budget, pause: poll, longest: poll.saturating_mul(5) }
     }
 
     pub(crate) fn deadline(&self) -> Instant {

@@ -48,12 +48,12 @@ pub(super) async fn off(bmc: &RedfishBmc, graceful: Duration) -> Result<PowerOff
             return Ok(PowerOff::Graceful);
         }
     }
-    reach(bmc, op, reset, "ForceOff", bmc.budgets.force_off, |seen| seen == PowerState::Off)
-        .await
-        .map(|effect| match effect {
+    reach(bmc, op, reset, "ForceOff", bmc.budgets.force_off, |seen| seen == PowerState::Off).await.map(
+        |effect| match effect {
             Effect::AlreadySo => PowerOff::Graceful,
             Effect::Changed => PowerOff::Forced,
-        })
+        },
+    )
 }
 
 pub(super) async fn on(bmc: &RedfishBmc) -> Result<Effect, Error> {
@@ -85,11 +85,7 @@ async fn reach(
             Sent::NotNow(error, pause) => refused = Some((error, pause)),
             Sent::Never(error) => {
                 // Refused because it is so already, or for good.
-                return if wanted(power(bmc, op).await?) {
-                    Ok(Effect::Changed)
-                } else {
-                    Err(error)
-                };
+                return if wanted(power(bmc, op).await?) { Ok(Effect::Changed) } else { Err(error) };
             }
         }
         let share = match &refused {
@@ -104,21 +100,19 @@ async fn reach(
     if wanted(seen) {
         return Ok(Effect::Changed);
     }
-    Err(refused.map(|(error, _)| error).unwrap_or_else(|| {
-        let kind = ErrorKind::NoEffect {
-            wanted: format!("power after {reset_type}"),
-            seen: format!("PowerState {seen}"),
-        };
-        bmc.wire.error(op, Some(&bmc.discovery.layout.system), kind)
-    }))
+    if let Some((error, _)) = refused {
+        return Err(error);
+    }
+    let kind = ErrorKind::NoEffect {
+        wanted: format!("power after {reset_type}"),
+        seen: format!("PowerState {seen}"),
+    };
+    Err(bmc.wire.error(op, Some(&bmc.discovery.layout.system), kind))
 }
 
 fn reset_of(bmc: &RedfishBmc, op: Op) -> Result<&Reset, Error> {
     let layout = &bmc.discovery.layout;
-    layout
-        .reset
-        .as_ref()
-        .ok_or_else(|| bmc.wire.error(op, Some(&layout.system), ErrorKind::NoResetAction))
+    layout.reset.as_ref().ok_or_else(|| bmc.wire.error(op, Some(&layout.system), ErrorKind::NoResetAction))
 }
 
 async fn power(bmc: &RedfishBmc, op: Op) -> Result<PowerState, Error> {

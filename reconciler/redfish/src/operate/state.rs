@@ -37,12 +37,9 @@ pub(super) async fn read(bmc: &RedfishBmc) -> Result<BmcState, Error> {
 async fn slot(bmc: &RedfishBmc, uri: &str) -> Result<SlotState, Error> {
     match bmc.try_read(Op::Read, uri).await {
         Ok(resource) => Ok(Media::read(uri, &resource.value).state()),
-        Err(Failure::Refused(refusal)) if matches!(refusal.status, 404 | 410) => Ok(SlotState {
-            uri: uri.to_owned(),
-            inserted: false,
-            image: None,
-            connected_via: None,
-        }),
+        Err(Failure::Refused(refusal)) if matches!(refusal.status, 404 | 410) => {
+            Ok(SlotState { uri: uri.to_owned(), inserted: false, image: None, connected_via: None })
+        }
         Err(failure) => Err(bmc.wire.failed(Op::Read, uri, failure)),
     }
 }

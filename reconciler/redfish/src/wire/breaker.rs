@@ -39,12 +39,7 @@ impl CircuitBreaker {
     /// Opens after `threshold` failures in a row (at least one), first for `first_pause`,
     /// doubling up to `longest_pause`.
     pub fn new(threshold: u32, first_pause: Duration, longest_pause: Duration) -> Self {
-        Self {
-            threshold: threshold.max(1),
-            first_pause,
-            longest_pause,
-            state: Mutex::default(),
-        }
+        Self { threshold: threshold.max(1), first_pause, longest_pause, state: Mutex::default() }
     }
 
     /// Whether a request may go out now; if not, how long to wait. Once the pause is over, a

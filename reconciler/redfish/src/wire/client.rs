@@ -24,8 +24,8 @@ use super::refusal::Refusal;
 use super::retry::{Replay, pause};
 use super::session::{self, Login, Pass};
 use super::tls::Fingerprint;
-use crate::contract::endpoint::{BmcEndpoint, RetryPolicy};
 use crate::contract::credentials::Credentials;
+use crate::contract::endpoint::{BmcEndpoint, RetryPolicy};
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::{CallObserver, CallRecord, Op};
 
@@ -67,6 +67,15 @@ struct Link {
     login: Mutex<(u64, Login)>,
     scrubber: std::sync::Mutex<Scrubber>,
     vendor: OnceLock<&'static str>,
+    sessions: OnceLock<SessionsAt>,
+}
+
+/// Where sessions are opened.
+#[derive(Clone, Debug)]
+pub(crate) enum SessionsAt {
+    Collection(String),
+    /// The BMC has none.
+    Nowhere,
 }
 
 impl Wire {
@@ -85,6 +94,7 @@ impl Wire {
                 login: Mutex::new((0, Login::None)),
                 scrubber: std::sync::Mutex::new(scrubber),
                 vendor: OnceLock::new(),
+                sessions: OnceLock::new(),
             }),
         })
     }
@@ -102,6 +112,16 @@ impl Wire {
     /// Sets the metric label, once.
     pub(crate) fn set_vendor(&self, label: &'static str) {
         let _ = self.link.vendor.set(label);
+    }
+
+    /// Where sessions are opened, once that is known.
+    pub(crate) fn sessions(&self) -> Option<SessionsAt> {
+        self.link.sessions.get().cloned()
+    }
+
+    /// Spares the question where sessions are opened.
+    pub(crate) fn set_sessions(&self, sessions: SessionsAt) {
+        let _ = self.link.sessions.set(sessions);
     }
 
     /// Hides this text in whatever the BMC says from now on.
@@ -214,11 +234,7 @@ impl Link {
             Login::Rejected | Login::None => ErrorKind::CredentialsRejected,
             Login::Closed => ErrorKind::Closed,
         };
-        Err(Failure::Broken(Broken {
-            kind,
-            unsent: true,
-            passing: false,
-        }))
+        Err(Failure::Broken(Broken { kind, unsent: true, passing: false }))
     }
 
     /// Opens a session, or settles for Basic where there are none.
@@ -232,21 +248,22 @@ impl Link {
                 passing: false,
             })
         })?;
-        let root = self.read_root().await?;
-        let sessions = root
-            .as_ref()
-            .and_then(session::sessions_of)
-            .unwrap_or_else(|| session::SESSIONS.to_owned());
+        let sessions = match self.sessions.get().cloned() {
+            Some(SessionsAt::Nowhere) => return Ok(Login::Basic(basic)),
+            Some(SessionsAt::Collection(known)) => known,
+            None => {
+                let root = self.read_root().await?;
+                root.as_ref().and_then(session::sessions_of).unwrap_or_else(|| session::SESSIONS.to_owned())
+            }
+        };
         let request = Request {
             method: Method::POST,
-            path: sessions,
+            path: sessions.clone(),
             body: Some(session::login_body(&self.credentials)),
             if_match: None,
         };
-        let answer = self
-            .tried(Op::Login, &request, None, Replay::Answered)
-            .await
-            .map_err(Failure::Broken)?;
+        let answer =
+            self.tried(Op::Login, &request, None, Replay::Answered).await.map_err(Failure::Broken)?;
         if answer.is_success() {
             let granted = session::granted(&answer, |location| self.exchange.path_of(location));
             if let Some(Login::Session { pass: Pass::Token(token), .. }) = &granted
@@ -254,11 +271,16 @@ impl Link {
             {
                 self.scrub(|scrubber| scrubber.add(token));
             }
+            let _ = self.sessions.set(match granted {
+                Some(_) => SessionsAt::Collection(sessions),
+                None => SessionsAt::Nowhere,
+            });
             return Ok(granted.unwrap_or(Login::Basic(basic)));
         }
         let refusal = refusal(&answer);
         // No sessions here: sushy-tools, some older firmware.
         if matches!(answer.status, 404 | 405 | 501) {
+            let _ = self.sessions.set(SessionsAt::Nowhere);
             return Ok(Login::Basic(basic));
         }
         Err(Failure::Refused(refusal))
@@ -272,10 +294,8 @@ impl Link {
             body: None,
             if_match: None,
         };
-        let answer = self
-            .tried(Op::Login, &request, None, Replay::Anything)
-            .await
-            .map_err(Failure::Broken)?;
+        let answer =
+            self.tried(Op::Login, &request, None, Replay::Anything).await.map_err(Failure::Broken)?;
         match answer.status {
             401 | 403 => Ok(None),
             _ if answer.is_success() => match answer.body {
@@ -308,19 +328,10 @@ impl Link {
 
     /// Deletes a session. A session that is gone is success.
     async fn end(&self, login: Login) -> Result<(), (String, ErrorKind)> {
-        let Login::Session {
-            pass,
-            resource: Some(resource),
-        } = login
-        else {
+        let Login::Session { pass, resource: Some(resource) } = login else {
             return Ok(());
         };
-        let request = Request {
-            method: Method::DELETE,
-            path: resource.clone(),
-            body: None,
-            if_match: None,
-        };
+        let request = Request { method: Method::DELETE, path: resource.clone(), body: None, if_match: None };
         match self.tried(Op::Logout, &request, Some(&pass), Replay::Anything).await {
             Ok(answer) if answer.is_success() || matches!(answer.status, 401 | 404 | 410) => Ok(()),
             Ok(answer) => Err((resource, self.scrub(|scrubber| refusal(&answer).kind(scrubber)))),

@@ -11,7 +11,9 @@
 
 use std::time::Duration;
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, IF_MATCH, LOCATION, RETRY_AFTER};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, IF_MATCH, LOCATION, RETRY_AFTER,
+};
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
 use url::Url;
@@ -83,11 +85,7 @@ pub(crate) struct Broken {
 
 impl Broken {
     fn lasting(kind: ErrorKind) -> Self {
-        Self {
-            kind,
-            unsent: false,
-            passing: false,
-        }
+        Self { kind, unsent: false, passing: false }
     }
 }
 
@@ -126,12 +124,7 @@ impl Exchange {
         // Credentials in the address would end up in logs; they are not used.
         let _ = origin.set_username("");
         let _ = origin.set_password(None);
-        Ok(Self {
-            http,
-            origin,
-            watch,
-            limit: endpoint.timeouts.request,
-        })
+        Ok(Self { http, origin, watch, limit: endpoint.timeouts.request })
     }
 
     pub(crate) fn watch(&self) -> &TlsWatch {
@@ -164,13 +157,9 @@ impl Exchange {
         pass: Option<&Pass>,
         ask_for_identity: bool,
     ) -> Result<Answer, Broken> {
-        tokio::time::timeout(self.limit, self.follow(request, pass, ask_for_identity))
-            .await
-            .unwrap_or(Err(Broken {
-                kind: ErrorKind::Timeout { after: self.limit },
-                unsent: false,
-                passing: true,
-            }))
+        tokio::time::timeout(self.limit, self.follow(request, pass, ask_for_identity)).await.unwrap_or(Err(
+            Broken { kind: ErrorKind::Timeout { after: self.limit }, unsent: false, passing: true },
+        ))
     }
 
     async fn follow(
@@ -201,9 +190,7 @@ impl Exchange {
                 method = Method::GET;
             }
         }
-        Err(Broken::lasting(ErrorKind::BadRedirect {
-            why: "it has no end".to_owned(),
-        }))
+        Err(Broken::lasting(ErrorKind::BadRedirect { why: "it has no end".to_owned() }))
     }
 
     async fn hop(
@@ -248,11 +235,7 @@ impl Exchange {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer {
-            status,
-            headers,
-            body: serde_json::from_slice(&body).ok(),
-        })
+        Ok(Answer { status, headers, body: serde_json::from_slice(&body).ok() })
     }
 
     fn broken(&self, error: reqwest::Error) -> Broken {
@@ -264,10 +247,7 @@ impl Exchange {
                 return Broken::lasting(ErrorKind::CertificateChanged { expected, seen });
             }
             Some(Distrust::Untrusted { seen, why }) => {
-                return Broken::lasting(ErrorKind::CertificateUntrusted {
-                    seen,
-                    source: Box::new(why),
-                });
+                return Broken::lasting(ErrorKind::CertificateUntrusted { seen, source: Box::new(why) });
             }
             None => {}
         }
@@ -277,10 +257,6 @@ impl Exchange {
             let source: Cause = Box::new(error);
             ErrorKind::Unreachable { source }
         };
-        Broken {
-            kind,
-            unsent,
-            passing: true,
-        }
+        Broken { kind, unsent, passing: true }
     }
 }

@@ -17,9 +17,6 @@ pub struct Lane {
 impl Lane {
     /// A lane with a breaker of its own settings.
     pub fn new(breaker: CircuitBreaker) -> Self {
-        Self {
-            gate: Mutex::default(),
-            breaker,
-        }
+        Self { gate: Mutex::default(), breaker }
     }
 }

@@ -81,9 +81,10 @@ impl Messages {
     /// Whether some message says this, in any case.
     pub(crate) fn says(&self, words: &str) -> bool {
         let words = words.to_ascii_lowercase();
-        self.0
-            .iter()
-            .any(|message| message.text.to_ascii_lowercase().contains(&words) || message.id.to_ascii_lowercase().contains(&words))
+        self.0.iter().any(|message| {
+            message.text.to_ascii_lowercase().contains(&words)
+                || message.id.to_ascii_lowercase().contains(&words)
+        })
     }
 
     /// One line with everything that was said; not yet fit for a log.

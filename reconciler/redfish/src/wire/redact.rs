@@ -36,13 +36,7 @@ pub(crate) fn redact_url(text: &str) -> String {
     };
     let path: Vec<&str> = path
         .split('/')
-        .map(|segment| {
-            if segment.chars().count() > LONGEST_PLAIN_SEGMENT {
-                HIDDEN
-            } else {
-                segment
-            }
-        })
+        .map(|segment| if segment.chars().count() > LONGEST_PLAIN_SEGMENT { HIDDEN } else { segment })
         .collect();
     let scheme = scheme.map_or(String::new(), |scheme| format!("{scheme}://"));
     printable(&format!("{scheme}{authority}{}{tail}", path.join("/")))
@@ -86,13 +80,7 @@ impl Scrubber {
         }
         let words: Vec<String> = text
             .split_whitespace()
-            .map(|word| {
-                if word.contains("://") {
-                    redact_url(word)
-                } else {
-                    hide_tokens(word)
-                }
-            })
+            .map(|word| if word.contains("://") { redact_url(word) } else { hide_tokens(word) })
             .collect();
         printable(&words.join(" "))
     }
@@ -121,10 +109,7 @@ fn hide_tokens(word: &str) -> String {
 }
 
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(LONGEST_MESSAGE)
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_MESSAGE).collect()
 }
 
 #[cfg(test)]

@@ -33,12 +33,8 @@ const NOT_NOW: [&str; 9] = [
     "ServiceShuttingDown",
 ];
 /// iLO, Supermicro, Lenovo.
-const LICENCE: [&str; 4] = [
-    "LicenseKeyRequired",
-    "OemLicenseNotPassed",
-    "LicenseNotPassed",
-    "NoLicenseInstalled",
-];
+const LICENCE: [&str; 4] =
+    ["LicenseKeyRequired", "OemLicenseNotPassed", "LicenseNotPassed", "NoLicenseInstalled"];
 const MEDIA_DISABLED: [&str; 2] = ["VirtualMediaIsDisabled", "VirtualMediaDisabled"];
 /// iLO, iBMC.
 const OCCUPIED: [&str; 4] = [
@@ -52,11 +48,8 @@ const SESSIONS: [&str; 3] = ["RAC0218", "SessionLimitExceeded", "CreateLimitReac
 /// iLO answers 400 with this to a wrong password.
 const CREDENTIALS: [&str; 3] = ["UnauthorizedLoginAttempt", "NoValidSession", "AccountLocked"];
 /// bmcweb refuses `http` with the first, iBMC with the second.
-const SCHEME: [&str; 3] = [
-    "ResourceAtUriInUnknownFormat",
-    "FileTransferProtocolMismatch",
-    "UnsupportedTransferProtocol",
-];
+const SCHEME: [&str; 3] =
+    ["ResourceAtUriInUnknownFormat", "FileTransferProtocolMismatch", "UnsupportedTransferProtocol"];
 
 impl Refusal {
     /// Whether some message has one of these keys.
@@ -123,11 +116,7 @@ mod tests {
     fn refusal(status: u16, id: &str, text: &str) -> Refusal {
         Refusal {
             status,
-            messages: Messages(vec![Message {
-                id: id.to_owned(),
-                text: text.to_owned(),
-                args: Vec::new(),
-            }]),
+            messages: Messages(vec![Message { id: id.to_owned(), text: text.to_owned(), args: Vec::new() }]),
             retry_after: None,
         }
     }
@@ -137,7 +126,12 @@ mod tests {
         for (status, id, text, label) in [
             (401, "", "", "credentials-rejected"),
             (400, "iLO.2.14.UnauthorizedLoginAttempt", "", "credentials-rejected"),
-            (503, "IDRAC.2.7.RAC0218", "The maximum number of user sessions is reached.", "sessions-exhausted"),
+            (
+                503,
+                "IDRAC.2.7.RAC0218",
+                "The maximum number of user sessions is reached.",
+                "sessions-exhausted",
+            ),
             (400, "iLO.2.14.LicenseKeyRequired", "", "licence-missing"),
             (403, "Base.1.0.0.OemLicenseNotPassed", "", "licence-missing"),
             (403, "", "A required license is missing or expired", "licence-missing"),
@@ -153,7 +147,11 @@ mod tests {
             (400, "Base.1.12.GeneralError", "", "refused"),
             (409, "", "", "refused"),
         ] {
-            assert_eq!(refusal(status, id, text).kind(&Scrubber::default()).label(), label, "{status} {id} {text}");
+            assert_eq!(
+                refusal(status, id, text).kind(&Scrubber::default()).label(),
+                label,
+                "{status} {id} {text}"
+            );
         }
     }
 }

@@ -26,7 +26,9 @@ impl Replay {
     pub(crate) fn after_status(self, status: u16) -> bool {
         match self {
             // 501 and 505 say "never".
-            Self::Anything | Self::Answered => status == 429 || (status >= 500 && !matches!(status, 501 | 505)),
+            Self::Anything | Self::Answered => {
+                status == 429 || (status >= 500 && !matches!(status, 501 | 505))
+            }
             Self::Unexecuted => matches!(status, 429 | 503),
             Self::Unsent => status == 429,
         }
@@ -46,9 +48,7 @@ pub(crate) fn pause(
         .saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX))
         .min(policy.longest_pause);
     let jittered = full.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
-    retry_after.map_or(jittered, |asked| {
-        asked.min(policy.longest_retry_after).max(jittered)
-    })
+    retry_after.map_or(jittered, |asked| asked.min(policy.longest_retry_after).max(jittered))
 }
 
 /// `Retry-After`: seconds, or a date. A date is measured from the answer's own `Date`, since

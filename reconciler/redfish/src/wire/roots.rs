@@ -28,11 +28,10 @@ pub(crate) fn system_roots() -> Result<Arc<RootCertStore>, String> {
     static ROOTS: OnceLock<Result<Arc<RootCertStore>, String>> = OnceLock::new();
     ROOTS
         .get_or_init(|| {
-            let bundle = BUNDLES
-                .iter()
-                .map(Path::new)
-                .find(|path| path.is_file())
-                .ok_or_else(|| "the system has no ca bundle: pin the certificate or give a ca".to_owned())?;
+            let bundle =
+                BUNDLES.iter().map(Path::new).find(|path| path.is_file()).ok_or_else(|| {
+                    "the system has no ca bundle: pin the certificate or give a ca".to_owned()
+                })?;
             let pem = std::fs::read(bundle)
                 .map_err(|error| format!("{} cannot be read: {error}", bundle.display()))?;
             roots_from_pem(&pem).map(Arc::new)

@@ -28,10 +28,7 @@ pub(crate) enum Login {
     /// Not tried yet, or thrown out.
     None,
     /// A session, with its resource where the BMC named it.
-    Session {
-        pass: Pass,
-        resource: Option<String>,
-    },
+    Session { pass: Pass, resource: Option<String> },
     /// Basic with every request.
     Basic(Pass),
     /// Refused once. Never tried again by this client: BMCs lock accounts.
@@ -56,14 +53,8 @@ pub(crate) fn login_body(credentials: &Credentials) -> Value {
 /// missing; then the body may tell.
 pub(crate) fn granted(answer: &Answer, path_of: impl Fn(&str) -> Option<String>) -> Option<Login> {
     let token = answer.header("x-auth-token").filter(|token| !token.is_empty())?;
-    let resource = answer
-        .location()
-        .and_then(path_of)
-        .or_else(|| read::target(answer.body.as_ref()?));
-    Some(Login::Session {
-        pass: Pass::Token(sensitive(token)?),
-        resource,
-    })
+    let resource = answer.location().and_then(path_of).or_else(|| read::target(answer.body.as_ref()?));
+    Some(Login::Session { pass: Pass::Token(sensitive(token)?), resource })
 }
 
 /// The collection of sessions that a service root names.

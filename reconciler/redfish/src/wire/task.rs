@@ -39,23 +39,17 @@ fn places(wire: &Wire, answer: &Answer) -> Vec<String> {
         || json::text(body, "@odata.type").is_some_and(|kind| kind.contains("#Task."));
     let from_body = is_task.then(|| json::target(body)).flatten();
     let monitor = json::text(body, "TaskMonitor");
-    for location in [
-        from_body.as_deref(),
-        answer.location(),
-        answer.header("taskmonitor"),
-        monitor.as_deref(),
-    ]
-    .into_iter()
-    .flatten()
+    for location in
+        [from_body.as_deref(), answer.location(), answer.header("taskmonitor"), monitor.as_deref()]
+            .into_iter()
+            .flatten()
     {
         let Some(path) = wire.path_of(location) else {
             continue;
         };
         // Monitors come in two spellings; the task itself says more than its monitor.
-        let task = path
-            .trim_end_matches('/')
-            .trim_end_matches("/Monitor")
-            .replace("/TaskMonitors/", "/Tasks/");
+        let task =
+            path.trim_end_matches('/').trim_end_matches("/Monitor").replace("/TaskMonitors/", "/Tasks/");
         for place in [path, task] {
             if !places.iter().any(|known| json::same_path(known, &place)) {
                 places.push(place);
@@ -68,7 +62,15 @@ fn places(wire: &Wire, answer: &Answer) -> Vec<String> {
 fn is_under_way(state: &str) -> bool {
     matches!(
         state,
-        "New" | "Starting" | "Running" | "Pending" | "Service" | "Stopping" | "Suspended" | "Interrupted" | "Cancelling"
+        "New"
+            | "Starting"
+            | "Running"
+            | "Pending"
+            | "Service"
+            | "Stopping"
+            | "Suspended"
+            | "Interrupted"
+            | "Cancelling"
     )
 }
 
@@ -88,12 +90,7 @@ pub(crate) async fn wait(
         return Ok(TaskEnd::Unknown);
     };
     loop {
-        let request = Request {
-            method: Method::GET,
-            path: place.clone(),
-            body: None,
-            if_match: None,
-        };
+        let request = Request { method: Method::GET, path: place.clone(), body: None, if_match: None };
         match wire.send(op, request, Replay::Anything).await {
             Ok(answer) => {
                 let body = answer.body.as_ref().unwrap_or(&Value::Null);
@@ -116,13 +113,15 @@ pub(crate) async fn wait(
                     None => return Ok(TaskEnd::Completed),
                 }
             }
-            Err(Failure::Refused(refusal)) if matches!(refusal.status, 404 | 405 | 410) => match places.next() {
-                Some(next) => {
-                    place = next;
-                    continue;
+            Err(Failure::Refused(refusal)) if matches!(refusal.status, 404 | 405 | 410) => {
+                match places.next() {
+                    Some(next) => {
+                        place = next;
+                        continue;
+                    }
+                    None => return Ok(TaskEnd::Unknown),
                 }
-                None => return Ok(TaskEnd::Unknown),
-            },
+            }
             Err(failure) => return Err(wire.failed(op, &place, failure)),
         }
         if Instant::now() + poll >= deadline {
@@ -134,16 +133,9 @@ pub(crate) async fn wait(
 
 /// The error of a failed task: its messages may name a cause that an operator can act on.
 fn failed(wire: &Wire, op: Op, place: &str, state: &str, body: &Value) -> Error {
-    let refusal = Refusal {
-        status: 400,
-        messages: Messages::read(body),
-        retry_after: None,
-    };
+    let refusal = Refusal { status: 400, messages: Messages::read(body), retry_after: None };
     let kind = match wire.kind_of(&refusal) {
-        ErrorKind::Refused { message, .. } => ErrorKind::TaskFailed {
-            state: state.to_owned(),
-            message,
-        },
+        ErrorKind::Refused { message, .. } => ErrorKind::TaskFailed { state: state.to_owned(), message },
         known => known,
     };
     wire.error(op, Some(place), kind)

@@ -75,14 +75,8 @@ impl FromStr for Fingerprint {
 /// Why a certificate was refused.
 #[derive(Debug)]
 pub(crate) enum Distrust {
-    Changed {
-        expected: Fingerprint,
-        seen: Fingerprint,
-    },
-    Untrusted {
-        seen: Fingerprint,
-        why: rustls::Error,
-    },
+    Changed { expected: Fingerprint, seen: Fingerprint },
+    Untrusted { seen: Fingerprint, why: rustls::Error },
 }
 
 /// What the verifier of one client saw.
@@ -145,10 +139,7 @@ impl ServerCertVerifier for Verifier {
                 return chain
                     .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
                     .inspect_err(|why| {
-                        self.watch.lock().distrust = Some(Distrust::Untrusted {
-                            seen,
-                            why: why.clone(),
-                        });
+                        self.watch.lock().distrust = Some(Distrust::Untrusted { seen, why: why.clone() });
                     });
             }
             Mode::Exactly(pin) => Some(*pin),

@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The client against servers: recordings of real BMCs, and small ones that misbehave.
 
+mod boot;
+mod discovery;
+mod eject;
+mod flow;
+mod http;
+mod insert;
+mod power;
+mod property;
 mod recordings;
+mod secrets;
+mod sessions;
 mod support;
+mod tls;

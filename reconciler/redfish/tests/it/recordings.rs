@@ -119,7 +119,16 @@ async fn dell_idrac9_has_two_system_slots_and_boots_from_the_first() {
     );
     assert_eq!(
         found.facts.reset_types,
-        ["On", "ForceOff", "ForceRestart", "GracefulRestart", "GracefulShutdown", "PushPowerButton", "Nmi", "PowerCycle"]
+        [
+            "On",
+            "ForceOff",
+            "ForceRestart",
+            "GracefulRestart",
+            "GracefulShutdown",
+            "PushPowerButton",
+            "Nmi",
+            "PowerCycle"
+        ]
     );
     assert!(found.facts.schemes.http && found.facts.schemes.https);
 }
@@ -225,21 +234,28 @@ async fn supermicro_has_three_slots_and_boots_from_the_usb_cd() {
     );
     assert_eq!(
         slots(&found),
-        ["VirtualMedia1", "VirtualMedia2", "VirtualMedia3"].map(|id| format!("manager {id} cd+usb+floppy action"))
+        ["VirtualMedia1", "VirtualMedia2", "VirtualMedia3"]
+            .map(|id| format!("manager {id} cd+usb+floppy action"))
     );
     assert_eq!(
         found.facts.reset_types,
-        ["On", "ForceOff", "GracefulShutdown", "GracefulRestart", "ForceRestart", "Nmi", "ForceOn", "PowerCycle"]
+        [
+            "On",
+            "ForceOff",
+            "GracefulShutdown",
+            "GracefulRestart",
+            "ForceRestart",
+            "Nmi",
+            "ForceOn",
+            "PowerCycle"
+        ]
     );
     assert!(found.facts.boot_progress);
 }
 
 #[tokio::test]
 async fn of_the_two_systems_of_a_gb200_the_host_is_meant() {
-    let host = IdentityHint {
-        serial: None,
-        uuid: Some("501F2928-84EA-8579-CF52-DC2DBD2E4656".to_owned()),
-    };
+    let host = IdentityHint { serial: None, uuid: Some("501F2928-84EA-8579-CF52-DC2DBD2E4656".to_owned()) };
     for identity in [IdentityHint::default(), host] {
         let Some(found) = inspect("nvidia_gb200", identity).await else {
             return;
@@ -269,7 +285,16 @@ async fn of_the_two_systems_of_a_gb200_the_host_is_meant() {
         assert_eq!(slots(&found), ["manager USB1 cd+usb action", "manager USB2 cd+usb action"]);
         assert_eq!(
             found.facts.reset_types,
-            ["ForceOff", "PowerCycle", "Nmi", "GracefulShutdown", "On", "ForceOn", "GracefulRestart", "ForceRestart"]
+            [
+                "ForceOff",
+                "PowerCycle",
+                "Nmi",
+                "GracefulShutdown",
+                "On",
+                "ForceOn",
+                "GracefulRestart",
+                "ForceRestart"
+            ]
         );
         assert!(!found.facts.schemes.http && found.facts.schemes.https);
     }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shoal_redfish::{
-    BmcEndpoint, Budgets, CallObserver, CallRecord, Credentials, Lane, RetryPolicy, Timeouts,
-    TlsTrust, Unobserved, Wiring,
+    BmcEndpoint, Budgets, CallObserver, CallRecord, Credentials, Lane, RetryPolicy, Timeouts, TlsTrust,
+    Unobserved, Wiring,
 };
 use tokio::sync::Semaphore;
 
@@ -19,31 +19,36 @@ pub(crate) const PASSWORD: &str = "correct-horse-9";
 pub(crate) fn endpoint(server: &Server) -> BmcEndpoint {
     let millis = Duration::from_millis;
     BmcEndpoint {
-        timeouts: Timeouts {
-            connect: Duration::from_secs(2),
-            request: Duration::from_secs(5),
-        },
+        timeouts: Timeouts { connect: Duration::from_secs(2), request: Duration::from_secs(5) },
         retry: RetryPolicy {
             tries: 5,
             first_pause: millis(1),
             longest_pause: millis(8),
             longest_retry_after: millis(20),
         },
-        budgets: Budgets {
-            discover: Duration::from_secs(60),
-            insert: millis(600),
-            eject: millis(600),
-            boot: millis(600),
-            force_off: millis(900),
-            power_on: millis(900),
-            poll: millis(10),
-            rewrite: millis(20),
-        },
+        budgets: Budgets { poll: millis(10), rewrite: millis(20), ..Budgets::default() },
         ..BmcEndpoint::new(
             server.url.clone(),
             TlsTrust::Pinned(server.fingerprint),
             Credentials::new(USER.to_owned(), PASSWORD.to_owned()),
         )
+    }
+}
+
+/// For tests in which a budget has to run out.
+pub(crate) fn hurried(server: &Server) -> BmcEndpoint {
+    let millis = Duration::from_millis;
+    let endpoint = endpoint(server);
+    BmcEndpoint {
+        budgets: Budgets {
+            insert: millis(300),
+            eject: millis(300),
+            boot: millis(300),
+            force_off: millis(300),
+            power_on: millis(300),
+            ..endpoint.budgets
+        },
+        ..endpoint
     }
 }
 

@@ -47,11 +47,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn status(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Body::empty(),
-        }
+        Self { status, headers: Vec::new(), body: Body::empty() }
     }
 
     pub(crate) fn json(status: u16, value: &Value) -> Self {
@@ -110,10 +106,7 @@ impl Server {
             .unwrap();
         let tcp = TcpListener::bind(address).await.unwrap();
         let url = Url::parse(&format!("https://{}", tcp.local_addr().unwrap())).unwrap();
-        let listener = TlsListener {
-            tcp,
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-        };
+        let listener = TlsListener { tcp, acceptor: TlsAcceptor::from(Arc::new(config)) };
         Self {
             url,
             certificate_pem: made.cert.pem(),
@@ -158,10 +151,7 @@ async fn serve<L: Listener<Addr = SocketAddr>>(listener: L, handler: Arc<impl Ha
             let body = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
             let asked = Asked {
                 method: head.method.to_string(),
-                path: head
-                    .uri
-                    .path_and_query()
-                    .map_or_else(String::new, ToString::to_string),
+                path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
                 headers: head.headers,
                 body: body.to_vec(),
             };

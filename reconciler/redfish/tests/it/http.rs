@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! HTTP as BMCs speak it: refusals that pass, redirects, bodies without end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::stream;
+use shoal_redfish::{Bmc, BmcEndpoint, CircuitBreaker, ErrorKind, Lane, RedfishBmc, Timeouts, Wiring};
+
+use crate::support::client::{endpoint, wiring};
+use crate::support::fake::Fake;
+use crate::support::server::{Asked, Handler, Reply, Server};
+use crate::support::trees::{SYSTEM, two_cd};
+
+#[tokio::test]
+async fn what_cannot_be_sent_uncompressed_is_asked_for_without_that_wish() {
+    let fake = Fake::new(two_cd());
+    fake.hook(|asked, _| {
+        let picky = asked.path == SYSTEM && asked.header("accept-encoding") == Some("identity");
+        picky.then(|| Reply::status(406))
+    });
+    let (_server, bmc) = fake.connected().await;
+    bmc.read_state().await.unwrap();
+}
+
+#[tokio::test]
+async fn reads_are_repeated_after_429_503_500_and_a_broken_connection() {
+    for reply in [
+        || Reply::status(429).header("Retry-After", "0"),
+        || Reply::status(503),
+        || Reply::status(500),
+        Reply::broken,
+    ] {
+        let fake = Fake::new(two_cd());
+        let (_server, bmc) = fake.connected().await;
+        let before = fake.asked("GET", SYSTEM).len();
+        fake.answer("GET", SYSTEM, 4, reply);
+        bmc.read_state().await.unwrap();
+        assert_eq!(fake.asked("GET", SYSTEM).len() - before, 5);
+    }
+}
+
+#[tokio::test]
+async fn reads_are_repeated_five_times_and_no_more() {
+    let fake = Fake::new(two_cd());
+    let (_server, bmc) = fake.connected().await;
+    let before = fake.asked("GET", SYSTEM).len();
+    fake.answer("GET", SYSTEM, u32::MAX, || Reply::status(503).header("Retry-After", "86400"));
+    let error = bmc.read_state().await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Busy { status: 503, .. }), "{error}");
+    assert_eq!(fake.asked("GET", SYSTEM).len() - before, 5);
+}
+
+#[tokio::test]
+async fn other_refusals_are_not_repeated() {
+    for status in [400, 403, 404, 405, 409, 501] {
+        let fake = Fake::new(two_cd());
+        let (_server, bmc) = fake.connected().await;
+        let before = fake.asked("GET", SYSTEM).len();
+        fake.answer("GET", SYSTEM, u32::MAX, move || Reply::status(status));
+        bmc.read_state().await.unwrap_err();
+        assert_eq!(fake.asked("GET", SYSTEM).len() - before, 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_on_the_same_host_is_followed() {
+    let fake = Fake::new(two_cd());
+    fake.hook(|asked, _| {
+        (asked.method == "GET" && asked.path == SYSTEM)
+            .then(|| Reply::status(308).header("Location", format!("{SYSTEM}/")))
+    });
+    let (_server, bmc) = fake.connected().await;
+    bmc.read_state().await.unwrap();
+}
+
+#[tokio::test]
+async fn redirects_without_end_or_to_another_host_are_not_followed() {
+    for location in ["/redfish/v1/Systems/1", "https://192.0.2.1/redfish/v1/Systems/1", "http://[::bad"] {
+        let fake = Fake::new(two_cd());
+        let (_server, bmc) = fake.connected().await;
+        fake.answer("GET", SYSTEM, u32::MAX, move || Reply::status(302).header("Location", location));
+        let error = bmc.read_state().await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::BadRedirect { .. }), "{location}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_cut_off() {
+    let fake = Fake::new(two_cd());
+    let (_server, bmc) = fake.connected().await;
+    fake.answer("GET", SYSTEM, u32::MAX, || Reply {
+        body: Body::from_stream(stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b'x'; 64 * 1024]))),
+        ..Reply::status(200)
+    });
+    let error = bmc.read_state().await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::AnswerTooLarge { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_slow_drip_ends_with_the_time_limit() {
+    let fake = Fake::new(two_cd());
+    let server = Server::https(fake.clone()).await;
+    let mut endpoint = endpoint(&server);
+    let discovery = RedfishBmc::connect(&endpoint, wiring()).await.unwrap().discovery();
+    endpoint.retry.tries = 1;
+    endpoint.timeouts.request = Duration::from_millis(500);
+    let bmc = RedfishBmc::resume(&endpoint, wiring(), discovery).unwrap();
+    fake.answer("GET", SYSTEM, u32::MAX, || {
+        let drip = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Some((Ok::<_, std::io::Error>(b" ".to_vec()), ()))
+        });
+        Reply { body: Body::from_stream(drip), ..Reply::status(200) }
+    });
+    let error = bmc.read_state().await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_dead_bmc_is_not_asked_again_until_its_pause_is_over() {
+    let fake = Fake::new(two_cd());
+    let server = Server::https(fake.clone()).await;
+    let endpoint = BmcEndpoint {
+        timeouts: Timeouts { connect: Duration::from_secs(1), request: Duration::from_secs(1) },
+        ..endpoint(&server)
+    };
+    let address = server.address();
+    server.stop().await;
+    let wiring = Wiring {
+        lane: Arc::new(Lane::new(CircuitBreaker::new(5, Duration::from_millis(400), Duration::from_secs(1)))),
+        ..wiring()
+    };
+    let error = RedfishBmc::connect(&endpoint, wiring.clone()).await.err().unwrap();
+    assert!(matches!(error.kind(), ErrorKind::Unreachable { .. }), "{error}");
+    let error = RedfishBmc::connect(&endpoint, wiring.clone()).await.err().unwrap();
+    assert!(matches!(error.kind(), ErrorKind::CircuitOpen { .. }), "{error}");
+    assert!(error.kind().is_unreachable() && error.retryable());
+
+    let server = Server::https_on(address, fake.clone()).await;
+    let endpoint = BmcEndpoint { tls: crate::support::client::endpoint(&server).tls, ..endpoint };
+    loop {
+        match RedfishBmc::connect(&endpoint, wiring.clone()).await {
+            Ok(_) => break,
+            Err(error) => assert!(matches!(error.kind(), ErrorKind::CircuitOpen { .. }), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Counts how many requests are under way at once.
+struct Counting {
+    fake: Arc<Fake>,
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Handler for Counting {
+    async fn answer(&self, asked: Asked) -> Reply {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        // Long enough that a second request would get in.
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        let reply = Handler::answer(&*self.fake, asked).await;
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        reply
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_request_at_a_time_reaches_a_bmc_whatever_is_asked_of_its_clients() {
+    let counting =
+        Arc::new(Counting { fake: Fake::new(two_cd()), now: AtomicUsize::new(0), most: AtomicUsize::new(0) });
+    let server = Server::https(counting.clone()).await;
+    let endpoint = endpoint(&server);
+    let wiring = wiring();
+    let first = RedfishBmc::connect(&endpoint, wiring.clone()).await.unwrap();
+    let second = RedfishBmc::resume(&endpoint, wiring, first.discovery()).unwrap();
+    let (a, b, c, d) =
+        tokio::join!(first.read_state(), second.read_state(), first.read_state(), second.boot_progress());
+    a.unwrap();
+    b.unwrap();
+    c.unwrap();
+    d.unwrap();
+    assert_eq!(counting.most.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_proxy_in_the_environment_is_not_used() {
+    // The environment of a test cannot be changed, so another test runs in a child that has one.
+    let dead = "http://127.0.0.1:1";
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "flow::repeating_what_is_so_already_writes_nothing"])
+        .envs(["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"].map(|name| (name, dead)))
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&status.stdout);
+    assert!(status.status.success() && said.contains("1 passed"), "{said}");
+}
