@@ -13,7 +13,8 @@ pub struct Budgets {
     pub boot_ms: u64,
     /// From the permit to the webhook.
     pub result_ms: u64,
-    /// For leaving the machine in order.
+    /// For each part of leaving the machine in order, so that a power-off that hangs leaves time to
+    /// eject.
     pub cleanup_ms: u64,
     /// For a whole job; past it the job fails wherever no permit is running.
     pub stuck_ms: u64,

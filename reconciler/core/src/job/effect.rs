@@ -74,17 +74,17 @@ pub fn next(job: &Job, budgets: &Budgets) -> Next {
         Phase::AwaitPermit => left(budgets.boot_ms),
         Phase::AwaitResult => left(budgets.result_ms),
         Phase::Backoff => left(budgets.attempt_pause(job.attempt)),
-        // What runs now is the maintenance OS: it holds nothing that a shutdown would save.
-        Phase::CleanOff => Next::Perform(Effect::EnsureOff { graceful_ms: 0 }),
+        Phase::CleanOff => Next::Perform(Effect::EnsureOff { graceful_ms: graceful(job, budgets) }),
         Phase::CleanOverride => Next::Perform(Effect::ClearOverride),
         Phase::CleanPower => Next::Perform(Effect::EnsureOn),
         Phase::Complete => Next::Done,
     }
 }
 
-/// Only the first attempt meets an operating system that deserves to be asked.
+/// What was found running is asked, in whichever attempt and phase it is first switched off. What
+/// runs after that is the maintenance OS: it holds nothing that a shutdown would save.
 fn graceful(job: &Job, budgets: &Budgets) -> u64 {
-    if job.attempt == 1 && job.power_found == Some(Power::On) { budgets.graceful_off_ms } else { 0 }
+    if !job.touched && job.power_found == Some(Power::On) { budgets.graceful_off_ms } else { 0 }
 }
 
 /// Whether the machine is switched on at the very end.

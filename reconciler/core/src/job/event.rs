@@ -15,9 +15,10 @@ pub enum Event {
     Started,
     /// The controller came back: the job goes on where it was, looking before it acts.
     Resumed,
-    /// Its effect is in force.
+    /// Its effect is in force. Only for the phase and attempt that asked for it: a cancel may come in
+    /// between, and the answer to an insert must not pass for that of the power-off after it.
     Performed(Report),
-    /// Its effect could not be brought about.
+    /// Its effect could not be brought about. As above.
     NotPerformed(Failure),
     /// So much time passed. Adds to what elapsed; may end a budget.
     Elapsed {

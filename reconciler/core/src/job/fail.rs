@@ -2,6 +2,7 @@
 //! How an attempt ends badly: the next one, or the end of the job.
 
 use shoal_schema::api::Level;
+use shoal_schema::step::Step;
 
 use super::effect::{ends_on, keeps};
 use super::event::Failure;
@@ -40,10 +41,28 @@ impl Job {
 
     /// The job fails; what is left is to leave the machine in order.
     pub(super) fn fail(&mut self, failure: &Failure, now: jiff::Timestamp) {
+        self.set_failure(failure, now);
+        self.finish(Outcome::Failed, now);
+    }
+
+    fn set_failure(&mut self, failure: &Failure, now: jiff::Timestamp) {
         let error = failure.to_error(self.phase.step(), &self.id);
         self.note(now, Level::Error, Some(error.step), error.message.clone());
         self.failure = Some(error);
-        self.finish(Outcome::Failed, now);
+    }
+
+    /// The job fails, and the machine behind the BMC is none of ours: it is not touched, not even to
+    /// clean up.
+    pub(super) fn abandon(&mut self, failure: &Failure, now: jiff::Timestamp) {
+        if self.route.is_none() {
+            self.fail(failure, now);
+            return;
+        }
+        self.set_failure(failure, now);
+        self.outcome = Some(Outcome::Failed);
+        self.cleanup_left = Some(Step::CleanupUnmount);
+        self.note(now, Level::Warning, Some(Step::CleanupUnmount), "nothing is cleaned up on another machine");
+        self.complete(now);
     }
 
     /// The machine is installed.
@@ -54,7 +73,8 @@ impl Job {
 
     fn finish(&mut self, outcome: Outcome, now: jiff::Timestamp) {
         self.outcome = Some(outcome);
-        if !self.touched {
+        // The way in is known from the moment when the machine may have been asked to shut down.
+        if self.route.is_none() {
             self.note(now, Level::Info, None, "the machine was not touched");
             self.enter(Phase::Complete);
         } else if keeps(self) {
@@ -70,18 +90,25 @@ impl Job {
         match self.phase {
             Phase::CleanOff => self.enter(Phase::CleanEject),
             Phase::CleanEject => self.enter(Phase::CleanOverride),
-            Phase::CleanOverride if ends_on(self) && !keeps(self) => self.enter(Phase::CleanPower),
+            Phase::CleanOverride if self.may_switch_on() => self.enter(Phase::CleanPower),
             _ => self.complete(now),
         }
     }
 
+    /// A machine is never switched on with media or a boot override of ours left.
+    fn may_switch_on(&self) -> bool {
+        ends_on(self) && !keeps(self) && self.cleanup_left != Some(Step::CleanupUnmount)
+    }
+
     /// A part of cleanup did not work out in time: a warning that does not hide the outcome. The
-    /// other parts are still tried; the machine is not switched on with media in it.
+    /// other parts are still tried. Media that are left outweigh power that is left.
     pub(super) fn cleanup_failed(&mut self, failure: &Failure, now: jiff::Timestamp) {
         let step = self.phase.step();
         let message = format!("cleanup is left to the reconciler: {}", failure.message);
         self.note(now, Level::Warning, Some(step), message);
-        self.cleanup_left.get_or_insert(step);
+        if self.cleanup_left.is_none() || step == Step::CleanupUnmount {
+            self.cleanup_left = Some(step);
+        }
         match self.phase {
             Phase::CleanOff => self.enter(Phase::CleanEject),
             Phase::CleanEject => self.enter(Phase::CleanOverride),

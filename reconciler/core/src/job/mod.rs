@@ -6,8 +6,9 @@
 //!
 //! Guarantees: [`step::step`] is pure; every phase's effect may be performed again after a crash;
 //! the only power action towards `On` is `On`, and after a permit the machine is never reset while
-//! its budget lasts. `Complete` keeps the outcome.
-//! Assumptions: the executor journals before and after every effect, and hands in elapsed time.
+//! its budget lasts, unless it says itself that it failed or starts again. `Complete` keeps the outcome.
+//! Assumptions: the executor journals before and after every effect, hands in elapsed time, and drops
+//! an effect's answer when phase or attempt moved on while it was performed.
 
 pub mod budget;
 pub mod effect;
@@ -56,6 +57,9 @@ pub struct Job {
     pub entry_digest: Sha256,
     /// The file with the approval, where one was needed.
     pub approved_by: Option<String>,
+    /// The disk that the plan entry named as lost, where it was known: no other one is written.
+    #[serde(default)]
+    pub expected_disk: Option<DiskFacts>,
     /// The machine must find its disk blank.
     pub require_blank: bool,
     /// Who the machine must be.
@@ -80,7 +84,7 @@ pub struct Job {
     pub phase_ms: u64,
     /// Milliseconds spent in the preparing phases of this attempt.
     pub prepare_ms: u64,
-    /// Milliseconds spent in all.
+    /// Milliseconds spent in all, the wait for a place apart.
     pub total_ms: u64,
     /// From 1.
     pub attempt: u32,
@@ -88,11 +92,12 @@ pub struct Job {
     pub tries: u32,
     /// The effect is tried again when the phase has lasted so long.
     pub not_before_ms: u64,
-    /// How media reach the machine.
+    /// How media reach the machine. Known from the first discovery on: from then on the machine may
+    /// have been asked to shut down, and has to be left in order.
     pub route: Option<Route>,
     /// Power as it was found, at the first discovery.
     pub power_found: Option<Power>,
-    /// The machine was switched off by this job: from then on it has to be left in order.
+    /// The machine was seen off by this job: what was found running is gone.
     pub touched: bool,
     /// The BMC read this attempt's medium after power-on was asked for.
     pub medium_read: bool,
@@ -106,7 +111,8 @@ pub struct Job {
     pub outcome: Option<Outcome>,
     /// Why it failed, or why the last attempt did.
     pub failure: Option<LastError>,
-    /// Cleanup that did not work out and is tried again by the reconciler.
+    /// Cleanup that did not work out and is tried again by the reconciler: media or override where
+    /// they are left, else power.
     pub cleanup_left: Option<Step>,
     /// What happened, oldest first.
     pub events: VecDeque<JobEvent>,

@@ -14,7 +14,7 @@ pub fn step(mut job: Job, event: Event, budgets: &Budgets, now: jiff::Timestamp)
     if job.phase == Phase::Complete {
         return job;
     }
-    job.updated_at = now;
+    let before = job.clone();
     match event {
         Event::Started => started(&mut job, now),
         Event::Resumed => {
@@ -47,6 +47,10 @@ pub fn step(mut job: Job, event: Event, budgets: &Budgets, now: jiff::Timestamp)
         Event::Reported { attempt, failure } => reported(&mut job, attempt, failure, budgets, now),
         Event::CancelRequested { by } => cancel(&mut job, &by, now),
     }
+    // What meant nothing leaves no trace, so that it need not be kept either.
+    if job != before {
+        job.updated_at = now;
+    }
     job
 }
 
@@ -64,12 +68,13 @@ fn started(job: &mut Job, now: jiff::Timestamp) {
 
 fn performed(job: &mut Job, report: Report, budgets: &Budgets, now: jiff::Timestamp) {
     let label = job.phase.label();
-    match job.phase {
-        Phase::Discover => {
-            if let Report::Discovered { route, power, identity, warnings } = report {
-                discovered(job, route, power, &identity, warnings, budgets, now);
-            }
+    if let Report::Discovered { route, power, identity, warnings } = report {
+        if job.phase == Phase::Discover {
+            discovered(job, route, power, &identity, warnings, budgets, now);
         }
+        return;
+    }
+    match job.phase {
         Phase::PowerOff => {
             job.touched = true;
             done(job, now, label);
@@ -94,15 +99,19 @@ fn performed(job: &mut Job, report: Report, budgets: &Budgets, now: jiff::Timest
         }
         Phase::PowerOn => {
             done(job, now, label);
-            // The machine may have its permit already.
-            job.enter(if job.permit.is_some() { Phase::AwaitResult } else { Phase::AwaitPermit });
+            job.enter(Phase::AwaitPermit);
         }
         Phase::CleanOff | Phase::CleanEject | Phase::CleanOverride | Phase::CleanPower => {
             done(job, now, label);
             job.cleaned(now);
         }
         // No effect belongs to these; a late answer of an abandoned one changes nothing.
-        Phase::Queued | Phase::AwaitPermit | Phase::AwaitResult | Phase::Backoff | Phase::Complete => {}
+        Phase::Queued
+        | Phase::Discover
+        | Phase::AwaitPermit
+        | Phase::AwaitResult
+        | Phase::Backoff
+        | Phase::Complete => {}
     }
 }
 
@@ -123,18 +132,25 @@ fn discovered(
     for warning in warnings {
         job.note(now, Level::Warning, Some(Step::RedfishDiscover), warning);
     }
-    if let IdentityVerdict::Contradiction { what, wanted, seen } = job.identity.judge(identity) {
-        let failure = Failure {
-            step: Some(Step::ValidationServer),
-            unit: None,
-            code: "wrong_machine".to_owned(),
-            message: format!("the BMC says {what} {seen}, Git says {wanted}; nothing was touched"),
-            hint: Some("correct 'bmc.address' or the serial in the server's file".to_owned()),
-            log_tail: None,
-            passing: false,
-        };
-        job.fail(&failure, now);
-        return;
+    match job.identity.judge(identity) {
+        IdentityVerdict::Same => {}
+        IdentityVerdict::Unproven => {
+            let message = "the BMC names neither serial nor UUID; the machine itself has to prove who it is";
+            job.note(now, Level::Warning, Some(Step::RedfishDiscover), message);
+        }
+        IdentityVerdict::Contradiction { what, wanted, seen } => {
+            let failure = Failure {
+                step: Some(Step::ValidationServer),
+                unit: None,
+                code: "wrong_machine".to_owned(),
+                message: format!("the BMC says {what} {seen}, Git says {wanted}; that machine is left alone"),
+                hint: Some("correct 'bmc.address' or the serial in the server's file".to_owned()),
+                log_tail: None,
+                passing: false,
+            };
+            job.abandon(&failure, now);
+            return;
+        }
     }
     let Some(route) = route else {
         let failure = Failure {
@@ -198,7 +214,10 @@ fn pause(job: &mut Job, failure: &Failure, budgets: &Budgets, now: jiff::Timesta
 
 fn elapsed(job: &mut Job, ms: u64, budgets: &Budgets, now: jiff::Timestamp) {
     job.phase_ms = job.phase_ms.saturating_add(ms);
-    job.total_ms = job.total_ms.saturating_add(ms);
+    // A job that waits for its place for a day is not stuck.
+    if job.phase != Phase::Queued {
+        job.total_ms = job.total_ms.saturating_add(ms);
+    }
     if job.phase.is_preparing() {
         job.prepare_ms = job.prepare_ms.saturating_add(ms);
     }
@@ -257,9 +276,9 @@ fn granted(job: &mut Job, permit: super::PermitRecord, now: jiff::Timestamp) {
     );
     job.written = Some(permit.disk.clone());
     job.permit = Some(permit);
-    if job.phase == Phase::AwaitPermit {
-        job.enter(Phase::AwaitResult);
-    }
+    // Also where the answer to our power-on is still under way: the machine is on, and from here on
+    // nothing that a BMC answers may end its attempt.
+    job.enter(Phase::AwaitResult);
 }
 
 fn refused(
@@ -277,6 +296,8 @@ fn refused(
     }
     match consequence {
         Consequence::Ignore => {}
+        // The machine with the permit may be writing: whoever else asks does not end that.
+        Consequence::Fail if job.permit.is_some() => {}
         Consequence::NextAttempt => job.attempt_failed(failure, budgets, now),
         Consequence::Fail => job.fail(failure, now),
     }
