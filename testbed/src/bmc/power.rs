@@ -70,7 +70,7 @@ impl Bmc {
             ("ForceRestart", Power::On) => self.begin_reset(locked, slow),
             ("PowerCycle", Power::On) => self.begin_power_off(locked, slow, true),
             ("GracefulShutdown" | "PushPowerButton", Power::On) => {
-                self.ask(locked, AfterShutdown::PowerOff, slow)
+                self.ask(locked, AfterShutdown::PowerOff, slow);
             }
             ("GracefulRestart", Power::On) => self.ask(locked, AfterShutdown::Reboot, slow),
             ("Nmi", Power::On) => {}

@@ -291,6 +291,8 @@ fn position(ids: &[&str], id: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::bmc::profiles::{ALL, IDRAC9_6, ILO5};
 
@@ -349,5 +351,17 @@ mod tests {
             assert_eq!(Resource::find(&ILO5, path), None, "{path}");
         }
         assert_eq!(Resource::find(&IDRAC9_6, "/redfish/v1/Systems/1"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_is_found_canonically_or_not_at_all(path in "(/(redfish|v1|Systems|Managers|1|VirtualMedia|2|Actions|VirtualMedia\\.EjectMedia|Oem|Hpe|[a-z$.%]{0,4})){0,9}/?") {
+            for profile in ALL {
+                if let Some(resource) = Resource::find(profile, &path) {
+                    let canonical = resource.path(profile);
+                    prop_assert_eq!(canonical.as_str(), path.strip_suffix('/').unwrap_or(&path));
+                }
+            }
+        }
     }
 }

@@ -51,6 +51,7 @@ pub(super) fn role(view: &View<'_>, index: usize) -> Map<String, Value> {
         _ => &[],
     };
     let mut map = view.entity(&Resource::Role(index), "Role", view.profile.versions.role, id, "User Role");
+    map.insert("RoleId".into(), json!(id));
     map.insert("IsPredefined".into(), json!(true));
     map.insert("AssignedPrivileges".into(), json!(privileges));
     map
