@@ -20,4 +20,5 @@ pub mod permit;
 pub mod plan;
 pub mod record;
 pub mod report;
+pub mod retry;
 pub mod template;

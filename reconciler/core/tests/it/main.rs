@@ -6,3 +6,4 @@ mod support;
 mod job_life;
 mod job_table;
 mod job_walk;
+mod retry;
