@@ -37,6 +37,6 @@ pub use discovery::Discovery;
 pub use operate::RedfishBmc;
 pub use quirks::Traits;
 pub use wire::breaker::CircuitBreaker;
-pub use wire::client::Wiring;
 pub use wire::lane::Lane;
 pub use wire::tls::{BadFingerprint, Fingerprint};
+pub use wire::wiring::Wiring;

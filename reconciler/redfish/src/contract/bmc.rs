@@ -21,7 +21,8 @@ use super::state::BmcState;
 /// Whether an operation had to change anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// The world was as wanted; nothing was written.
+    /// The world was as wanted. Nothing was written, except that an empty slot may have been
+    /// ejected to make sure.
     AlreadySo,
     /// It was written, and read back.
     Changed,

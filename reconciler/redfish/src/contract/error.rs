@@ -232,6 +232,14 @@ pub enum ErrorKind {
     /// The slot takes no image from a URL.
     #[error("the slot takes no image from a url")]
     NoInsertRoute,
+    /// The machine would not see this kind of image in that slot.
+    #[error("the slot is for {slot}, the image is {kind}")]
+    WrongImageKind {
+        /// Of the image.
+        kind: &'static str,
+        /// What the slot is for.
+        slot: String,
+    },
     /// The slot does not take this kind of address.
     #[error("the bmc takes no `{scheme}` image; it takes {offered}")]
     UnsupportedImageScheme {
@@ -343,6 +351,7 @@ impl ErrorKind {
             | Self::SlotOccupied { .. }
             | Self::UnknownSlot
             | Self::NoInsertRoute
+            | Self::WrongImageKind { .. }
             | Self::UnsupportedImageScheme { .. }
             | Self::UnsupportedImageUrl { .. }
             | Self::WrongBootMode { .. }

@@ -50,6 +50,7 @@ impl ErrorKind {
             }
             Self::UnknownSlot => "inspect the bmc again: its slots changed",
             Self::NoInsertRoute => "use another slot; this one is for uploads or the console only",
+            Self::WrongImageKind { .. } => "inspect the bmc again: its slots changed",
             Self::UnsupportedImageScheme { .. } => {
                 "offer media under a scheme that the bmc takes (`mediaUrls` of the fleet)"
             }
@@ -98,6 +99,7 @@ impl ErrorKind {
             Self::SlotOccupied { .. } => "slot-occupied",
             Self::UnknownSlot => "unknown-slot",
             Self::NoInsertRoute => "no-insert-route",
+            Self::WrongImageKind { .. } => "wrong-image-kind",
             Self::UnsupportedImageScheme { .. } => "unsupported-image-scheme",
             Self::UnsupportedImageUrl { .. } => "unsupported-image-url",
             Self::WrongBootMode { .. } => "wrong-boot-mode",

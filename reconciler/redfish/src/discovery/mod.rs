@@ -27,7 +27,8 @@ use crate::model::json;
 use crate::model::system::System;
 use crate::quirks::vendor::Vendor;
 use crate::quirks::{self, Seen, Traits};
-use crate::wire::client::{SessionsAt, Wire};
+use crate::wire::client::Wire;
+use crate::wire::login::SessionsAt;
 use slots::Slot;
 use walk::Walk;
 

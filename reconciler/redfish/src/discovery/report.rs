@@ -123,7 +123,7 @@ fn warn(found: &Findings<'_>, schemes: ImageSchemes, warnings: &mut Vec<String>)
     match found.picked.rung {
         Rung::TwoCd | Rung::CdUsb => {}
         Rung::Single => {
-            say("one image at a time: maintenance OS and task data are composed into one".to_owned())
+            say("one image at a time: maintenance OS and task data are composed into one".to_owned());
         }
         Rung::UefiHttp | Rung::None => say(no_slot(found)),
     }

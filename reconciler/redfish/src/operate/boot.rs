@@ -16,8 +16,10 @@ use crate::wire::client::Failure;
 use crate::wire::exchange::Broken;
 
 const UEFI: &str = "UEFI";
-/// Times that the override is written, when it is refused for now or for one property.
-const MOST_WRITES: u32 = 6;
+const MODE: &str = "BootSourceOverrideMode";
+/// Times that the override is written when the BMC fails or its answer is lost. One that is
+/// busy is asked until the budget is over.
+const MOST_FAILURES: u32 = 4;
 
 /// What the override is to be.
 enum Wanted<'a> {
@@ -57,7 +59,7 @@ impl Wanted<'_> {
                 set("BootSourceOverrideTarget", target, None);
                 set("BootSourceOverrideEnabled", "Once", current.enabled.as_deref());
                 if boot.has_mode {
-                    set("BootSourceOverrideMode", UEFI, current.mode.as_deref());
+                    set(MODE, UEFI, current.mode.as_deref());
                 }
             }
             Self::Cleared => {
@@ -65,7 +67,7 @@ impl Wanted<'_> {
                 if all {
                     set("BootSourceOverrideTarget", "None", None);
                     if let Some(mode) = current.mode.as_deref() {
-                        set("BootSourceOverrideMode", mode, None);
+                        set(MODE, mode, None);
                     }
                 }
             }
@@ -105,64 +107,67 @@ fn no_target(bmc: &RedfishBmc, op: Op) -> Error {
 
 async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, Error> {
     let place = &bmc.discovery.layout.boot;
-    let traits = &bmc.discovery.traits;
     let mut at = place.resource.as_deref().ok_or_else(|| no_target(bmc, op))?;
     let mut patience = Patience::new(bmc.budgets.boot, bmc.budgets.poll);
     let mut left_out: Vec<&str> = Vec::new();
-    let mut last = None;
-    for _ in 0..MOST_WRITES {
+    let mut effect = Effect::AlreadySo;
+    let mut failures = 0;
+    loop {
         let resource = bmc.read(op, at).await?;
         let boot = Boot::read(&resource.value);
         if wanted.is_met(&boot) {
-            return Ok(if last.is_none() { Effect::AlreadySo } else { Effect::Changed });
+            return Ok(effect);
         }
         if matches!(wanted, Wanted::Once(_)) {
             check_mode(bmc, op, at, &boot, &left_out)?;
         }
-        let body = wanted.body(&boot, traits, &left_out);
-        match bmc.patch(op, &resource, &body).await {
+        effect = Effect::Changed;
+        let body = wanted.body(&boot, &bmc.discovery.traits, &left_out);
+        let mut pause = bmc.budgets.rewrite;
+        let error = match bmc.patch(op, &resource, &body).await {
             Ok(_) => return await_override(bmc, op, at, wanted, &mut patience).await,
+            // Nobody knows whether it arrived: the resource will tell.
             Err(Failure::Broken(Broken { unsent: false, passing: true, kind })) => {
-                last = Some(bmc.wire.error(op, Some(at), kind));
+                failures += 1;
+                bmc.wire.error(op, Some(at), kind)
             }
             Err(failure @ Failure::Broken(_)) => return Err(bmc.wire.failed(op, at, failure)),
             Err(Failure::Refused(refusal)) => {
-                let names = |name: &str| {
-                    refusal.messages.0.iter().any(|message| {
-                        message.text.contains(name) || message.args.iter().any(|arg| arg.contains(name))
-                    })
-                };
-                let refused_mode =
-                    names("BootSourceOverrideMode") && !left_out.contains(&"BootSourceOverrideMode");
-                let fallback = place.fallback.as_deref().filter(|fallback| !same_path(fallback, at));
-                let pause = refusal.pause(bmc.budgets.rewrite);
-                let passes = refusal.is_not_now() || refusal.status >= 500;
+                pause = refusal.pause(pause);
+                let not_now = refusal.is_not_now();
+                failures += u32::from(!not_now);
+                let refused_mode = !left_out.contains(&MODE) && refusal.messages.name(MODE);
                 let error = bmc.wire.failed(op, at, Failure::Refused(refusal));
                 match error.kind() {
-                    ErrorKind::Refused { .. } if refused_mode => left_out.push("BootSourceOverrideMode"),
-                    ErrorKind::Refused { .. } | ErrorKind::NotFound => match fallback {
-                        Some(fallback) if last.is_none() => at = fallback,
-                        _ => return Err(error),
-                    },
-                    _ if passes => {
-                        if !patience.wait_for(pause).await {
-                            return Err(error);
+                    ErrorKind::Refused { .. } if refused_mode => {
+                        left_out.push(MODE);
+                        continue;
+                    }
+                    ErrorKind::Refused { .. } | ErrorKind::NotFound => {
+                        match place.fallback.as_deref().filter(|fallback| !same_path(fallback, at)) {
+                            Some(fallback) => {
+                                at = fallback;
+                                continue;
+                            }
+                            None => return Err(error),
                         }
                     }
+                    ErrorKind::ServerFault { .. } => error,
+                    _ if not_now => error,
                     _ => return Err(error),
                 }
-                last = Some(error);
             }
+        };
+        if failures >= MOST_FAILURES || !patience.wait_for(pause).await {
+            return Err(error);
         }
     }
-    Err(last.unwrap_or_else(|| no_target(bmc, op)))
 }
 
 /// Our media start under UEFI. Where a change of the mode is a firmware job, or is refused, it
 /// is left to a human.
 fn check_mode(bmc: &RedfishBmc, op: Op, at: &str, boot: &Boot, left_out: &[&str]) -> Result<(), Error> {
-    let may_change = !bmc.discovery.traits.boot_mode_change_is_a_firmware_job
-        && !left_out.contains(&"BootSourceOverrideMode");
+    let may_change = !bmc.discovery.traits.boot_mode_change_is_a_firmware_job && !left_out.contains(&MODE);
     match boot.current.mode.as_deref() {
         Some(mode) if mode != UEFI && !may_change => {
             let kind = ErrorKind::WrongBootMode { mode: mode.to_owned() };

@@ -20,38 +20,45 @@ use crate::wire::retry::Replay;
 use crate::wire::task;
 
 const OP: Op = Op::Eject;
-/// Times that an eject is sent, when it is refused for now or fails.
-const MOST_WRITES: u32 = 4;
+/// Times that an eject is sent when the BMC fails or its answer is lost.
+const MOST_FAILURES: u32 = 4;
 
 pub(super) async fn eject(bmc: &RedfishBmc, uri: &str) -> Result<Effect, Error> {
     let via = bmc.slot(OP, uri)?.via;
     let mut patience = Patience::new(bmc.budgets.eject, bmc.budgets.poll);
     let mut effect = Effect::AlreadySo;
-    let mut last = None;
-    let mut pause = bmc.budgets.rewrite;
-    for _ in 0..MOST_WRITES {
+    let mut failures = 0;
+    loop {
         let Some((resource, media)) = look(bmc, uri).await? else {
             return Ok(effect);
         };
         if media.inserted {
             effect = Effect::Changed;
         }
-        match send(bmc, via, &resource, &media).await {
+        let mut pause = bmc.budgets.rewrite;
+        let error = match send(bmc, via, &resource, &media).await {
             None => return Ok(effect),
             Some(Ok(answer)) => {
-                task::wait(&bmc.wire, OP, &answer, patience.deadline(), bmc.budgets.poll).await?;
-                return await_empty(bmc, uri, &mut patience).await.map(|()| effect);
+                let task = task::wait(&bmc.wire, OP, &answer, patience.deadline(), bmc.budgets.poll).await;
+                return match task {
+                    // A task that fails on an empty slot has nothing to do.
+                    Err(error) if is_inserted(bmc, uri).await? => Err(error),
+                    _ => await_empty(bmc, uri, &mut patience).await.map(|()| effect),
+                };
             }
             // Nobody knows whether it arrived: the slot will tell.
             Some(Err(Failure::Broken(Broken { unsent: false, passing: true, kind }))) => {
-                last = Some(bmc.wire.error(OP, Some(uri), kind));
+                failures += 1;
+                bmc.wire.error(OP, Some(uri), kind)
             }
             Some(Err(failure @ Failure::Broken(_))) => return Err(bmc.wire.failed(OP, uri, failure)),
             Some(Err(Failure::Refused(refusal))) => {
-                pause = refusal.pause(bmc.budgets.rewrite);
-                let passes = refusal.is_not_now() || refusal.status >= 500 || refusal.status == 409;
+                pause = refusal.pause(pause);
+                let fails = !refusal.is_not_now() && (refusal.status >= 500 || refusal.status == 409);
+                let passes = fails || refusal.is_not_now();
+                failures += u32::from(fails);
                 let error = bmc.wire.failed(OP, uri, Failure::Refused(refusal));
-                if matches!(error.kind(), ErrorKind::CredentialsRejected) {
+                if !passes && matches!(error.kind(), ErrorKind::CredentialsRejected) {
                     return Err(error);
                 }
                 if !is_inserted(bmc, uri).await? {
@@ -60,16 +67,12 @@ pub(super) async fn eject(bmc: &RedfishBmc, uri: &str) -> Result<Effect, Error> 
                 if !passes {
                     return Err(error);
                 }
-                last = Some(error);
+                error
             }
+        };
+        if failures >= MOST_FAILURES || !patience.wait_for(pause).await {
+            return if is_inserted(bmc, uri).await? { Err(error) } else { Ok(effect) };
         }
-        if !patience.wait_for(pause).await {
-            break;
-        }
-    }
-    match last {
-        Some(error) if is_inserted(bmc, uri).await? => Err(error),
-        _ => Ok(effect),
     }
 }
 

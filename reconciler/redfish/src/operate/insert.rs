@@ -9,12 +9,12 @@ use super::{RedfishBmc, Resource};
 use crate::contract::bmc::Effect;
 use crate::contract::discovered::InsertVia;
 use crate::contract::error::{Error, ErrorKind};
-use crate::contract::image::ImageRef;
+use crate::contract::image::{ImageKind, ImageRef};
 use crate::contract::observe::Op;
 use crate::discovery::report::schemes_of;
 use crate::discovery::slots::Slot;
 use crate::model::json::same_path;
-use crate::model::media::Media;
+use crate::model::media::{Kinds, Media};
 use crate::wire::client::Failure;
 use crate::wire::exchange::{Answer, Broken};
 use crate::wire::refusal::Refusal;
@@ -23,9 +23,9 @@ use crate::wire::task;
 
 /// Bodies that are tried, one after the other.
 const MOST_BODIES: u32 = 10;
-/// Times that the same body is sent when the BMC fails or is busy ("eject still in progress",
-/// ironic story 2008504).
-const MOST_REPEATS: u32 = 4;
+/// Times that an insert is sent when the BMC fails ("eject still in progress", ironic story
+/// 2008504) or its answer is lost. One that is busy is asked until the budget is over.
+const MOST_FAILURES: u32 = 4;
 
 pub(super) async fn insert(bmc: &RedfishBmc, uri: &str, image: &ImageRef) -> Result<Effect, Error> {
     let is_task_slot = bmc.discovery.discovered.task_slot.as_deref().is_some_and(|task| same_path(task, uri));
@@ -55,6 +55,14 @@ fn check(bmc: &RedfishBmc, slot: &Slot, image: &ImageRef) -> Result<(), ErrorKin
     if slot.via == InsertVia::None {
         return Err(ErrorKind::NoInsertRoute);
     }
+    let kinds = slot.media.kinds;
+    let (kind, fits) = match image.kind {
+        ImageKind::Iso => ("iso", kinds.cd),
+        ImageKind::RawDisk => ("raw disk", kinds.usb || kinds.floppy),
+    };
+    if !fits && kinds != Kinds::default() {
+        return Err(ErrorKind::WrongImageKind { kind, slot: kinds.label() });
+    }
     let scheme = image.url.scheme().unwrap_or_default();
     let known = bmc.discovery.discovered.facts.schemes;
     let listed = schemes_of(&slot.parameters);
@@ -78,7 +86,7 @@ async fn write(
     let uri = &slot.media.uri;
     let mut body = InsertBody::new(slot.via, image, &slot.parameters, &bmc.discovery.traits);
     let mut bodies = 1;
-    let mut repeats = 0;
+    let mut failures = 0;
     loop {
         let mut pause = bmc.budgets.rewrite;
         let error = match send(bmc, op, slot, &resource, &body).await {
@@ -87,6 +95,7 @@ async fn write(
                 return await_image(bmc, op, uri, image, &mut patience).await.map(|()| Effect::Changed);
             }
             Err(Failure::Broken(Broken { unsent: false, passing: true, kind })) => {
+                failures += 1;
                 bmc.wire.error(op, Some(uri), kind)
             }
             Err(failure @ Failure::Broken(_)) => return Err(bmc.wire.failed(op, uri, failure)),
@@ -99,6 +108,7 @@ async fn write(
                     }
                     ErrorKind::Busy { .. } | ErrorKind::ServerFault { .. } => {
                         pause = refusal.pause(pause);
+                        failures += u32::from(!refusal.is_not_now());
                         bmc.wire.error(op, Some(uri), kind)
                     }
                     kind => return Err(bmc.wire.error(op, Some(uri), kind)),
@@ -106,8 +116,7 @@ async fn write(
             }
         };
         // It failed, or nobody knows. The slot is asked before it is sent again.
-        repeats += 1;
-        if repeats >= MOST_REPEATS || !patience.wait_for(pause).await {
+        if failures >= MOST_FAILURES || !patience.wait_for(pause).await {
             return Err(error);
         }
         resource = bmc.read(op, uri).await?;

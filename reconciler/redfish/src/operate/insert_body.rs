@@ -84,8 +84,7 @@ impl InsertBody {
         let mut named_any = false;
         for name in OPTIONAL {
             for message in &refusal.messages.0 {
-                let named = message.text.contains(name) || message.args.iter().any(|arg| arg.contains(name));
-                if !named {
+                if !message.names(name) {
                     continue;
                 }
                 named_any = true;

@@ -26,11 +26,12 @@ use crate::contract::state::BmcState;
 use crate::discovery::slots::Slot;
 use crate::discovery::{Discovery, discover};
 use crate::quirks::vendor::Vendor;
-use crate::wire::client::{Failure, Wire, Wiring};
+use crate::wire::client::{Failure, Wire};
 use crate::wire::etag;
 use crate::wire::exchange::{Answer, Request};
 use crate::wire::retry::Replay;
 use crate::wire::tls::Fingerprint;
+use crate::wire::wiring::Wiring;
 
 /// One BMC over HTTP. Close it on every exit path; dropped unclosed inside a runtime, it tries
 /// to end its session all the same.

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::RedfishBmc;
 use super::patience::Patience;
@@ -20,14 +21,14 @@ use crate::wire::client::Failure;
 use crate::wire::exchange::Broken;
 use crate::wire::retry::Replay;
 
-/// Times that one reset is sent, when it shows no effect or is refused for now.
+/// Times that one reset is sent when it is accepted and shows no effect.
 const MOST_WRITES: u32 = 3;
 
 /// What became of a reset.
 enum Sent {
     /// Accepted, or nobody knows: the state will tell.
     Perhaps,
-    /// Not now; may be sent again later.
+    /// Not now; may be sent again after this pause. iDRAC10 answers an early `On` so.
     NotNow(Error, Duration),
     /// Refused.
     Never(Error),
@@ -64,7 +65,8 @@ pub(super) async fn on(bmc: &RedfishBmc) -> Result<Effect, Error> {
     .await
 }
 
-/// Sends a reset until the power is as wanted, a few times at most.
+/// Sends a reset until the power is as wanted: a few times when it is accepted without effect,
+/// until the budget is over when it is refused for now.
 async fn reach(
     bmc: &RedfishBmc,
     op: Op,
@@ -73,35 +75,33 @@ async fn reach(
     budget: Duration,
     wanted: fn(PowerState) -> bool,
 ) -> Result<Effect, Error> {
-    let mut refused = None;
-    for write in 0..MOST_WRITES {
-        // iDRAC10 answers 409 to an early `On`: it settles within the budget's share.
-        let seen = power(bmc, op).await?;
-        if wanted(seen) {
-            return Ok(if write == 0 { Effect::AlreadySo } else { Effect::Changed });
-        }
-        match send(bmc, op, reset, reset_type).await? {
-            Sent::Perhaps => refused = None,
-            Sent::NotNow(error, pause) => refused = Some((error, pause)),
+    let deadline = Instant::now() + budget;
+    let mut seen = power(bmc, op).await?;
+    if wanted(seen) {
+        return Ok(Effect::AlreadySo);
+    }
+    let mut accepted = 0;
+    while accepted < MOST_WRITES {
+        let wait = match send(bmc, op, reset, reset_type).await? {
+            Sent::Perhaps => {
+                accepted += 1;
+                budget / MOST_WRITES
+            }
+            Sent::NotNow(error, pause) => {
+                if Instant::now() + pause >= deadline {
+                    return Err(error);
+                }
+                pause
+            }
             Sent::Never(error) => {
                 // Refused because it is so already, or for good.
                 return if wanted(power(bmc, op).await?) { Ok(Effect::Changed) } else { Err(error) };
             }
-        }
-        let share = match &refused {
-            Some((_, pause)) => (*pause).min(budget),
-            None => budget / MOST_WRITES,
         };
-        if wanted(await_power(bmc, op, share, wanted).await?) {
+        seen = await_power(bmc, op, wait, wanted).await?;
+        if wanted(seen) {
             return Ok(Effect::Changed);
         }
-    }
-    let seen = power(bmc, op).await?;
-    if wanted(seen) {
-        return Ok(Effect::Changed);
-    }
-    if let Some((error, _)) = refused {
-        return Err(error);
     }
     let kind = ErrorKind::NoEffect {
         wanted: format!("power after {reset_type}"),

@@ -251,7 +251,7 @@ impl Exchange {
             }
             None => {}
         }
-        let kind = if error.is_timeout() {
+        let kind = if error.is_timeout() && !unsent {
             ErrorKind::Timeout { after: self.limit }
         } else {
             let source: Cause = Box::new(error);

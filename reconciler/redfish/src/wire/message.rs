@@ -28,6 +28,11 @@ impl Message {
         self.id.rsplit('.').next().unwrap_or_default()
     }
 
+    /// Whether it is about this property or parameter.
+    pub(crate) fn names(&self, property: &str) -> bool {
+        self.text.contains(property) || self.args.iter().any(|arg| arg.contains(property))
+    }
+
     fn read(value: &Value) -> Option<Self> {
         let mut args = json::texts(value, "MessageArgs");
         args.extend(json::texts(value, "RelatedProperties"));
@@ -85,6 +90,11 @@ impl Messages {
             message.text.to_ascii_lowercase().contains(&words)
                 || message.id.to_ascii_lowercase().contains(&words)
         })
+    }
+
+    /// Whether some message is about this property or parameter.
+    pub(crate) fn name(&self, property: &str) -> bool {
+        self.0.iter().any(|message| message.names(property))
     }
 
     /// One line with everything that was said; not yet fit for a log.

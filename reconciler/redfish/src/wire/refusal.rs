@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
+use super::exchange::Answer;
 use super::message::Messages;
 use super::redact::Scrubber;
 use crate::contract::error::ErrorKind;
@@ -21,10 +24,9 @@ pub(crate) struct Refusal {
 /// iLO: the BMC or the machine is in a state that passes (redfishdocs, ilo6 message registry).
 /// `ActionParameterValueConflict` is iDRAC10's answer to an `On` that comes too early after off
 /// (ironic redfish/power.py); `SYS518` is iDRAC's "data sources unavailable" (sushy connector).
-const NOT_NOW: [&str; 9] = [
+const NOT_NOW: [&str; 8] = [
     "UnableToModifyDuringSystemPOST",
     "InvalidOperationForSystemState",
-    "UnableToModifyAfterVirtualMediaInsert",
     "ActionParameterValueConflict",
     "SYS518",
     "ServiceTemporarilyUnavailable",
@@ -52,6 +54,15 @@ const SCHEME: [&str; 3] =
     ["ResourceAtUriInUnknownFormat", "FileTransferProtocolMismatch", "UnsupportedTransferProtocol"];
 
 impl Refusal {
+    /// Of an answer that is not 2xx.
+    pub(crate) fn of(answer: &Answer) -> Self {
+        Self {
+            status: answer.status,
+            messages: Messages::read(answer.body.as_ref().unwrap_or(&Value::Null)),
+            retry_after: answer.retry_after(),
+        }
+    }
+
     /// Whether some message has one of these keys.
     pub(crate) fn has_any(&self, keys: &[&str]) -> bool {
         keys.iter().any(|key| self.messages.has(key))

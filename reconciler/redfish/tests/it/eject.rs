@@ -144,3 +144,15 @@ async fn ejecting_ours_tries_both_slots_and_tells_the_first_failure() {
     let full: Vec<bool> = state.slots.iter().map(|slot| slot.inserted).collect();
     assert_eq!(full, [false, true]);
 }
+
+#[tokio::test]
+async fn a_task_that_fails_on_an_empty_slot_has_nothing_to_do() {
+    let fake = Fake::new(two_cd());
+    fake.answer("POST", EJECT, u32::MAX, || {
+        Reply::status(202).header("Location", "/redfish/v1/TaskService/Tasks/9")
+    });
+    fake.answer("GET", "/Tasks/9", u32::MAX, || Reply::json(200, &json!({"TaskState": "Exception"})));
+    assert_eq!(ejected(&fake, false).await.unwrap(), Effect::AlreadySo);
+    let error = ejected(&fake, true).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::TaskFailed { .. }), "{error}");
+}

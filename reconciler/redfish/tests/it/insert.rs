@@ -88,7 +88,7 @@ async fn what_the_action_info_requires_is_sent_at_once() {
     let error = bmc.insert(FIRST, &plain).await.unwrap_err();
     match error.kind() {
         ErrorKind::UnsupportedImageScheme { scheme, offered } => {
-            assert_eq!((scheme.as_str(), offered.as_str()), ("http", "https"))
+            assert_eq!((scheme.as_str(), offered.as_str()), ("http", "https"));
         }
         kind => panic!("{kind}"),
     }
@@ -351,4 +351,35 @@ async fn an_insert_resets_nothing() {
     bmc.eject(FIRST).await.unwrap();
     assert!(fake.asked("POST", "ComputerSystem.Reset").is_empty());
     assert!(fake.asked("PATCH", SYSTEM).is_empty());
+}
+
+#[tokio::test]
+async fn an_image_that_the_machine_would_not_see_in_that_slot_is_not_inserted() {
+    let fake = Fake::new(machine(&[slot(FIRST, &["USBStick"]), slot(SECOND, &["CD"])]));
+    let (_server, bmc) = fake.connected().await;
+    let raw = ImageRef { kind: ImageKind::RawDisk, ..image("task.img") };
+    for (uri, image) in [(FIRST, &image("boot.iso")), (SECOND, &raw)] {
+        let error = bmc.insert(uri, image).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::WrongImageKind { .. }), "{error}");
+    }
+    assert!(fake.writes().is_empty());
+    bmc.insert(FIRST, &raw).await.unwrap();
+    bmc.insert(SECOND, &image("boot.iso")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bmc_that_stays_busy_is_asked_until_the_budget_is_over() {
+    let fake = Fake::new(two_cd());
+    fake.answer("POST", INSERT, 12, || refused(400, "iLO.2.14.UnableToModifyDuringSystemPOST", "", &[]));
+    let (_server, bmc) = fake.connected().await;
+    bmc.insert(FIRST, &image("boot.iso")).await.unwrap();
+    assert_eq!(bodies(&fake).len(), 13);
+
+    let fake = Fake::new(two_cd());
+    fake.answer("POST", INSERT, u32::MAX, || {
+        refused(400, "iLO.2.14.UnableToModifyDuringSystemPOST", "", &[])
+    });
+    let (_server, bmc) = fake.connected_in_a_hurry().await;
+    let error = bmc.insert(FIRST, &image("boot.iso")).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Busy { .. }), "{error}");
 }

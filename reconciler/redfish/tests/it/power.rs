@@ -105,7 +105,7 @@ async fn an_early_on_that_conflicts_is_sent_again() {
     let fake = Fake::new(two_cd());
     let (_server, bmc) = fake.connected().await;
     power(&fake, "Off");
-    let mut conflicts = 2;
+    let mut conflicts = 7;
     fake.hook(move |asked, _| {
         (is_reset(asked, "On") && conflicts > 0).then(|| {
             conflicts -= 1;
@@ -113,7 +113,7 @@ async fn an_early_on_that_conflicts_is_sent_again() {
         })
     });
     assert_eq!(bmc.ensure_power_on().await.unwrap(), Effect::Changed);
-    assert_eq!(resets(&fake), ["On"; 3]);
+    assert_eq!(resets(&fake), ["On"; 8]);
 }
 
 #[tokio::test]
