@@ -45,7 +45,7 @@ pub use remote::{
     GitRemote, PushOutcome, RefUpdate, RemoteTip, Timeouts, UpdateKind, connect as connect_remote,
 };
 pub use status::{
-    Author, InvalidMessage, PublishOutcome, Rebuild, Refuse, StatusCommit, StatusError, StatusTip,
+    Author, InvalidMessage, PublishOutcome, Rebuild, Refuse, Rotated, StatusCommit, StatusError, StatusTip,
     StatusWriter,
 };
 pub use temp::TempMirror;

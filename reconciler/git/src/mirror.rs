@@ -19,7 +19,7 @@ pub use maintain::Maintenance;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 use git2::{ErrorCode, Repository, RepositoryInitOptions};
 
@@ -94,8 +94,8 @@ pub(crate) struct Shared {
     pub(crate) url: RemoteUrl,
     pub(crate) branch: Option<String>,
     pub(crate) status_branch: String,
-    /// One merge of packs at a time.
-    maintenance: Mutex<()>,
+    /// Held for reading by whoever works on the repository, for writing while packs are merged.
+    at_work: RwLock<()>,
 }
 
 impl Mirror {
@@ -128,7 +128,7 @@ impl Mirror {
             url: spec.url,
             branch: spec.branch,
             status_branch: spec.status_branch,
-            maintenance: Mutex::new(()),
+            at_work: RwLock::new(()),
         };
         if let Some(branch) = &shared.branch {
             shared.keep_apart(branch)?;
@@ -139,6 +139,7 @@ impl Mirror {
 
     /// Fetches the watched branch.
     pub fn fetch(&self) -> Result<Fetched, GitError> {
+        let _at_work = self.shared.work();
         let tip = self.remote.fetch(&self.shared.dir, self.shared.branch.as_deref())?;
         self.shared.keep_apart(&tip.branch)?;
         let repository = self.shared.open()?;
@@ -156,12 +157,14 @@ impl Mirror {
     /// Fetches another branch, to read it at a revision; it is not watched.
     pub fn fetch_branch(&self, branch: &str) -> Result<Fetched, GitError> {
         head_ref(branch)?;
+        let _at_work = self.shared.work();
         let tip = self.remote.fetch(&self.shared.dir, Some(branch))?;
         self.moved(&self.shared.open()?, &tip)
     }
 
     /// Fetches the status branch. `None`: the remote has none (any more).
     pub fn fetch_status(&self) -> Result<Option<Fetched>, GitError> {
+        let _at_work = self.shared.work();
         self.shared.fetch_status(&*self.status_remote)
     }
 
@@ -195,12 +198,17 @@ impl Mirror {
         &self.shared.url
     }
 
-    /// Merges small packs and loose objects, when there are many. Cheap when there are few; call it
-    /// now and then.
+    /// Merges small packs, when there are many. Cheap when there are few; call it now and then.
+    ///
+    /// Does nothing while a fetch or a publication is going on.
     pub fn maintain(&self) -> Result<Maintenance, GitError> {
-        // A panic during an earlier merge left at worst a superfluous pack.
-        let _one_at_a_time =
-            self.shared.maintenance.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Never waits for the lock, so that those who hold it may take it again.
+        let _alone = match self.shared.at_work.try_write() {
+            Ok(alone) => alone,
+            // A panic during an earlier merge left at worst a superfluous pack.
+            Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
+            Err(TryLockError::WouldBlock) => return maintain::nothing(&self.shared.dir),
+        };
         maintain::run(&self.shared.dir)
     }
 
@@ -212,6 +220,11 @@ impl Mirror {
 // === impl Shared ===
 
 impl Shared {
+    /// Keeps packs from being merged away for as long as it is held.
+    pub(crate) fn work(&self) -> RwLockReadGuard<'_, ()> {
+        self.at_work.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn open(&self) -> Result<Repository, GitError> {
         open_mirror(&self.dir)
     }

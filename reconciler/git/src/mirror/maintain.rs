@@ -44,11 +44,20 @@ struct Pack {
     size: u64,
 }
 
+/// What there is to say when nothing is merged.
+pub(super) fn nothing(dir: &Path) -> Result<Maintenance, GitError> {
+    Ok(unchanged(list(dir)?.len()))
+}
+
+const fn unchanged(packs: usize) -> Maintenance {
+    Maintenance { packs_before: packs, packs_after: packs, objects_merged: 0 }
+}
+
 /// Merges what is worth merging.
 pub(super) fn run(dir: &Path) -> Result<Maintenance, GitError> {
     let mut packs = list(dir)?;
     let packs_before = packs.len();
-    let nothing = Maintenance { packs_before, packs_after: packs_before, objects_merged: 0 };
+    let nothing = unchanged(packs_before);
     if packs_before <= FEW {
         return Ok(nothing);
     }

@@ -7,6 +7,7 @@
 //! value of a pushed branch is compared before anything is sent, and the server compares again.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -121,12 +122,12 @@ impl Peer {
     fn choose(&self, heads: &[RemoteHead<'_>], branch: Option<&str>) -> Result<RemoteTip, GitError> {
         let branch = branch.map_or_else(|| default_branch(heads), str::to_owned);
         let name = head_ref(&branch)?;
-        if let Some(head) = heads.iter().find(|head| head.name() == name) {
+        if let Some(head) = heads.iter().find(|head| name_of(head) == Some(&name)) {
             return Ok(RemoteTip { branch, commit: CommitId::of(head.oid()) });
         }
         let mut existing: Vec<String> = heads
             .iter()
-            .filter_map(|head| head.name().strip_prefix("refs/heads/"))
+            .filter_map(|head| name_of(head)?.strip_prefix("refs/heads/"))
             .map(str::to_owned)
             .collect();
         existing.sort();
@@ -314,16 +315,27 @@ fn http_status(text: &str) -> Option<u16> {
     text.rsplit_once("status code: ")?.1.trim().parse().ok()
 }
 
+/// The name of a reference, if it is UTF-8. The library panics over others, and anybody who may push
+/// any branch could then stop every fetch.
+fn name_of<'a>(head: &'a RemoteHead<'_>) -> Option<&'a str> {
+    catch_unwind(AssertUnwindSafe(|| head.name())).ok()
+}
+
 fn default_branch(heads: &[RemoteHead<'_>]) -> String {
-    let head = heads.iter().find(|head| head.name() == "HEAD");
-    let named = head.and_then(RemoteHead::symref_target);
-    if let Some(branch) = named.and_then(|name| name.strip_prefix("refs/heads/")) {
-        return branch.to_owned();
+    let head = heads.iter().find(|head| name_of(head) == Some("HEAD"));
+    let target = |head: &RemoteHead<'_>| {
+        let target = catch_unwind(AssertUnwindSafe(|| head.symref_target())).ok()??;
+        Some(target.strip_prefix("refs/heads/")?.to_owned())
+    };
+    if let Some(branch) = head.and_then(target) {
+        return branch;
     }
     // An old server does not say what HEAD names: take the branch that stands there, main first.
     let at_head = |branch: &str| {
         let name = format!("refs/heads/{branch}");
-        head.is_some_and(|head| heads.iter().any(|other| other.name() == name && other.oid() == head.oid()))
+        head.is_some_and(|head| {
+            heads.iter().any(|other| name_of(other) == Some(&name) && other.oid() == head.oid())
+        })
     };
     for branch in ["main", "master"] {
         if at_head(branch) {

@@ -5,22 +5,33 @@
 //! cannot be interrupted. So the call runs on a thread of its own that reports signs of life; when
 //! they stop, the caller gets its error and the thread is left to end with its connection.
 //!
-//! Guarantees: the caller waits at most twice the limit after the last sign of life; no more than
-//! [`MAX_RUNNING`] threads of one remote ever exist; a thread that wakes late changes no reference
-//! (see the guarantees of [`super::GitRemote`]).
+//! Guarantees: the caller waits little more than the limit after the last sign of life; while nothing
+//! gets through, threads are left behind ever more slowly; a thread that wakes late changes no
+//! reference (see the guarantees of [`super::GitRemote`]).
 //! Assumptions: the work stops where it can once [`Pulse::beat`] answers false.
+//! Caveats: a peer that vanished without a word after it took our request keeps its thread and
+//! socket until the process ends; an outage costs one or two of these.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use super::Timeouts;
 
-/// Calls to one remote that may exist at a time, hanging ones included: a fetch and a push, and
-/// room for some that nobody waits for any more.
-pub(super) const MAX_RUNNING: usize = 6;
+/// Calls that hang before further ones are refused.
+pub(super) const MAX_HUNG: usize = 4;
+
+/// So many calls are refused before one is let through to see whether the remote is back.
+const REFUSALS: u32 = 10;
+
+/// How often within a limit the signs of life are looked at.
+const SLICES: u32 = 8;
+
+/// The longest time between two looks.
+const LONGEST_SLICE: Duration = Duration::from_secs(1);
 
 /// Signs of life of one call.
 #[derive(Default)]
@@ -63,64 +74,110 @@ pub(super) enum Expired {
     Broken,
 }
 
-/// Counts the calls of one remote that are still running.
+/// Knows which calls to one remote hang.
 #[derive(Default)]
 pub(super) struct Watchdog {
-    running: Arc<AtomicUsize>,
+    state: Arc<Mutex<State>>,
 }
 
-/// Gives the place back however the thread ends.
-struct Place(Arc<AtomicUsize>);
+#[derive(Default)]
+struct State {
+    next: u64,
+    /// Calls that were given up since one last got through, and have not ended yet.
+    hung: BTreeSet<u64>,
+    refused: u32,
+}
 
-impl Drop for Place {
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    // Nothing between lock and release can panic half-way.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes the call off the list however its thread ends.
+struct Call {
+    number: u64,
+    state: Arc<Mutex<State>>,
+}
+
+impl Drop for Call {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        lock(&self.state).hung.remove(&self.number);
     }
 }
 
 impl Watchdog {
+    fn begin(&self) -> Result<Call, Expired> {
+        let mut state = lock(&self.state);
+        let count = state.hung.len();
+        if count >= MAX_HUNG {
+            state.refused += 1;
+            if state.refused < REFUSALS {
+                return Err(Expired::Stuck { count });
+            }
+        }
+        state.refused = 0;
+        state.next += 1;
+        Ok(Call { number: state.next, state: Arc::clone(&self.state) })
+    }
+
     /// Runs the work, and gives up on it when it falls silent.
-    pub(super) fn run<T, W>(&self, limits: Timeouts, work: W) -> Result<T, Expired>
+    pub(super) fn run<T, E, W>(&self, limits: Timeouts, work: W) -> Result<Result<T, E>, Expired>
     where
         T: Send + 'static,
-        W: FnOnce(&Pulse) -> T + Send + 'static,
+        E: Send + 'static,
+        W: FnOnce(&Pulse) -> Result<T, E> + Send + 'static,
     {
-        let count = self.running.fetch_add(1, Ordering::AcqRel);
-        let place = Place(Arc::clone(&self.running));
-        if count >= MAX_RUNNING {
-            return Err(Expired::Stuck { count });
-        }
+        let call = self.begin()?;
+        let number = call.number;
         let pulse = Arc::new(Pulse::default());
         let (sender, receiver) = mpsc::sync_channel(1);
         let theirs = Arc::clone(&pulse);
         let thread = thread::Builder::new().name("git-remote".to_owned()).spawn(move || {
-            let result = work(&theirs);
-            // Before the result, so that whoever has it finds the place free.
-            drop(place);
+            // Dropped after the result was sent, see the end of the wait below.
+            let _call = call;
             // Nobody listens when the caller has given up.
-            let _ = sender.send(result);
+            let _ = sender.send(work(&theirs));
         });
         if thread.is_err() {
             return Err(Expired::Broken);
         }
-        let mut seen = 0;
+        let (mut seen, mut silent) = (0, Duration::ZERO);
         loop {
             let (stage, after) = if pulse.connected.load(Ordering::Relaxed) {
                 ("transferring", limits.stall)
             } else {
                 ("connecting", limits.connect)
             };
-            match receiver.recv_timeout(after) {
-                Ok(result) => return Ok(result),
-                Err(RecvTimeoutError::Disconnected) => return Err(Expired::Broken),
-                Err(RecvTimeoutError::Timeout) => {
-                    let beats = pulse.beats.load(Ordering::Relaxed);
-                    if beats == seen {
-                        pulse.abandoned.store(true, Ordering::Relaxed);
-                        return Err(Expired::Silent { stage, after });
+            let slice = (after / SLICES).min(LONGEST_SLICE);
+            match receiver.recv_timeout(slice) {
+                Ok(result) => {
+                    if result.is_ok() {
+                        // The way is open: what still hangs belongs to an outage that is over.
+                        lock(&self.state).hung.clear();
                     }
-                    seen = beats;
+                    return Ok(result);
                 }
+                Err(RecvTimeoutError::Disconnected) => return Err(Expired::Broken),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let beats = pulse.beats.load(Ordering::Relaxed);
+            silent = if beats == seen { silent + slice } else { Duration::ZERO };
+            seen = beats;
+            if silent >= after {
+                lock(&self.state).hung.insert(number);
+                pulse.abandoned.store(true, Ordering::Relaxed);
+                // It may have ended just before it was put on the list.
+                return match receiver.try_recv() {
+                    Ok(result) => {
+                        lock(&self.state).hung.remove(&number);
+                        Ok(result)
+                    }
+                    Err(TryRecvError::Empty) => Err(Expired::Silent { stage, after }),
+                    Err(TryRecvError::Disconnected) => {
+                        lock(&self.state).hung.remove(&number);
+                        Err(Expired::Broken)
+                    }
+                };
             }
         }
     }
@@ -134,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_result_comes_through() {
-        assert_eq!(Watchdog::default().run(Timeouts::default(), |_| 7), Ok(7));
+        assert_eq!(Watchdog::default().run(Timeouts::default(), |_| Ok::<u8, ()>(7)), Ok(Ok(7)));
     }
 
     #[test]
@@ -147,6 +204,7 @@ mod tests {
                 thread::yield_now();
             }
             let _ = told.send(pulse.beat());
+            Ok::<u8, ()>(0)
         });
         assert_eq!(result, Err(Expired::Silent { stage: "transferring", after: SHORT.stall }));
         assert_eq!(heard.recv(), Ok(false));
@@ -154,7 +212,8 @@ mod tests {
 
     #[test]
     fn a_work_that_dies_is_no_silence() {
-        let result: Result<(), _> = Watchdog::default().run(Timeouts::default(), |_| panic!("planted"));
+        let result: Result<Result<(), ()>, _> =
+            Watchdog::default().run(Timeouts::default(), |_| panic!("planted"));
         assert_eq!(result, Err(Expired::Broken));
     }
 
@@ -162,19 +221,47 @@ mod tests {
     fn hanging_calls_do_not_pile_up() {
         let dog = Watchdog::default();
         let mut release = Vec::new();
-        for _ in 0..MAX_RUNNING {
+        let mut hang = || {
+            let (go, wait) = mpsc::channel::<()>();
+            release.push(go);
+            dog.run(SHORT, move |_| {
+                let _ = wait.recv();
+                Ok::<u8, ()>(0)
+            })
+        };
+        for _ in 0..MAX_HUNG {
+            assert!(matches!(hang(), Err(Expired::Silent { .. })));
+        }
+        let stuck = Err(Expired::Stuck { count: MAX_HUNG });
+        for _ in 1..REFUSALS {
+            assert_eq!(hang(), stuck);
+        }
+        // One is let through now and then, or nobody would see that the remote is back.
+        assert!(matches!(hang(), Err(Expired::Silent { .. })));
+        for _ in 1..REFUSALS {
+            assert!(matches!(hang(), Err(Expired::Stuck { .. })));
+        }
+        assert_eq!(dog.run(Timeouts::default(), |_| Ok::<u8, ()>(1)), Ok(Ok(1)));
+        assert_eq!(dog.run(Timeouts::default(), |_| Ok::<u8, ()>(2)), Ok(Ok(2)));
+    }
+
+    #[test]
+    fn calls_that_end_late_make_room_again() {
+        let dog = Watchdog::default();
+        let mut release = Vec::new();
+        for _ in 0..MAX_HUNG {
             let (go, wait) = mpsc::channel::<()>();
             release.push(go);
             let result = dog.run(SHORT, move |_| {
                 let _ = wait.recv();
+                Ok::<u8, ()>(0)
             });
             assert!(matches!(result, Err(Expired::Silent { .. })));
         }
-        assert_eq!(dog.run(SHORT, |_| ()), Err(Expired::Stuck { count: MAX_RUNNING }));
         drop(release);
-        while dog.running.load(Ordering::Acquire) > 0 {
+        while !lock(&dog.state).hung.is_empty() {
             thread::yield_now();
         }
-        assert_eq!(dog.run(Timeouts::default(), |_| 1), Ok(1));
+        assert_eq!(dog.run(Timeouts::default(), |_| Ok::<u8, ()>(1)), Ok(Ok(1)));
     }
 }

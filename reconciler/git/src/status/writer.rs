@@ -125,8 +125,8 @@ impl StatusError {
 
 /// Writes the status branch of one mirror.
 pub struct StatusWriter {
-    shared: Arc<Shared>,
-    remote: Arc<dyn GitRemote>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) remote: Arc<dyn GitRemote>,
     attempts: u32,
 }
 
@@ -154,10 +154,8 @@ impl StatusWriter {
         commit: &StatusCommit,
         rebuild: &mut Rebuild<'_>,
     ) -> Result<PublishOutcome, StatusError> {
-        let repository = self.shared.open()?;
-        if let Some(watched) = self.shared.watched_branch(&repository) {
-            self.shared.keep_apart(&watched)?;
-        }
+        let _at_work = self.shared.work();
+        let repository = self.open()?;
         let mut edit = Edit::new(&commit.files)?;
         let mut tip = match self.shared.tip(&repository, self.branch())? {
             Some(tip) => Some(tip),
@@ -196,7 +194,16 @@ impl StatusWriter {
         Err(StatusError::Contended { branch: self.branch().to_owned(), attempts: self.attempts })
     }
 
-    fn fetch(&self) -> Result<Option<CommitId>, GitError> {
+    /// The mirror's repository, once it is clear that the branch is not the watched one.
+    pub(super) fn open(&self) -> Result<Repository, GitError> {
+        let repository = self.shared.open()?;
+        if let Some(watched) = self.shared.watched_branch(&repository) {
+            self.shared.keep_apart(&watched)?;
+        }
+        Ok(repository)
+    }
+
+    pub(super) fn fetch(&self) -> Result<Option<CommitId>, GitError> {
         Ok(self.shared.fetch_status(&*self.remote)?.map(|fetched| fetched.tip))
     }
 
@@ -219,9 +226,7 @@ impl StatusWriter {
         let failed = |error| GitError::local("build a commit in", self.shared.shown())(error);
         let base =
             tip.map(|tip| Ok(repository.find_commit(tip.to_oid())?.tree_id())).transpose().map_err(failed)?;
-        let odb = Odb::new().map_err(failed)?;
-        odb.add_new_mempack_backend(1).map_err(failed)?;
-        let memory = Repository::from_odb(odb).map_err(failed)?;
+        let memory = memory().map_err(failed)?;
         let edited = edit.apply(repository, &memory, base).map_err(failed)?;
         if base.is_some() && edited.changed == 0 {
             return Ok(None);
@@ -234,7 +239,8 @@ impl StatusWriter {
         Ok(Some((CommitId::of(new), edited.changed)))
     }
 
-    fn store(&self, memory: &Repository, commit: Oid, others: &[Oid]) -> Result<(), GitError> {
+    /// Stores a commit and other new objects as one pack of the mirror.
+    pub(super) fn store(&self, memory: &Repository, commit: Oid, others: &[Oid]) -> Result<(), GitError> {
         let failed = |error| GitError::local("store a commit in", self.shared.shown())(error);
         let mut builder = memory.packbuilder().map_err(failed)?;
         builder.set_threads(0);
@@ -245,4 +251,11 @@ impl StatusWriter {
         pack::write(&mut builder, &pack::directory(&self.shared.dir))?;
         Ok(())
     }
+}
+
+/// A repository without a directory, to build objects in.
+pub(super) fn memory() -> Result<Repository, git2::Error> {
+    let odb = Odb::new()?;
+    odb.add_new_mempack_backend(1)?;
+    Repository::from_odb(odb)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use shoal_git::{GitError, Mirror, PublishOutcome, RemoteSpec, StatusError};
 
-use crate::common::{Origin, files, fsck, git, id, publish, status};
+use crate::common::{Origin, author, files, fsck, git, id, publish, status};
 
 const BRANCH: &str = "shoal/status";
 
@@ -203,4 +203,44 @@ fn the_writer_never_writes_into_the_watched_branch() {
         .expect_err("refused");
     assert!(matches!(error, StatusError::Git(GitError::StatusIsWatched { .. })), "{error}");
     assert_eq!(git(&origin.bare(), &["rev-parse", "main"]), before);
+}
+
+#[test]
+fn a_rotation_keeps_the_files_and_archives_the_history() {
+    let origin = Origin::new();
+    let mirror = origin.mirror();
+    mirror.fetch().expect("fetched");
+    let writer = mirror.status_writer();
+    let rotate = |archive: &str| writer.rotate(archive, "status: history starts over", &[], &author());
+    let error = rotate("shoal/archive").expect_err("nothing to rotate");
+    assert!(matches!(error, StatusError::Git(GitError::BranchMissing { .. })), "{error}");
+
+    for round in ["1", "2", "3"] {
+        publish(&mirror, &[("a", Some(round)), (round, Some("x"))]);
+    }
+    let old = tip(&origin);
+    let before = listed(&origin);
+    for taken in ["main", "shoal/status"] {
+        let error = rotate(taken).expect_err("taken");
+        assert!(matches!(error, StatusError::Refused { .. }), "{error}");
+    }
+    // A branch of that name that holds something else.
+    git(&origin.bare(), &["branch", "other", "main"]);
+    let error = rotate("other").expect_err("taken");
+    assert!(matches!(error, StatusError::Refused { .. }), "{error}");
+    assert_eq!(tip(&origin), old);
+
+    // As if it had been interrupted after the first half.
+    git(&origin.bare(), &["branch", "shoal-archive/2026", BRANCH]);
+    let done = rotate("shoal-archive/2026").expect("rotated");
+    assert_eq!(done.archived, id(&old));
+    assert_eq!(done.root, id(&tip(&origin)));
+    assert_eq!(listed(&origin), before);
+    assert_eq!(git(&origin.bare(), &["rev-list", "--count", BRANCH]), "1");
+    assert_eq!(git(&origin.bare(), &["rev-list", "--count", "shoal-archive/2026"]), "3");
+
+    // It goes on from there.
+    publish(&mirror, &[("a", Some("4"))]);
+    assert_eq!(git(&origin.bare(), &["rev-list", "--count", BRANCH]), "2");
+    origin.is_sound();
 }
