@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! An error and its causes in one line.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+/// The message of `error`, then those of its causes behind colons. A cause that says what stands there already is
+/// left out.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.ends_with(&message) {
+            write!(text, ": {message}").expect("writing to a string cannot fail");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("read the medium")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn causes_follow_behind_colons() {
+        assert_eq!(chain(&Outer(std::io::Error::other("tray open"))), "read the medium: tray open");
+    }
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The disk: which one is meant, what is on it, and whether it will do.
+
+mod choose;
+mod fat;
+mod inspect;
+mod signature;
+mod table;
+mod window;
+
+pub use choose::{Choice, DiskError, choose, required_bytes};
+pub use fat::{FatError, read_file as read_fat_file};
+pub use inspect::{Inspection, inspect};
+pub use table::{GptEntry, TableError, read_gpt};

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! systemd, through its own tools.
+
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+/// Longest wait for systemd to take an order, or for the journal to be read.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Lines of a unit's log that are looked at.
+const LINES: &str = "200";
+
+/// The targets in a list: one a line, `#` begins a comment.
+pub(super) fn targets(list: &Path) -> io::Result<Vec<String>> {
+    let text = std::fs::read_to_string(list)?;
+    let names = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    Ok(names.filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
+/// Queues a target. It is not waited for: the target may be ordered behind this very service.
+pub(super) async fn start(systemctl: &Path, target: &str) -> io::Result<()> {
+    run(Command::new(systemctl).args(["start", "--no-block", "--", target])).await.map(|_| ())
+}
+
+/// The end of a unit's log in this boot.
+pub(super) async fn log_of(journalctl: &Path, unit: &str) -> io::Result<String> {
+    let unit = format!("--unit={unit}");
+    let mut command = Command::new(journalctl);
+    command.args(["--boot", "--no-pager", "--output=cat", "--lines", LINES, &unit]);
+    run(&mut command).await
+}
+
+async fn run(command: &mut Command) -> io::Result<String> {
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = tokio::time::timeout(TIMEOUT, output)
+        .await
+        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer within 30 s"))??;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!("{}: {}", output.status, said.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_list_of_targets_may_have_comments() {
+        let root = tempfile::tempdir().expect("a directory");
+        let list = root.path().join("targets");
+        std::fs::write(&list, "# shipped\ninstall-linux.target\n\n  install-windows.target # wim\n")
+            .expect("written");
+        assert_eq!(targets(&list).expect("read"), ["install-linux.target", "install-windows.target"]);
+    }
+
+    #[tokio::test]
+    async fn what_systemd_says_is_in_the_error() {
+        let root = tempfile::tempdir().expect("a directory");
+        let program = root.path().join("systemctl");
+        std::fs::write(&program, "#!/bin/sh\necho \"Unit $4 not found.\" >&2\nexit 5\n").expect("written");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("executable");
+        let error = start(&program, "install-linux.target").await.expect_err("refused");
+        assert!(error.to_string().contains("Unit install-linux.target not found."), "{error}");
+    }
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Tests of the dispatcher as a whole: one program, so that it is linked once.
+
+mod binary;
+mod disks;
+mod pinned;
+mod report;
+mod run;
+mod support;
