@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Serials, UUIDs and hardware addresses: real ones, each of one server only.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use shoal_core::inventory::Located;
+use shoal_schema::kinds::Server;
+use shoal_schema::wire::task::is_placeholder_serial;
+
+use super::{At, Context, Finding};
+use crate::codes;
+
+/// UUIDs that firmware ships with and nobody set: all zero, all one, and AMI's example, which
+/// whole batches of white-box mainboards carry.
+const PLACEHOLDER_UUIDS: [&str; 4] = [
+    "00000000000000000000000000000000",
+    "ffffffffffffffffffffffffffffffff",
+    "03000200040005000006000700080009",
+    "00020003000400050006000700080009",
+];
+
+pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
+    let servers = &context.inventory.servers;
+    let mut findings = Vec::new();
+    let mut serials = Owners::new("serial", servers.len());
+    let mut uuids = Owners::new("UUID", servers.len());
+    let mut macs = Owners::new("hardware address", servers.len());
+    for server in servers.values() {
+        let spec = &server.value.spec;
+        if let Some(serial) = &spec.serial {
+            if is_placeholder_serial(serial) {
+                findings.push(placeholder(server, "/spec/serial", "serial"));
+            } else {
+                serials.add(serial.trim().to_ascii_lowercase(), server, || "/spec/serial".to_owned());
+            }
+        }
+        if let Some(uuid) = &spec.uuid {
+            let hex: String = uuid.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect();
+            if PLACEHOLDER_UUIDS.contains(&hex.as_str()) {
+                findings.push(placeholder(server, "/spec/uuid", "UUID"));
+            } else {
+                uuids.add(either_byte_order(hex), server, || "/spec/uuid".to_owned());
+            }
+        }
+        for (index, mac) in spec.macs.iter().enumerate() {
+            macs.add(mac.as_str().to_owned(), server, || format!("/spec/macs/{index}"));
+        }
+        for (index, interface) in spec.network.iter().enumerate() {
+            if let Some(mac) = &interface.mac
+                && !spec.macs.contains(mac)
+            {
+                macs.add(mac.as_str().to_owned(), server, || format!("/spec/network/{index}/mac"));
+            }
+        }
+    }
+    findings.extend(serials.findings());
+    findings.extend(uuids.findings());
+    findings.extend(macs.findings());
+    findings
+}
+
+fn placeholder(server: &Arc<Located<Server>>, pointer: &str, what: &str) -> Finding {
+    let message = format!("this {what} is what mainboards carry when nobody set one: it proves nothing");
+    Finding::error(codes::SERVER_PLACEHOLDER, At::of(server, pointer), message)
+        .hint("take it from the machine's label, and set it in the BMC; `serial` or `uuid` will do")
+        .about("Server", &server.value.metadata.name)
+}
+
+/// SMBIOS before 2.6 left the byte order of the first three fields open (DSP0134 §7.2.1): both
+/// forms are the same machine.
+fn either_byte_order(hex: String) -> String {
+    let swap = |range: std::ops::Range<usize>| -> String {
+        hex.get(range)
+            .map(|part| part.as_bytes().rchunks(2).map(String::from_utf8_lossy).collect())
+            .unwrap_or_default()
+    };
+    let swapped =
+        format!("{}{}{}{}", swap(0..8), swap(8..12), swap(12..16), hex.get(16..).unwrap_or_default());
+    hex.min(swapped)
+}
+
+/// A server and where in it a value stands.
+type Owner<'a> = (&'a Arc<Located<Server>>, &'a str);
+
+/// Who has a value.
+struct Owners<'a> {
+    what: &'static str,
+    first: HashMap<String, (&'a Arc<Located<Server>>, String)>,
+    again: Vec<(String, &'a Arc<Located<Server>>, String)>,
+}
+
+impl<'a> Owners<'a> {
+    fn new(what: &'static str, expected: usize) -> Self {
+        Self { what, first: HashMap::with_capacity(expected), again: Vec::new() }
+    }
+
+    fn add(&mut self, value: String, server: &'a Arc<Located<Server>>, pointer: impl Fn() -> String) {
+        match self.first.get(&value) {
+            Some(_) => self.again.push((value, server, pointer())),
+            None => {
+                self.first.insert(value, (server, pointer()));
+            }
+        }
+    }
+
+    /// One finding for each server that shares a value, telling of the others.
+    fn findings(self) -> Vec<Finding> {
+        let mut shared: BTreeMap<&str, Vec<Owner<'_>>> = BTreeMap::new();
+        for (value, server, pointer) in &self.again {
+            let owners = shared.entry(value).or_insert_with(|| {
+                self.first
+                    .get(value)
+                    .map(|(server, pointer)| (*server, pointer.as_str()))
+                    .into_iter()
+                    .collect()
+            });
+            owners.push((server, pointer));
+        }
+        let mut findings = Vec::new();
+        for owners in shared.values() {
+            for (index, (server, pointer)) in owners.iter().enumerate() {
+                let name = &server.value.metadata.name;
+                let same_server = owners.iter().all(|(other, _)| other.value.metadata.name == *name);
+                let message = if same_server {
+                    format!("the {} is here twice", self.what)
+                } else {
+                    format!("another server has the same {}", self.what)
+                };
+                let mut finding = Finding::error(codes::SERVER_DUPLICATE, At::of(server, *pointer), message)
+                    .about("Server", name);
+                for (other, (server, pointer)) in owners.iter().enumerate() {
+                    if other != index {
+                        let who = format!("server `{}`", server.value.metadata.name);
+                        finding = finding.related(who, At::of(server, *pointer));
+                    }
+                }
+                findings.push(finding);
+            }
+        }
+        findings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::either_byte_order;
+
+    #[test]
+    fn both_byte_orders_of_a_uuid_are_one() {
+        let one = "00112233445566778899aabbccddeeff";
+        let other = "33221100554477668899aabbccddeeff";
+        assert_eq!(either_byte_order(one.to_owned()), either_byte_order(other.to_owned()));
+    }
+}

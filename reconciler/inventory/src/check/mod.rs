@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Cross-checks over the whole inventory: what no single document can say about itself.
+//!
+//! Guarantees: every check runs, whatever the others find; a reference to a document that is there
+//! but broken, or that may be in a file that cannot be read, is not reported again; a recipe or
+//! Fleet with an error is taken out and counts as broken, so that its last good version stays in
+//! force; a server with an error stays, and `problems` names it.
+
+mod approvals;
+mod bmc;
+mod disks;
+mod finding;
+mod fleet;
+mod identity;
+mod images;
+mod layout;
+mod names;
+mod network;
+mod recipes;
+mod references;
+mod secrets;
+mod servers;
+mod templates;
+mod vars;
+
+pub(crate) use finding::{Aim, At, Finding};
+
+use std::collections::BTreeSet;
+
+use shoal_core::inventory::Inventory;
+
+use crate::load::Assembled;
+
+/// What checks need to know beside the inventory.
+#[derive(Clone, Debug, Default)]
+pub struct Checks {
+    /// The branch that is watched, where it is a branch: status must not be written to it.
+    pub watched_branch: Option<String>,
+    /// The time; without it nothing is said about what is over.
+    pub now: Option<jiff::Timestamp>,
+}
+
+/// What every check is given.
+pub(crate) struct Context<'a> {
+    pub(crate) inventory: &'a Inventory,
+    pub(crate) checks: &'a Checks,
+    /// Kinds of which documents may be there unseen.
+    hidden: &'a BTreeSet<&'static str>,
+}
+
+impl Context<'_> {
+    /// Whether a document that is not in the inventory may be there all the same: broken, or in a
+    /// file that cannot be read.
+    pub(crate) fn may_exist(&self, kind: &'static str, name: &str) -> bool {
+        self.hidden.contains(kind) || self.inventory.broken.contains(&(kind, name.to_owned()))
+    }
+
+    /// Whether the fleet's values are not known, although they may be there.
+    pub(crate) fn fleet_is_unknown(&self) -> bool {
+        self.inventory.fleet.is_none()
+            && (self.hidden.contains("Fleet")
+                || self.inventory.broken.iter().any(|(kind, _)| *kind == "Fleet"))
+    }
+}
+
+/// Runs every check. Recipes and Fleet with errors leave the inventory.
+pub(crate) fn run(assembled: &mut Assembled, checks: &Checks) -> Vec<Finding> {
+    let mut findings = names::doubles(&assembled.doubles);
+    findings.extend(fleet::count(assembled));
+
+    let mut broken = Vec::new();
+    {
+        let context = context(&assembled.inventory, checks, &assembled.hidden);
+        findings.extend(fleet::check(&context));
+        findings.extend(names::forms(&context));
+        findings.extend(recipes::check(&context));
+        for finding in findings.iter().filter(|finding| finding.is_error()) {
+            if let Some(subject) = &finding.subject
+                && matches!(subject.kind, "Fleet" | "Recipe")
+            {
+                broken.push((subject.kind, subject.name.clone()));
+            }
+        }
+    }
+    for (kind, name) in broken {
+        match kind {
+            "Fleet" => drop(assembled.inventory.fleet.take()),
+            _ => drop(assembled.inventory.recipes.remove(&name)),
+        }
+        assembled.inventory.broken.insert((kind, name));
+    }
+
+    let context = context(&assembled.inventory, checks, &assembled.hidden);
+    findings.extend(images::check(&context));
+    findings.extend(secrets::check(&context));
+    findings.extend(identity::check(&context));
+    findings.extend(bmc::check(&context));
+    findings.extend(network::duplicates(&context));
+    findings.extend(servers::check(&context));
+    findings.extend(vars::fleet_defaults(&context));
+    findings.extend(approvals::check(&context));
+    findings
+}
+
+fn context<'a>(
+    inventory: &'a Inventory,
+    checks: &'a Checks,
+    hidden: &'a BTreeSet<&'static str>,
+) -> Context<'a> {
+    Context { inventory, checks, hidden }
+}

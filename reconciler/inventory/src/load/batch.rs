@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Parsing of many files: at once where that pays.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use shoal_schema::Sha256;
+
+use super::Place;
+use super::file::{Parsed, parse};
+
+/// Below this, starting threads costs more than it saves.
+const PARALLEL_FROM: usize = 64;
+
+/// So many files are taken at a time, so that threads seldom meet.
+const CHUNK: usize = 32;
+
+/// A file to parse.
+pub(crate) struct Job {
+    index: usize,
+    path: Arc<str>,
+    place: Place,
+    /// The source's id for the content, if it has one.
+    source_id: Option<String>,
+    /// The content's digest, where it was needed to look the content up.
+    sha256: Option<Sha256>,
+    bytes: Vec<u8>,
+}
+
+/// A file that was parsed.
+pub(crate) struct Done {
+    pub(crate) index: usize,
+    pub(crate) id: String,
+    pub(crate) parsed: Parsed,
+}
+
+impl Job {
+    pub(crate) fn new(
+        index: usize,
+        path: Arc<str>,
+        place: Place,
+        source_id: Option<String>,
+        bytes: Vec<u8>,
+    ) -> Self {
+        let sha256 = source_id.is_none().then(|| Sha256::of(&bytes));
+        Self { index, path, place, source_id, sha256, bytes }
+    }
+
+    pub(crate) fn without_source_id(&self) -> bool {
+        self.source_id.is_none()
+    }
+
+    /// What the content is known by.
+    pub(crate) fn id(&self) -> &str {
+        self.source_id.as_deref().or(self.sha256.as_ref().map(Sha256::as_str)).unwrap_or_default()
+    }
+
+    fn run(self) -> Done {
+        let id = self.id().to_owned();
+        let sha256 = self.sha256.unwrap_or_else(|| Sha256::of(&self.bytes));
+        Done { index: self.index, id, parsed: parse(&self.path, self.place, &self.bytes, sha256) }
+    }
+}
+
+/// Files to parse.
+pub(crate) struct Jobs {
+    threads: NonZeroUsize,
+    waiting: Vec<Job>,
+}
+
+impl Jobs {
+    pub(crate) fn new(threads: NonZeroUsize) -> Self {
+        Self { threads, waiting: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, job: Job) {
+        self.waiting.push(job);
+    }
+
+    /// Parses all of them. The order of the answer says nothing.
+    pub(crate) fn finish(self) -> Vec<Done> {
+        let threads = self.threads.get().min(self.waiting.len() / CHUNK);
+        if self.waiting.len() < PARALLEL_FROM || threads < 2 {
+            return self.waiting.into_iter().map(Job::run).collect();
+        }
+        let waiting = Mutex::new(self.waiting);
+        let take = || {
+            // A thread that panicked held no job of others; what waits is still whole.
+            let mut waiting = waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let from = waiting.len().saturating_sub(CHUNK);
+            waiting.split_off(from)
+        };
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let jobs = take();
+                if jobs.is_empty() {
+                    return done;
+                }
+                done.extend(jobs.into_iter().map(Job::run));
+            }
+        };
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut done = work();
+            for other in others {
+                match other.join() {
+                    Ok(more) => done.extend(more),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            done
+        })
+    }
+}

@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! From parser events to trees.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
+
+use super::fault::Show;
+use super::{Entry, Fault, Kind, Lines, Node, Style};
+use crate::codes;
+use crate::diagnostic::{Span, shown};
+
+/// No honest document of ours is nested deeper; what walks the tree recurses.
+const MAX_DEPTH: usize = 64;
+
+/// What anchors and aliases may add to a document, in nodes.
+const MAX_EXPANSION: usize = 10_000;
+
+/// From here on keys are looked up by hash: a large mapping must not cost the square of its size.
+const HASHED_FROM: usize = 16;
+
+/// One document of a file.
+pub(crate) struct Document<'a> {
+    /// The tree; nothing where the document is empty. With `complete` false it is what stands in
+    /// front of the place that could not be read.
+    pub(crate) root: Option<Node<'a>>,
+    /// Whether all of it could be read.
+    pub(crate) complete: bool,
+    /// What is wrong with it.
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// Reads every document of a file. After a syntax error reading goes on at the next `---`.
+pub(crate) fn read(text: &str) -> Vec<Document<'_>> {
+    let mut documents = Vec::new();
+    let mut rest = text;
+    let mut lines_before = 0;
+    loop {
+        let mut stream = Stream { builder: Builder::new(lines_before), documents: &mut documents };
+        let Err(error) = stream.run(rest) else { break };
+        let begun = stream.fail(&error, rest);
+        // A document marker at the start of a line ends whatever stands before it, by YAML's own
+        // rules even within quotes: the next one behind the broken document's own is the safe
+        // place to go on, wherever the parser noticed.
+        let lines = Lines::new(rest);
+        let marker = |text: &str| {
+            text.strip_prefix("---")
+                .is_some_and(|behind| behind.is_empty() || behind.starts_with([' ', '\t']))
+        };
+        let next = (begun + 1..=lines.count()).find(|line| lines.get(*line).is_some_and(marker));
+        let Some((next, start)) = next.and_then(|next| Some((next, lines.start(next)?))) else { break };
+        lines_before += next - 1;
+        rest = &rest[start..];
+    }
+    documents
+}
+
+struct Stream<'d, 'a> {
+    builder: Builder<'a>,
+    documents: &'d mut Vec<Document<'a>>,
+}
+
+impl<'a> Stream<'_, 'a> {
+    fn run(&mut self, text: &'a str) -> Result<(), ScanError> {
+        let mut parser: Parser<'a, StrInput<'a>> = Parser::new_from_str(text);
+        while let Some(event) = parser.next_event() {
+            let (event, span) = event?;
+            let span = self.builder.span(span);
+            match event {
+                Event::DocumentStart(_) => {
+                    let lines_before = self.builder.lines_before;
+                    self.builder = Builder { begun: span.line - lines_before, ..Builder::new(lines_before) };
+                }
+                Event::DocumentEnd => self.finish(true),
+                Event::Nothing | Event::StreamStart | Event::StreamEnd => {}
+                event => self.builder.event(event, span),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, complete: bool) {
+        let fresh = Builder::new(self.builder.lines_before);
+        let builder = std::mem::replace(&mut self.builder, fresh);
+        self.documents.push(builder.finish(complete));
+    }
+
+    /// Puts a syntax error down. Answers the line within `rest` where its document begins.
+    fn fail(&mut self, error: &ScanError, rest: &str) -> u32 {
+        let begun = self.builder.begun;
+        let line = (error.marker().line() as u32).max(1);
+        let fault = syntax_fault(error, line, self.builder.lines_before, &Lines::new(rest));
+        let fault =
+            if self.builder.within_template() { Fault { show: Show::Nothing, ..fault } } else { fault };
+        self.builder.faults.push(fault);
+        self.finish(false);
+        begun
+    }
+}
+
+/// The parser's words are fixed texts, but for one that quotes a character: no value is in them.
+fn syntax_fault(error: &ScanError, line: u32, lines_before: u32, lines: &Lines<'_>) -> Fault {
+    let column = error.marker().col() as u32 + 1;
+    let place = line + lines_before;
+    let span = Span { line: place, column, end_line: place, end_column: column + 1 };
+    let text = lines.get(line).unwrap_or_default();
+    let indentation = &text[..text.len() - text.trim_start().len()];
+    if indentation.contains('\t') {
+        return Fault::error(codes::TAB, span, "a tab in the indentation").with_hint("indent with spaces");
+    }
+    let info = error.info();
+    if info.contains("unknown anchor") {
+        return Fault::error(codes::ALIAS, span, "an alias to an anchor that is not there");
+    }
+    if info.contains("recursion limit") {
+        return too_deep(span);
+    }
+    let hint = if info.contains("mapping values are not allowed") {
+        Some("is the indentation right? text with `: ` in it must stand in quotes")
+    } else if info.contains("unexpected character") {
+        Some("text that begins with this character must stand in quotes")
+    } else {
+        None
+    };
+    Fault { hint: hint.map(str::to_owned), ..Fault::error(codes::SYNTAX, span, format!("not YAML: {info}")) }
+}
+
+fn too_deep(span: Span) -> Fault {
+    Fault::error(codes::DEPTH, span, format!("nested more than {MAX_DEPTH} levels deep"))
+}
+
+/// A mapping or sequence that is not finished.
+struct Frame<'a> {
+    span: Span,
+    anchor: usize,
+    /// It stands where a key must be, and is thrown away when finished.
+    is_key: bool,
+    content: Content<'a>,
+}
+
+enum Content<'a> {
+    Sequence(Vec<Node<'a>>),
+    Mapping { entries: Vec<Entry<'a>>, key: Option<Key<'a>>, seen: HashSet<String> },
+}
+
+/// A key that waits for its value.
+struct Key<'a> {
+    text: Cow<'a, str>,
+    span: Span,
+    /// Whether the entry is kept: not so after a refused or repeated key.
+    keep: bool,
+}
+
+struct Builder<'a> {
+    frames: Vec<Frame<'a>>,
+    root: Option<Node<'a>>,
+    faults: Vec<Fault>,
+    anchors: HashMap<usize, Node<'a>>,
+    expanded: usize,
+    lines_before: u32,
+    /// The line within the text being parsed where the document begins.
+    begun: u32,
+    /// So many levels too deep: events are counted and ignored.
+    beyond: usize,
+}
+
+impl<'a> Builder<'a> {
+    fn new(lines_before: u32) -> Self {
+        Self {
+            frames: Vec::new(),
+            root: None,
+            faults: Vec::new(),
+            anchors: HashMap::new(),
+            expanded: 0,
+            lines_before,
+            begun: 1,
+            beyond: 0,
+        }
+    }
+
+    fn span(&self, span: saphyr_parser::Span) -> Span {
+        Span {
+            line: span.start.line() as u32 + self.lines_before,
+            column: span.start.col() as u32 + 1,
+            end_line: span.end.line() as u32 + self.lines_before,
+            end_column: span.end.col() as u32 + 1,
+        }
+    }
+
+    fn event(&mut self, event: Event<'a>, span: Span) {
+        match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) if self.beyond > 0 => self.beyond += 1,
+            Event::SequenceEnd | Event::MappingEnd if self.beyond > 0 => self.beyond -= 1,
+            _ if self.beyond > 0 => {}
+            Event::Scalar(text, style, anchor, tag) => {
+                self.refuse_tag(tag.is_some(), span);
+                let style = match style {
+                    ScalarStyle::Plain => Style::Plain,
+                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+                    ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
+                };
+                if self.wants_key() {
+                    self.key(text, style, span);
+                } else {
+                    self.value(Node { span, kind: Kind::Scalar(text, style) }, anchor);
+                }
+            }
+            Event::Alias(id) => self.alias(id, span),
+            Event::SequenceStart(anchor, tag) => {
+                self.refuse_tag(tag.is_some(), span);
+                self.open(span, anchor, Content::Sequence(Vec::new()));
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.refuse_tag(tag.is_some(), span);
+                let content = Content::Mapping { entries: Vec::new(), key: None, seen: HashSet::new() };
+                self.open(span, anchor, content);
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(span),
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => {}
+        }
+    }
+
+    fn refuse_tag(&mut self, tagged: bool, span: Span) {
+        if tagged {
+            self.faults.push(
+                Fault::error(codes::TAG, span, "tags are not allowed")
+                    .with_hint("remove the tag; quote the value where it must be text"),
+            );
+        }
+    }
+
+    fn wants_key(&self) -> bool {
+        matches!(self.frames.last(), Some(Frame { content: Content::Mapping { key: None, .. }, .. }))
+    }
+
+    fn open(&mut self, span: Span, anchor: usize, content: Content<'a>) {
+        let is_key = self.wants_key();
+        if is_key {
+            self.faults.push(Fault::error(codes::KEY_NOT_TEXT, span, "a key must be text, not a collection"));
+        }
+        if self.frames.len() >= MAX_DEPTH {
+            self.faults.push(too_deep(span));
+            self.beyond = 1;
+            if is_key {
+                self.set_key(Key { text: Cow::default(), span, keep: false });
+            } else {
+                self.value(Node { span, kind: Kind::Scalar(Cow::default(), Style::Quoted) }, 0);
+            }
+            return;
+        }
+        self.frames.push(Frame { span, anchor, is_key, content });
+    }
+
+    fn close(&mut self, end: Span) {
+        let Some(frame) = self.frames.pop() else { return };
+        let span = Span { end_line: end.end_line, end_column: end.end_column, ..frame.span };
+        let node = match frame.content {
+            Content::Sequence(items) => Node { span, kind: Kind::Sequence(items) },
+            Content::Mapping { entries, .. } => Node { span, kind: Kind::Mapping(entries) },
+        };
+        if frame.is_key {
+            self.set_key(Key { text: Cow::default(), span, keep: false });
+        } else {
+            self.value(node, frame.anchor);
+        }
+    }
+
+    fn value(&mut self, node: Node<'a>, anchor: usize) {
+        if anchor > 0 && self.afford(node.count(), node.span) {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.frames.last_mut().map(|frame| &mut frame.content) {
+            None => self.root = Some(node),
+            Some(Content::Sequence(items)) => items.push(node),
+            Some(Content::Mapping { entries, key, .. }) => {
+                if let Some(Key { text, span, keep: true }) = key.take() {
+                    entries.push(Entry { key: text, key_span: span, value: node });
+                }
+            }
+        }
+    }
+
+    /// Whether the document may grow by so many nodes.
+    fn afford(&mut self, nodes: usize, span: Span) -> bool {
+        let before = self.expanded;
+        self.expanded += nodes;
+        if self.expanded > MAX_EXPANSION && before <= MAX_EXPANSION {
+            let message = format!("aliases make the document grow by more than {MAX_EXPANSION} values");
+            self.faults.push(Fault::error(codes::ALIAS_BOMB, span, message));
+        }
+        self.expanded <= MAX_EXPANSION
+    }
+
+    fn alias(&mut self, id: usize, span: Span) {
+        let text = Node { span, kind: Kind::Scalar(Cow::default(), Style::Quoted) };
+        let node = match self.anchors.get(&id) {
+            Some(node) => {
+                let count = node.count();
+                if self.afford(count, span) {
+                    self.anchors.get(&id).map_or(text, |node| Node { span, ..node.clone() })
+                } else {
+                    text
+                }
+            }
+            None if self.expanded > MAX_EXPANSION => text,
+            None => {
+                let message = "an alias to an anchor that is not complete, or in another document";
+                self.faults.push(Fault::error(codes::ALIAS, span, message));
+                text
+            }
+        };
+        if self.wants_key() {
+            let message = "a key must be written out, not an alias";
+            self.faults.push(Fault::error(codes::KEY_NOT_TEXT, span, message));
+            self.set_key(Key { text: Cow::default(), span, keep: false });
+        } else {
+            self.value(node, 0);
+        }
+    }
+
+    fn set_key(&mut self, new: Key<'a>) {
+        if let Some(Frame { content: Content::Mapping { key, .. }, .. }) = self.frames.last_mut() {
+            *key = Some(new);
+        }
+    }
+
+    fn key(&mut self, text: Cow<'a, str>, style: Style, span: Span) {
+        use super::scalar::{Core, core, misread};
+        let mut keep = true;
+        if style == Style::Plain {
+            if text == "<<" {
+                keep = false;
+                self.faults.push(
+                    Fault::error(codes::MERGE_KEY, span, "merge keys are not part of YAML 1.2")
+                        .with_hint("write the fields out"),
+                );
+            } else if core(&text) != Core::Text {
+                keep = false;
+                let message = if text.is_empty() { "a key is missing" } else { "a key must be text" };
+                let fault = Fault::error(codes::KEY_NOT_TEXT, span, message);
+                self.faults.push(match quoted(&text) {
+                    Some(hint) if !text.is_empty() => fault.with_hint(format!("quote it: {hint}")),
+                    _ => fault,
+                });
+            } else if let Some(misread) = misread(&text) {
+                let message =
+                    format!("YAML 1.1 tools read the key `{}` as {}", shown(&text), misread.as_what());
+                let fault = Fault::warning(codes::AMBIGUOUS, span, message);
+                self.faults.push(match quoted(&text) {
+                    Some(hint) => fault.with_hint(format!("quote it: {hint}")),
+                    None => fault,
+                });
+            }
+        }
+        if keep && let Some(first) = self.first_of(&text) {
+            keep = false;
+            self.faults.push(Fault {
+                related: vec![("first here", first)],
+                ..Fault::error(
+                    codes::DUPLICATE_KEY,
+                    span,
+                    format!("the key `{}` is here twice", shown(&text)),
+                )
+                .with_hint("remove one of them")
+            });
+        }
+        self.set_key(Key { text, span, keep });
+    }
+
+    /// Where the mapping that is open has this key already.
+    fn first_of(&mut self, text: &str) -> Option<Span> {
+        let Some(Frame { content: Content::Mapping { entries, seen, .. }, .. }) = self.frames.last_mut()
+        else {
+            return None;
+        };
+        let find = |entries: &[Entry<'a>]| {
+            entries.iter().find(|entry| entry.key == text).map(|entry| entry.key_span)
+        };
+        if entries.len() < HASHED_FROM {
+            return find(entries);
+        }
+        if seen.is_empty() {
+            seen.extend(entries.iter().map(|entry| entry.key.clone().into_owned()));
+        }
+        if seen.insert(text.to_owned()) { None } else { find(entries) }
+    }
+
+    /// Whether the keys that are open lead into text that goes to a machine.
+    fn within_template(&self) -> bool {
+        self.frames.iter().any(|frame| match &frame.content {
+            Content::Mapping { key: Some(key), .. } => {
+                matches!(key.text.as_ref(), "userData" | "unattendXml" | "ksCfg" | "age")
+            }
+            _ => false,
+        })
+    }
+
+    fn finish(mut self, complete: bool) -> Document<'a> {
+        // After an error: what is open is closed, so that kind and name can be found.
+        while let Some(frame) = self.frames.last() {
+            let end = frame.span;
+            self.close(end);
+        }
+        // An empty document comes as a plain scalar without text.
+        let empty = matches!(&self.root, Some(Node { kind: Kind::Scalar(text, Style::Plain), .. }) if text.is_empty());
+        Document { root: self.root.filter(|_| !empty), complete, faults: self.faults }
+    }
+}
+
+/// A scalar in quotes, for a hint; nothing where it would be long or hard to read.
+pub(crate) fn quoted(text: &str) -> Option<String> {
+    let plain = text.chars().all(|c| !c.is_control() && c != '"' && c != '\\');
+    (plain && text.chars().count() <= 64).then(|| format!("\"{}\"", shown(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn codes_of(text: &str) -> Vec<(&'static str, u32, u32)> {
+        read(text)
+            .iter()
+            .flat_map(|document| &document.faults)
+            .map(|fault| (fault.code, fault.span.unwrap().line, fault.span.unwrap().column))
+            .collect()
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_found_with_both_places() {
+        let documents = read("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n");
+        let fault = &documents[0].faults[0];
+        assert_eq!((fault.code, fault.span.unwrap().line), (codes::DUPLICATE_KEY, 5));
+        assert_eq!((fault.related[0].1.line, fault.related[0].1.column), (3, 3));
+        let many: String = (0..40).map(|i| format!("k{i}: 1\n")).chain(["k39: 2\n".to_owned()]).collect();
+        assert_eq!(codes_of(&many), [(codes::DUPLICATE_KEY, 41, 1)]);
+    }
+
+    #[test]
+    fn a_later_document_is_read_although_an_earlier_one_is_broken() {
+        let documents = read("kind: A\nx: [1\n---\nkind: B\n--- # third\nkind: 'C\n---\nkind: D\n");
+        let kinds: Vec<Option<&str>> = documents
+            .iter()
+            .map(|d| d.root.as_ref().and_then(|root| root.get("kind")).and_then(|entry| entry.value.text()))
+            .collect();
+        assert_eq!(kinds, [Some("A"), Some("B"), None, Some("D")]);
+        assert_eq!(documents.iter().map(|d| d.complete).collect::<Vec<_>>(), [false, true, false, true]);
+        let spans: Vec<u32> =
+            documents[3].root.iter().map(|root| root.get("kind").unwrap().key_span.line).collect();
+        assert_eq!(spans, [8]);
+    }
+
+    #[test]
+    fn an_alias_is_what_its_anchor_is_within_its_document_only() {
+        let documents = read("a: &x [1, 2]\nb: *x\n---\nc: *x\n");
+        let b = &documents[0].root.as_ref().unwrap().get("b").unwrap().value;
+        assert!(matches!(&b.kind, Kind::Sequence(items) if items.len() == 2));
+        assert_eq!((b.span.line, b.span.column), (2, 4));
+        assert_eq!(documents[1].faults[0].code, codes::ALIAS);
+        assert_eq!(codes_of("a: &x [*x]\n"), [(codes::ALIAS, 1, 8)]);
+    }
+
+    #[test]
+    fn aliases_cannot_blow_a_document_up() {
+        let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..9 {
+            let before = format!("*a{}, ", level - 1).repeat(10);
+            text.push_str(&format!("a{level}: &a{level} [{before}]\n"));
+        }
+        let documents = read(&text);
+        assert_eq!(documents[0].faults.len(), 1);
+        assert_eq!(documents[0].faults[0].code, codes::ALIAS_BOMB);
+        assert!(documents[0].root.as_ref().unwrap().count() < 2 * MAX_EXPANSION);
+    }
+
+    #[test]
+    fn nesting_is_bounded_in_flow_and_in_block_style() {
+        assert_eq!(codes_of(&"[".repeat(1000))[0].0, codes::DEPTH);
+        let mut block = String::new();
+        for depth in 0..200 {
+            block.push_str(&" ".repeat(depth));
+            block.push_str("a:\n");
+        }
+        let found = codes_of(&block);
+        assert_eq!((found.len(), found[0].0), (1, codes::DEPTH));
+        let dashes = "- ".repeat(200_000);
+        assert_eq!(codes_of(&dashes)[0].0, codes::DEPTH);
+        let keys = "? ".repeat(200_000);
+        assert!(codes_of(&keys).iter().any(|(code, ..)| *code == codes::DEPTH));
+    }
+
+    #[test]
+    fn keys_are_text() {
+        assert_eq!(codes_of("24.10: a\n")[0], (codes::KEY_NOT_TEXT, 1, 1));
+        assert_eq!(codes_of("? [a]\n: b\n")[0], (codes::KEY_NOT_TEXT, 1, 3));
+        assert_eq!(codes_of("a: &x b\n*x : c\n")[0], (codes::KEY_NOT_TEXT, 2, 1));
+        assert_eq!(codes_of(": b\n")[0].0, codes::KEY_NOT_TEXT);
+        assert_eq!(codes_of("\"24.10\": a\n'<<': b\n"), []);
+        assert_eq!(codes_of("on: a\n")[0].0, codes::AMBIGUOUS);
+    }
+
+    #[test]
+    fn an_empty_document_is_nothing() {
+        for text in ["", "# only a comment\n", "---\n", "---\n...\n", "\n\n"] {
+            assert!(read(text).iter().all(|d| d.root.is_none() && d.faults.is_empty()), "{text:?}");
+        }
+    }
+
+    /// Every span lies within the text and is in order.
+    fn check_spans(node: &Node<'_>, lines: &Lines<'_>) {
+        let within = |span: Span| {
+            assert!((span.line, span.column) <= (span.end_line, span.end_column), "{span:?}");
+            assert!(span.line >= 1 && span.line <= lines.count() + 1, "{span:?}");
+            if let Some(line) = lines.get(span.line) {
+                assert!(span.column as usize <= line.chars().count() + 2, "{span:?} in {line:?}");
+            }
+        };
+        within(node.span);
+        match &node.kind {
+            Kind::Scalar(..) => {}
+            Kind::Sequence(items) => items.iter().for_each(|item| check_spans(item, lines)),
+            Kind::Mapping(entries) => {
+                for entry in entries {
+                    within(entry.key_span);
+                    check_spans(&entry.value, lines);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn no_text_panics_and_every_span_is_in_it(text in "[a-c0-9:\\-?\\[\\]{},&*!|>'\"%@`#<~. \t\n\r\u{e9}\u{1F600}]{0,60}") {
+            let lines = Lines::new(&text);
+            for document in read(&text) {
+                if let Some(root) = &document.root {
+                    check_spans(root, &lines);
+                }
+                prop_assert!(document.complete || document.faults.iter().any(Fault::is_error));
+            }
+        }
+    }
+}
