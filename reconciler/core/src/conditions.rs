@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What people see of a server: its conditions. A condition keeps its time while it stays as it is.
 
-use shoal_schema::plan::{Action, ApprovalState, Class, Entry, HoldCode};
+use shoal_schema::plan::{Action, ApprovalState, Entry, HoldCode};
 use shoal_schema::status::{Condition, ConditionType, RecordState, ServerStatus};
 
 use crate::decide::Turn;
@@ -35,11 +35,10 @@ pub fn conditions(view: &View<'_>, now: jiff::Timestamp) -> Vec<Condition> {
     judge(view)
         .into_iter()
         .map(|judged| {
-            let before = view.status.conditions.iter().find(|c| c.kind == judged.kind);
-            let since = match before {
-                Some(c) if c.status == judged.status && c.reason == judged.reason => c.since,
-                _ => now,
+            let same = |c: &&Condition| {
+                c.kind == judged.kind && c.status == judged.status && c.reason == judged.reason
             };
+            let since = view.status.conditions.iter().find(same).map_or(now, |c| c.since);
             Condition {
                 kind: judged.kind,
                 status: judged.status,
@@ -63,23 +62,7 @@ fn judge(view: &View<'_>) -> Vec<Judged> {
     } else if let Some(waiting) = waiting(view) {
         all.push(waiting);
     }
-    if let Some(why) = view.stalled {
-        let dirty = view.status.record.state == RecordState::Dirty;
-        all.push(Judged {
-            kind: ConditionType::Stalled,
-            status: true,
-            reason: if dirty { "DiskWritten" } else { "Failed" },
-            message: if dirty { format!("disk written: {why}") } else { why.to_owned() },
-        });
-    }
-    if let Some(why) = view.broken {
-        all.push(Judged {
-            kind: ConditionType::Stalled,
-            status: true,
-            reason: "InvalidInventory",
-            message: format!("the last good version stays in force: {why}"),
-        });
-    }
+    all.extend(stalled(view));
     if !view.status.drift.is_empty() {
         all.push(Judged {
             kind: ConditionType::Drifted,
@@ -105,28 +88,54 @@ fn ready(view: &View<'_>) -> Judged {
     if view.job.is_some() {
         return not("Installing", "an install is under way".to_owned());
     }
-    match view.entry {
-        Some(entry) if entry.class == Class::Destructive => {
+    match view.entry.map(|entry| entry.action) {
+        Some(Action::Install | Action::Reinstall) => {
             return not("Outdated", "it does not run what Git says".to_owned());
         }
-        Some(entry) if entry.class == Class::Disruptive || entry.action == Action::PowerOn => {
+        Some(Action::Adopt) => return not("Adopting", "it is about to be recorded as it is".to_owned()),
+        Some(Action::Release) => return not("Removed", "it left Git".to_owned()),
+        Some(Action::PowerOn | Action::PowerOff) => {
             return not("PowerDrift", "its power is not as Git says".to_owned());
         }
-        _ => {}
+        Some(Action::None | Action::Rename | Action::Tidy) | None => {}
     }
-    let message = match (&record.installed, record.state) {
-        (Some(installed), RecordState::Adopted) => {
-            format!("{} {}, adopted, unverified", installed.image, installed.version)
+    let yes = |message| Judged { kind: ConditionType::Ready, status: true, reason: "AsWanted", message };
+    match (record.state, &record.installed) {
+        (RecordState::Adopted, Some(installed)) => {
+            yes(format!("{} {}, adopted, unverified", installed.image, installed.version))
         }
-        (Some(installed), _) if installed.boot_observed => {
-            format!("{} {} is installed and was seen to start", installed.image, installed.version)
+        (RecordState::Installed, Some(installed)) if installed.boot_observed => {
+            yes(format!("{} {} is installed and was seen to start", installed.image, installed.version))
         }
-        (Some(installed), _) => {
-            format!("{} {} is installed, boot not observed", installed.image, installed.version)
+        (RecordState::Installed, Some(installed)) => {
+            yes(format!("{} {} is installed, boot not observed", installed.image, installed.version))
         }
-        (None, _) => "watched; nothing is to be installed".to_owned(),
+        (RecordState::Dirty, _) => {
+            not("DiskWritten", "the last install began to write and did not end well".to_owned())
+        }
+        (RecordState::Restored, _) => {
+            not("Restored", "the record comes from an older copy and needs agreement anew".to_owned())
+        }
+        // Without a plan for it nobody can say that it is as wanted.
+        _ if view.broken.is_some() => not("InvalidInventory", "its documents cannot be read".to_owned()),
+        _ => yes("watched; nothing is to be installed".to_owned()),
+    }
+}
+
+/// One condition, whatever the number of reasons: people and tools look for it by its type.
+fn stalled(view: &View<'_>) -> Option<Judged> {
+    let failed = view.stalled.map(|why| match view.status.record.state {
+        RecordState::Dirty => ("DiskWritten", format!("disk written: {why}")),
+        _ => ("Failed", why.to_owned()),
+    });
+    let broken =
+        view.broken.map(|why| ("InvalidInventory", format!("the last good version stays in force: {why}")));
+    let (reason, message) = match (failed, broken) {
+        (Some((reason, failed)), Some((_, broken))) => (reason, format!("{failed}; {broken}")),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => return None,
     };
-    Judged { kind: ConditionType::Ready, status: true, reason: "AsWanted", message }
+    Some(Judged { kind: ConditionType::Stalled, status: true, reason, message })
 }
 
 fn waiting(view: &View<'_>) -> Option<Judged> {

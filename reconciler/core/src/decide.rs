@@ -74,6 +74,9 @@ fn turn(
         );
         return wait(HoldCode::Halted, message);
     }
+    if in_flight.worker_concurrency == 0 {
+        return wait(HoldCode::Limit, "draining: WORKER_CONCURRENCY is 0, no new job starts".to_owned());
+    }
     let count = active.len() as u32;
     for (limit, what) in [
         (in_flight.worker_concurrency, "WORKER_CONCURRENCY"),

@@ -102,7 +102,8 @@ pub struct InstallTarget {
     pub reinstall: u32,
     /// Digest of all that reinstalls when it changes: image, layout, disk, counter.
     pub digest: Sha256,
-    /// Digest of what applies at the next install only: templates, variables, secrets, network.
+    /// Digest of what applies at the next install only: workflow and packing, templates, variables,
+    /// secrets, network.
     pub config_digest: Sha256,
     /// cloud-init user-data, not yet rendered.
     pub user_data: Option<Template>,
@@ -317,6 +318,8 @@ fn resolve_install(
     // The version's name is left out: the same digest under another name is the same content.
     let config_vars: BTreeMap<&String, &String> = vars.iter().filter(|(k, _)| *k != "os.version").collect();
     let config_digest = Sha256::of_value(&(
+        &recipe_spec.target,
+        version.format,
         &recipe_spec.user_data,
         &recipe_spec.unattend_xml,
         config_vars,

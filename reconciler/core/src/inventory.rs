@@ -83,9 +83,16 @@ impl Lines {
 }
 
 impl Inventory {
+    /// Servers whose documents are there and cannot be read; where one of them is in `servers` all the
+    /// same, it is the last good version.
+    pub fn broken_servers(&self) -> BTreeSet<&str> {
+        self.broken.iter().filter(|(kind, _)| *kind == "Server").map(|(_, name)| name.as_str()).collect()
+    }
+
     /// Puts back the last good version of every document that is there but broken now, so that
     /// one broken file stops only what depends on it. A document that is gone stays gone, unless
-    /// a file is unreadable altogether: then nothing counts as gone.
+    /// a file is unreadable altogether: then nothing counts as gone. Approvals are not put back: what
+    /// cannot be read agrees to nothing.
     pub fn keep_last_good(&mut self, last: &Self) {
         fn keep<T>(
             kind: &'static str,

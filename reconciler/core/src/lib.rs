@@ -3,8 +3,9 @@
 //!
 //! [`inventory`] is what Git says, [`desired`] what that means for one machine, [`plan`] compares
 //! it with what is [`observed`] and explains the difference, [`decide`] says what starts,
-//! [`job`] is the life of one install, [`permit`] decides whether a machine may write,
-//! [`record`] how the controller's record of a machine moves, [`conditions`] what people see.
+//! [`job`] is the life of one install, [`permit`] decides whether a machine may write, and
+//! [`known_disk`] which disk; [`retry`] says whether an approval goes on, [`record`] how the
+//! controller's record of a machine moves, [`conditions`] what people see.
 //!
 //! Guarantees: no IO, no clock, no randomness; the same arguments give the same answer.
 //! Assumptions: the caller hands in times, identifiers and everything that was observed.
@@ -14,6 +15,7 @@ pub mod decide;
 pub mod desired;
 pub mod inventory;
 pub mod job;
+pub mod known_disk;
 pub mod ledger;
 pub mod observed;
 pub mod permit;

@@ -2,7 +2,9 @@
 //! May this machine write? Decided once per attempt, bound to one boot.
 //!
 //! Guarantees: a grant only to the current attempt of an active job of this database, to the machine
-//! that Git names, for exactly one disk that fits, and never a second one to another boot.
+//! that Git names, for exactly one disk that fits and that the plan did not name otherwise, and never a
+//! second one to another boot. While a permit runs, nobody but another boot of the very machine can end
+//! its attempt by asking.
 //! Assumptions: the caller checked the job's token, fetched Git, and makes a grant durable before it
 //! answers.
 
@@ -15,6 +17,7 @@ use shoal_schema::wire::task::IdentityVerdict;
 use crate::job::event::Consequence;
 use crate::job::step::waits_for_machine;
 use crate::job::{Job, PermitRecord};
+use crate::known_disk::has_name;
 
 /// No grant while the last good fetch of Git is older: 15 minutes, in milliseconds.
 pub const FETCH_AGE_LIMIT_MS: u64 = 15 * 60 * 1000;
@@ -88,13 +91,18 @@ pub fn decide(job: &Job, request: &PermitRequest, context: &PermitContext<'_>) -
     if !waits_for_machine(job.phase) {
         return refuse("not_waiting", permit, Ignore, format!("the job is {}", job.phase.label()));
     }
+    if context.observe_only {
+        return PermitVerdict::Wait {
+            reason: "this controller only observes until 'shoal takeover'".to_owned(),
+        };
+    }
     // Who asks comes before everything else: another machine learns nothing, not even a repeat.
     if let Some(refusal) = wrong_machine(job, request) {
         return refusal;
     }
     if let Some(known) = &job.permit {
         if known.boot_id == request.boot_id {
-            return PermitVerdict::Repeat(known.clone());
+            return repeat(known, request);
         }
         let message = format!(
             "boot {} already has the permit of attempt {}; this is boot {}",
@@ -112,8 +120,8 @@ pub fn decide(job: &Job, request: &PermitRequest, context: &PermitContext<'_>) -
         }
         if is_newer(stamp, job) {
             let message = format!(
-                "the disk was installed by job {} with record {}, newer than this controller's {}",
-                stamp.job_id, stamp.record, job.record
+                "the disk was installed by job {} as {} with record {}, not older than this controller's {}",
+                stamp.job_id, stamp.server, stamp.record, job.record
             );
             return refuse("stamp_newer", permit, Fail, message);
         }
@@ -128,11 +136,6 @@ pub fn decide(job: &Job, request: &PermitRequest, context: &PermitContext<'_>) -
     }
     if let Some(why) = context.superseded {
         return refuse("superseded", permit, Fail, format!("Git no longer wants this: {why}"));
-    }
-    if context.observe_only {
-        return PermitVerdict::Wait {
-            reason: "this controller only observes until 'shoal takeover'".to_owned(),
-        };
     }
     if context.paused {
         return PermitVerdict::Wait { reason: "everything is paused".to_owned() };
@@ -149,17 +152,30 @@ pub fn decide(job: &Job, request: &PermitRequest, context: &PermitContext<'_>) -
     })
 }
 
+/// The same answer again, for the same disk: names within a boot move too, where a controller resets.
+fn repeat(known: &PermitRecord, request: &PermitRequest) -> PermitVerdict {
+    let same = request.disk.as_ref().is_some_and(|disk| is_same(&known.disk, &disk.facts));
+    if same {
+        return PermitVerdict::Repeat(known.clone());
+    }
+    let seen = request.disk.as_ref().map_or_else(|| "none".to_owned(), |disk| disk.facts.describe());
+    let message = format!("the permit is for {}, this request for {seen}", known.disk.describe());
+    refuse("disk_changed", Step::WorkflowDisk, Consequence::Ignore, message)
+}
+
 fn wrong_machine(job: &Job, request: &PermitRequest) -> Option<PermitVerdict> {
     let step = Step::WorkflowIdentity;
+    // Whoever came by the token of a machine that writes cannot stop it.
+    let consequence = if job.permit.is_some() { Consequence::Ignore } else { Consequence::Fail };
     match job.identity.judge(&request.identity) {
         IdentityVerdict::Same => None,
         IdentityVerdict::Contradiction { what, wanted, seen } => {
             let message = format!("the machine that asks has {what} {seen}, Git says {wanted}");
-            Some(refuse("wrong_machine", step, Consequence::Fail, message))
+            Some(refuse("wrong_machine", step, consequence, message))
         }
         IdentityVerdict::Unproven => {
             let message = "the machine that asks proves neither serial nor UUID";
-            Some(refuse("identity_unproven", step, Consequence::Fail, message))
+            Some(refuse("identity_unproven", step, consequence, message))
         }
     }
 }
@@ -175,21 +191,26 @@ fn chosen_disk<'a>(job: &Job, request: &'a PermitRequest) -> Result<&'a DiskStat
         let code = if request.matching_disks == 0 { "disk_not_found" } else { "disk_ambiguous" };
         return fail(code, message);
     };
-    if request.matching_disks != 1 {
-        return fail("disk_ambiguous", format!("{} disks fit ({selector})", request.matching_disks));
+    // The machine's own count, and ours where it names its disks.
+    let counted = request.disks.iter().filter(|disk| selector.matches(disk)).count();
+    if request.matching_disks != 1 || counted > 1 {
+        let fitting = counted.max(request.matching_disks as usize);
+        return fail("disk_ambiguous", format!("{fitting} disks fit ({selector})"));
     }
     if !selector.matches(&disk.facts) {
         return fail("disk_mismatch", format!("{} does not fit ({selector})", disk.facts.describe()));
     }
-    if let Some(written) = &job.written
-        && has_name(written)
-        && !written.same_disk(&disk.facts)
+    let seen = disk.facts.describe();
+    if let Some(expected) = &job.expected_disk
+        && !is_same(expected, &disk.facts)
     {
-        let message = format!(
-            "an earlier attempt wrote {}, this one would write {}",
-            written.describe(),
-            disk.facts.describe()
-        );
+        let message = format!("the plan names {}, this machine would write {seen}", expected.describe());
+        return fail("disk_changed", message);
+    }
+    if let Some(written) = &job.written
+        && !is_same(written, &disk.facts)
+    {
+        let message = format!("an earlier attempt wrote {}, this one would write {seen}", written.describe());
         return fail("disk_changed", message);
     }
     if let Some(min) = job.install.min_disk
@@ -200,11 +221,19 @@ fn chosen_disk<'a>(job: &Job, request: &'a PermitRequest) -> Result<&'a DiskStat
     Ok(disk)
 }
 
-fn has_name(disk: &DiskFacts) -> bool {
-    disk.serial.is_some() || disk.wwn.is_some()
+/// Whether both are the same disk. One without serial and WWN, as cheap virtual disks are, can only be
+/// known by its size.
+fn is_same(known: &DiskFacts, seen: &DiskFacts) -> bool {
+    if has_name(known) {
+        known.same_disk(seen)
+    } else {
+        !has_name(seen) && known.size_bytes == seen.size_bytes
+    }
 }
 
-/// A stamp that this database wrote later than the job's own record.
+/// A stamp that this database, or a copy of it, wrote later than the job's own record: a number is
+/// given to one job only.
 fn is_newer(stamp: &Stamp, job: &Job) -> bool {
-    stamp.ledger == job.ledger && stamp.record > job.record
+    stamp.ledger == job.ledger
+        && (stamp.record > job.record || (stamp.record == job.record && stamp.job_id != job.id))
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! What a machine's failure report means: which step, and whether the same may work in a while.
+//! What a machine's report means: whose it is, which step, and whether the same may work in a while.
 
 use shoal_schema::step::Step;
 use shoal_schema::wire::webhook::{LOG_TAIL_LIMIT, WebhookBody, WebhookStatus};
 
-use crate::job::Failure;
+use crate::job::{Event, Failure, Job};
+
+/// The one thing at the permit that passes: the controller could not be reached, or waited for Git.
+const PERMIT_TIMEOUT: &str = "permit_timeout";
 
 /// Codes that the same disk, image and layout will meet again.
-const LASTING: [&str; 12] = [
+const LASTING: [&str; 15] = [
     "bad_layout",
     "missing_esp",
     "wrong_digest",
@@ -20,7 +23,22 @@ const LASTING: [&str; 12] = [
     "recipe_invalid",
     "not_blank",
     "unsupported_target",
+    "unknown_target",
+    "secret_on_medium",
+    "task_format",
 ];
+
+/// What a report means to a job. Nothing where another boot than the one with the permit says it: a
+/// machine that was refused must not end the attempt of the one that writes.
+pub fn event_of(job: &Job, body: &WebhookBody) -> Option<Event> {
+    let attempt = body.attempt.unwrap_or(job.attempt);
+    let permitted = job.permit.as_ref().filter(|permit| permit.attempt == attempt);
+    let another_boot = match (permitted, &body.boot_id) {
+        (Some(permit), Some(boot_id)) => permit.boot_id != *boot_id,
+        _ => false,
+    };
+    (!another_boot).then(|| Event::Reported { attempt, failure: failure_of(body) })
+}
 
 /// The failure in a webhook, or nothing where it reports success.
 pub fn failure_of(body: &WebhookBody) -> Option<Failure> {
@@ -36,10 +54,11 @@ pub fn failure_of(body: &WebhookBody) -> Option<Failure> {
             ("unit_failed".to_owned(), format!("{name} failed without saying why"), None)
         }
     };
-    let lasting_step = matches!(
-        step,
-        Step::WorkflowIdentity | Step::WorkflowPermit | Step::WorkflowDisk | Step::ValidateRecipe
-    );
+    let lasting_step = match step {
+        Step::WorkflowIdentity | Step::WorkflowDisk | Step::ValidateRecipe => true,
+        Step::WorkflowPermit => code != PERMIT_TIMEOUT,
+        _ => false,
+    };
     let passing = !lasting_step && !LASTING.contains(&code.as_str());
     Some(Failure { step: Some(step), unit, code, message, hint: None, log_tail, passing })
 }
@@ -84,6 +103,8 @@ mod tests {
         assert!(failure_of(&body("image-linux.service", "network")).unwrap().passing);
         assert!(!failure_of(&body("image-linux.service", "wrong_digest")).unwrap().passing);
         assert!(!failure_of(&body("identity.service", "whatever")).unwrap().passing);
+        assert!(!failure_of(&body("permit", "unauthorized")).unwrap().passing);
+        assert!(failure_of(&body("permit", "permit_timeout")).unwrap().passing);
     }
 
     #[test]

@@ -61,7 +61,12 @@ impl Job {
         self.set_failure(failure, now);
         self.outcome = Some(Outcome::Failed);
         self.cleanup_left = Some(Step::CleanupUnmount);
-        self.note(now, Level::Warning, Some(Step::CleanupUnmount), "nothing is cleaned up on another machine");
+        self.note(
+            now,
+            Level::Warning,
+            Some(Step::CleanupUnmount),
+            "nothing is cleaned up on another machine",
+        );
         self.complete(now);
     }
 

@@ -9,6 +9,7 @@ use shoal_schema::kinds::ApprovedAction;
 use shoal_schema::plan::ApprovalState;
 
 use crate::inventory::Inventory;
+use crate::observed::Observed;
 
 /// The approvals of an inventory by action and entry digest.
 pub(super) struct Approvals {
@@ -21,8 +22,12 @@ struct Given {
 }
 
 impl Approvals {
-    pub(super) fn of(inventory: &Inventory, now: jiff::Timestamp) -> Self {
+    /// Without a ledger nothing can be agreed to: a digest without one would fit every empty database.
+    pub(super) fn of(inventory: &Inventory, observed: &Observed, now: jiff::Timestamp) -> Self {
         let mut by_entry: BTreeMap<(ApprovedAction, Sha256), Given> = BTreeMap::new();
+        if observed.ledger.is_none() {
+            return Self { by_entry };
+        }
         for approval in inventory.approvals.values() {
             let expired = approval.value.spec.expires.is_some_and(|until| until <= now);
             for entry in &approval.value.spec.entries {

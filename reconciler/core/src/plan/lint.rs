@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The plan linter: what must hold of every plan, checked before one is shown or carried out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use shoal_schema::plan::{Action, ApprovalState, Class, HoldCode, Plan};
+use shoal_schema::plan::{Action, ApprovalState, Class, Entry, HoldCode, Plan};
+
+use super::{class_of, counted};
 
 /// Something that must never be in a plan; each is a defect of Shoal's.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,13 +22,13 @@ pub enum Lint {
         /// Serial or UUID.
         machine: String,
     },
-    /// Something destructive that nothing holds and nobody agreed to.
-    #[error("{server} would be installed without agreement")]
+    /// Something destructive, or an adoption, that nothing holds and nobody agreed to.
+    #[error("{server} would be installed or adopted without agreement")]
     Unagreed {
         /// The server.
         server: String,
     },
-    /// An install whose class is not destructive, or the other way round.
+    /// A class that is not the action's.
     #[error("{server} has the wrong class for its action")]
     WrongClass {
         /// The server.
@@ -38,12 +40,21 @@ pub enum Lint {
         /// The server.
         server: String,
     },
-    /// A guard that does not hold every entry.
+    /// An install that does not say what it loses.
+    #[error("{server} would be installed without a word about what is lost")]
+    NoLoss {
+        /// The server.
+        server: String,
+    },
+    /// A guard that does not hold every entry that would do something.
     #[error("{server} is not held although a guard holds the fleet")]
     Unguarded {
         /// The server.
         server: String,
     },
+    /// The summary does not say what the entries say.
+    #[error("the plan's summary does not count its entries")]
+    WrongSummary,
     /// The id is not the digest of the content.
     #[error("the plan's id is not the digest of its content")]
     WrongId,
@@ -53,39 +64,64 @@ pub enum Lint {
 pub fn check(plan: &Plan) -> Vec<Lint> {
     let mut lints = Vec::new();
     let mut servers = BTreeSet::new();
-    let mut machines = BTreeSet::new();
+    let mut machines: BTreeMap<String, Action> = BTreeMap::new();
     for entry in &plan.entries {
         let server = || entry.server.clone();
         if !servers.insert(&entry.server) {
             lints.push(Lint::Twice { server: server() });
         }
-        if !entry.machine.is_empty() && !machines.insert(entry.machine.to_ascii_lowercase()) {
-            lints.push(Lint::SameMachine { machine: entry.machine.clone() });
+        if !entry.machine.is_empty() {
+            let other = machines.insert(entry.machine.to_ascii_lowercase(), entry.action);
+            // A machine may leave one name and stand behind another that has a record of its own.
+            let leaves = |action| action == Action::Release;
+            if other.is_some_and(|other| !leaves(other) && !leaves(entry.action)) {
+                lints.push(Lint::SameMachine { machine: entry.machine.clone() });
+            }
         }
-        let installs = matches!(entry.action, Action::Install | Action::Reinstall);
-        if installs != (entry.class == Class::Destructive) {
+        if class_of(entry.action) != entry.class {
             lints.push(Lint::WrongClass { server: server() });
         }
-        if installs {
-            let agreed = matches!(entry.approval, ApprovalState::Approved { .. } | ApprovalState::BlankOnly);
-            let held = entry
-                .holds
-                .iter()
-                .any(|h| matches!(h.code, HoldCode::ApprovalNeeded | HoldCode::ApprovalExpired));
-            if agreed == held {
-                lints.push(Lint::Unagreed { server: server() });
-            }
+        if !is_agreed(entry) {
+            lints.push(Lint::Unagreed { server: server() });
+        }
+        if installs(entry) || entry.class == Class::Destructive {
             let position = |word: &str| entry.steps.iter().rposition(|step| step.contains(word));
             if position("boot from it once") >= position("eject, clear the boot override") {
                 lints.push(Lint::NoEject { server: server() });
             }
+            if entry.loses.is_empty() {
+                lints.push(Lint::NoLoss { server: server() });
+            }
         }
-        if !plan.guards.is_empty() && !entry.holds.iter().any(|h| h.code == HoldCode::Guard) {
+        let guarded = entry.holds.iter().any(|hold| hold.code == HoldCode::Guard);
+        if !plan.guards.is_empty() && entry.class != Class::None && !guarded {
             lints.push(Lint::Unguarded { server: server() });
         }
+    }
+    if counted(&plan.entries, plan.summary) != plan.summary {
+        lints.push(Lint::WrongSummary);
     }
     if plan.compute_id().ok().as_ref() != Some(&plan.id) {
         lints.push(Lint::WrongId);
     }
     lints
+}
+
+fn installs(entry: &Entry) -> bool {
+    matches!(entry.action, Action::Install | Action::Reinstall)
+}
+
+/// What may lose data is approved, or held for want of it; a machine that must find its disk blank is
+/// one without a record. An adoption is approved, for without that it would not be one.
+fn is_agreed(entry: &Entry) -> bool {
+    let held = |code| entry.holds.iter().any(|hold| hold.code == code);
+    let waits = held(HoldCode::ApprovalNeeded) || held(HoldCode::ApprovalExpired);
+    let destructive = installs(entry) || entry.class == Class::Destructive;
+    match &entry.approval {
+        ApprovalState::Approved { .. } => !waits,
+        ApprovalState::BlankOnly => !waits && entry.action == Action::Install,
+        ApprovalState::Needed => held(HoldCode::ApprovalNeeded),
+        ApprovalState::Expired { .. } => held(HoldCode::ApprovalExpired),
+        ApprovalState::NotNeeded => !destructive && entry.action != Action::Adopt,
+    }
 }

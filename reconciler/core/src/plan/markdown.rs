@@ -2,13 +2,17 @@
 //! A plan for a pull request: verdict first, the destructive table never folded or cut, then
 //! identical changes grouped, then what is folded; a hidden marker so that one comment is edited
 //! in place; within a byte limit, with a last line that says what was left out.
+//!
+//! Where the destructive table does not fit, machines with the same change share a row that names each
+//! of them. No server that may lose data is ever left out, even where that breaks the limit.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use shoal_schema::plan::{Action, ApprovalState, Class, Entry, Plan};
+use shoal_schema::plan::{Action, ApprovalState, Change, Class, Entry, Plan};
 
-use super::text::verb;
+use super::plain::{acts, cut};
+use super::text::{unchanged, verb};
 
 /// Finds the comment again.
 pub const MARKER: &str = "<!-- shoal-plan -->";
@@ -16,20 +20,30 @@ pub const MARKER: &str = "<!-- shoal-plan -->";
 /// The default limit: below GitHub's 65,536 characters.
 pub const DEFAULT_LIMIT: usize = 60_000;
 
+/// Room for the last line.
+const LAST_LINE: usize = 300;
+/// The longest message and place of an error that are shown, in characters.
+const LONGEST: usize = 300;
+
 /// The plan as Markdown in at most `limit` bytes. Only the destructive table may exceed it, for it
 /// is never cut.
 pub fn render(plan: &Plan, limit: usize) -> String {
     let mut out = head(plan);
-    out.push_str(&destructive_table(plan));
     let mut left_out = Vec::new();
+    let table = destructive_table(plan);
+    if out.len() + table.len() + LAST_LINE <= limit {
+        out.push_str(&table);
+    } else {
+        out.push_str(&destructive_groups(plan));
+        left_out.push("what each machine loses");
+    }
     for (name, section) in
         [("grouped changes", grouped(plan)), ("holds", holds(plan)), ("detail", detail(plan))]
     {
         if section.is_empty() {
             continue;
         }
-        // Room for the last line.
-        if out.len() + section.len() + 300 <= limit {
+        if out.len() + section.len() + LAST_LINE <= limit {
             out.push_str(&section);
         } else {
             left_out.push(name);
@@ -60,11 +74,19 @@ fn head(plan: &Plan) -> String {
     let mut out = format!("{MARKER}\n## Shoal plan\n\n{verdict}\n\n");
     let _ = writeln!(
         out,
-        "{} servers: {} as wanted, {} safe, {} disruptive, {} destructive ({} unapproved, {} held)\n",
-        s.servers, s.unchanged, s.safe, s.disruptive, s.destructive, s.unapproved, s.held
+        "{} servers: {} {}, {} safe, {} disruptive, {} destructive ({} unapproved, {} held)\n",
+        s.servers,
+        s.unchanged,
+        unchanged(plan),
+        s.safe,
+        s.disruptive,
+        s.destructive,
+        s.unapproved,
+        s.held
     );
     for problem in plan.problems.iter().take(50) {
-        let _ = writeln!(out, "- error: {}: {}", code(&problem.place), escape(&problem.message));
+        let (place, message) = (cut(&problem.place, LONGEST), cut(&problem.message, LONGEST));
+        let _ = writeln!(out, "- error: {}: {}", code(&place), escape(&message));
     }
     if plan.problems.len() > 50 {
         let _ = writeln!(out, "- … and {} more errors", plan.problems.len() - 50);
@@ -84,13 +106,7 @@ fn destructive_table(plan: &Plan) -> String {
         "\n### Destructive\n\n| server | machine | action | change | loses | approval | entry |\n|---|---|---|---|---|---|---|\n",
     );
     for entry in rows {
-        let approval = match &entry.approval {
-            ApprovalState::Approved { by } => format!("approved by {}", code(by)),
-            ApprovalState::Needed => "**needed**".to_owned(),
-            ApprovalState::Expired { by } => format!("**expired** ({})", code(by)),
-            ApprovalState::BlankOnly => "only if blank".to_owned(),
-            ApprovalState::NotNeeded => "not needed".to_owned(),
-        };
+        let approval = approval(entry);
         let _ = writeln!(
             out,
             "| {} | {} | {} | {} | {} | {approval} | `{}` |",
@@ -105,21 +121,56 @@ fn destructive_table(plan: &Plan) -> String {
     out
 }
 
+/// Machines with the same change in one row, each by name.
+fn destructive_groups(plan: &Plan) -> String {
+    let mut groups: BTreeMap<(String, &'static str, String), Vec<&str>> = BTreeMap::new();
+    for entry in plan.entries.iter().filter(|e| e.class == Class::Destructive) {
+        let key = (approval(entry), verb(entry.action), summary_of(entry));
+        groups.entry(key).or_default().push(&entry.server);
+    }
+    let mut out = String::from(
+        "\n### Destructive\n\nEach of these may lose what is on its disk; `shoal plan` names every disk.\n\n| servers | action | change | approval | names |\n|---|---|---|---|---|\n",
+    );
+    for ((approval, verb, what), servers) in groups {
+        let names: Vec<String> = servers.iter().map(|name| code(name)).collect();
+        let _ = writeln!(
+            out,
+            "| {} | {verb} | {} | {approval} | {} |",
+            servers.len(),
+            escape(&what),
+            names.join(" ")
+        );
+    }
+    out
+}
+
+fn approval(entry: &Entry) -> String {
+    match &entry.approval {
+        ApprovalState::Approved { by } => format!("approved by {}", code(by)),
+        ApprovalState::Needed => "**needed**".to_owned(),
+        ApprovalState::Expired { by } => format!("**expired** ({})", code(by)),
+        ApprovalState::BlankOnly => "only if blank".to_owned(),
+        ApprovalState::NotNeeded => "not needed".to_owned(),
+    }
+}
+
 fn summary_of(entry: &Entry) -> String {
     entry
         .changes
         .iter()
         .filter(|change| change.field != "image digest")
-        .map(|change| {
-            format!(
-                "{}: {} → {}",
-                change.field,
-                change.before.as_deref().unwrap_or("unknown"),
-                change.after.as_deref().unwrap_or("none")
-            )
-        })
+        .map(|change| format!("{}: {}", change.field, values(change)))
         .collect::<Vec<_>>()
         .join("; ")
+}
+
+/// Digests of what is nobody's business tell nobody anything, and would keep like changes apart.
+fn values(change: &Change) -> String {
+    if change.sensitive {
+        return "changed".to_owned();
+    }
+    let before = change.before.as_deref().unwrap_or("unknown");
+    format!("{before} → {}", change.after.as_deref().unwrap_or("none"))
 }
 
 fn grouped(plan: &Plan) -> String {
@@ -168,13 +219,7 @@ fn detail(plan: &Plan) -> String {
         let _ = writeln!(out, "- {} {} `{}`", code(&entry.server), verb(entry.action), entry.digest);
         for change in &entry.changes {
             let from = change.from.as_ref().map(|from| format!(" from {}", code(from))).unwrap_or_default();
-            let _ = writeln!(
-                out,
-                "  - {}: {} → {}{from}",
-                escape(&change.field),
-                escape(change.before.as_deref().unwrap_or("unknown")),
-                escape(change.after.as_deref().unwrap_or("none"))
-            );
+            let _ = writeln!(out, "  - {}: {}{from}", escape(&change.field), escape(&values(change)));
         }
         for note in &entry.notes {
             let _ = writeln!(out, "  - note: {}", escape(note));
@@ -184,7 +229,8 @@ fn detail(plan: &Plan) -> String {
     out
 }
 
-/// Text from a pull request as text: nothing in it becomes a mention, a link, HTML or a marker.
+/// Text from a pull request as text: nothing in it becomes a mention, a reference, a link, HTML or a
+/// marker.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
@@ -192,28 +238,33 @@ fn escape(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            // A zero-width space keeps a mention from reaching anybody.
+            // Forges look for mentions, issue references and bare links in the rendered text, where a
+            // backslash is gone. A zero-width space keeps them from being found.
             '@' => out.push_str("@\u{200b}"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '(' | ')' | '#' | '!' | '|' | '~' => {
+            '#' => out.push_str("\\#\u{200b}"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '(' | ')' | '!' | '|' | '~' | '$' => {
                 out.push('\\');
                 out.push(c);
             }
-            '\n' | '\r' => out.push(' '),
-            c if c.is_control() => {}
+            '\n' | '\r' | '\t' => out.push(' '),
+            c if acts(c) => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
-    out
+    out.replace("://", ":\u{200b}//").replace("www.", "www\u{200b}.")
 }
 
 /// Text in a code span that it cannot leave, also within a table.
 fn code(text: &str) -> String {
+    if text.is_empty() {
+        return "–".to_owned();
+    }
     let inner: String = text
         .chars()
         .map(|c| match c {
             '`' => '\'',
             '|' => '/',
-            c if c.is_control() => ' ',
+            c if acts(c) => '\u{fffd}',
             c => c,
         })
         .collect();
@@ -227,13 +278,16 @@ mod tests {
     #[test]
     fn names_from_a_pull_request_cannot_leave_their_place() {
         assert_eq!(code("a`b|c"), "`a'b/c`");
-        let hostile = "<!-- shoal-plan --> @everyone [x](http://y) `rm`\n# big";
+        assert_eq!(code("a\n\u{202e}b"), "`a\u{fffd}\u{fffd}b`");
+        let hostile = "<!-- shoal-plan --> @everyone [x](http://y) `rm` a|b #12 www.evil.example\n# big";
         let safe = escape(hostile);
-        assert!(
-            !safe.contains("<!--")
-                && !safe.contains("@everyone")
-                && !safe.contains("](")
-                && !safe.contains('\n')
-        );
+        for active in ["<!--", "@everyone", "](", "\n", "http://", "#1", "www.", "`rm`"] {
+            assert!(!safe.replace("\\`", "").contains(active), "{active} in {safe}");
+        }
+    }
+
+    #[test]
+    fn an_empty_name_opens_no_code_span() {
+        assert_eq!(code(""), "–");
     }
 }

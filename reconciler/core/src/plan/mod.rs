@@ -7,27 +7,35 @@
 //! It does not decide what starts: see [`crate::decide`].
 
 mod approvals;
+mod conflicts;
 mod guards;
+mod holds;
 mod judge;
 pub mod lint;
+mod losses;
 pub mod markdown;
+mod plain;
 mod power;
 mod removed;
 pub mod text;
+mod verdict;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_schema::Sha256;
 use shoal_schema::digest::CanonicalError;
 use shoal_schema::plan::{
-    Action, ApprovalState, Class, Entry, EntryKey, Hold, HoldCode, PLAN_FORMAT, Plan, PlanInputs, PlanSource,
-    PlanSummary, Problem,
+    Action, ApprovalState, Change, Class, Entry, EntryKey, Hold, HoldCode, PLAN_FORMAT, Plan, PlanInputs,
+    PlanSource, PlanSummary, Problem,
 };
 
 use crate::desired::{DesiredError, fleet_spec, resolve};
 use crate::inventory::Inventory;
 use crate::observed::Observed;
 use approvals::Approvals;
+use judge::PlannedCommit;
+pub use power::tidies;
+pub use removed::renames;
 
 /// What a plan is made from.
 pub struct PlanRequest<'a> {
@@ -61,15 +69,37 @@ pub enum PlanError {
 pub fn make(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
     let inventory = request.inventory;
     let fleet = fleet_spec(inventory);
-    let approvals = Approvals::of(inventory, request.now);
-    let renames = removed::renames(inventory, request.observed);
-    let gone = removed::gone(inventory, request.observed, &renames);
+    let approvals = Approvals::of(inventory, request.observed, request.now);
+    let renames = renames(inventory, request.observed);
+    let gone = removed::gone(inventory, request.observed);
     let guards = guards::judge(inventory, &fleet, request.observed, &gone, &approvals)?;
     let mut problems = inventory.problems.clone();
     let mut entries = Vec::new();
     let mut unchanged = 0;
     let mut broken: BTreeSet<String> = problems.iter().filter_map(|p| p.server.clone()).collect();
-    for name in inventory.servers.keys() {
+    let last_good = inventory.broken_servers();
+    let conflicts = conflicts::conflicts(inventory);
+    let commit = match request.commit {
+        None => PlannedCommit::None,
+        commit if commit == request.observed.commit.as_deref() => PlannedCommit::InForce,
+        Some(_) => PlannedCommit::Another,
+    };
+    for (name, server) in &inventory.servers {
+        if let Some(conflict) = conflicts.get(name.as_str()) {
+            if broken.insert(name.clone()) {
+                problems.push(Problem {
+                    place: server.place(conflict.field),
+                    code: "conflict".to_owned(),
+                    message: format!("{} also stands in server {}", conflict.value, conflict.other),
+                    server: Some(name.clone()),
+                });
+            }
+            continue;
+        }
+        // A problem stops its server, unless what is planned is the last good version.
+        if broken.contains(name) && !last_good.contains(name.as_str()) {
+            continue;
+        }
         let desired = match resolve(inventory, &fleet, name) {
             Ok(desired) => desired,
             Err(error) => {
@@ -84,7 +114,7 @@ pub fn make(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
             observed: request.observed,
             renamed_from: renames.get(name).map(String::as_str),
             approvals: &approvals,
-            same_commit: request.commit.is_some() && request.commit == request.observed.commit.as_deref(),
+            commit,
             now: request.now,
         };
         match judgement.entry()? {
@@ -95,13 +125,13 @@ pub fn make(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
     for name in &gone {
         entries.push(removed::entry(name, request.observed)?);
     }
-    for entry in &mut entries {
+    for entry in entries.iter_mut().filter(|entry| entry.class != Class::None) {
         if !guards.is_empty() {
             let message = guards.iter().map(|guard| guard.message.as_str()).collect::<Vec<_>>().join("; ");
             let hint = guards.first().map(|guard| guard.hint.clone());
             entry.holds.push(Hold { code: HoldCode::Guard, message, hint });
         }
-        if request.observed.paused && entry.class != Class::None {
+        if request.observed.paused {
             entry.holds.push(Hold {
                 code: HoldCode::Paused,
                 message: "everything is paused".to_owned(),
@@ -111,7 +141,9 @@ pub fn make(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
         entry.holds.sort_by_key(|hold| hold.code);
     }
     entries.sort_by(|a, b| a.server.cmp(&b.server));
-    problems.sort_by(|a, b| (&a.place, &a.code, &a.message).cmp(&(&b.place, &b.code, &b.message)));
+    problems.sort_by(|a, b| {
+        (&a.place, &a.code, &a.message, &a.server).cmp(&(&b.place, &b.code, &b.message, &b.server))
+    });
     let summary = summarise(inventory, &entries, unchanged, broken.len());
     let mut plan = Plan {
         format_version: PLAN_FORMAT.to_owned(),
@@ -139,22 +171,19 @@ pub fn make(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
     Ok(plan)
 }
 
-/// Only what a branch changes: entries that stand in `plan` and not, with the same digest and
-/// holds, in `base`.
+/// Only what a branch changes: entries that do not stand in `base` with the same deed, agreement,
+/// holds and notes. A line that only moved within its file is no change.
 pub fn against_base(plan: &Plan, base: &Plan) -> Result<Plan, PlanError> {
     let mut narrowed = plan.clone();
     narrowed.source.base.clone_from(&base.source.commit);
-    narrowed.entries.retain(|entry| !base.entries.contains(entry));
-    let left_out = (plan.entries.len() - narrowed.entries.len()) as u32;
-    let count = |class| narrowed.entries.iter().filter(|e| e.class == class).count() as u32;
+    let before: BTreeMap<&str, &Entry> =
+        base.entries.iter().map(|entry| (entry.server.as_str(), entry)).collect();
+    narrowed.entries.retain(|entry| !before.get(entry.server.as_str()).is_some_and(|b| same_deed(entry, b)));
+    let actions = |entries: &[Entry]| entries.iter().filter(|e| e.action != Action::None).count() as u32;
+    let left_out = actions(&plan.entries) - actions(&narrowed.entries);
     narrowed.summary = PlanSummary {
         unchanged: plan.summary.unchanged + left_out,
-        safe: count(Class::Safe),
-        disruptive: count(Class::Disruptive),
-        destructive: count(Class::Destructive),
-        unapproved: narrowed.entries.iter().filter(|e| unapproved(e)).count() as u32,
-        held: narrowed.entries.iter().filter(|e| !e.holds.is_empty()).count() as u32,
-        ..plan.summary
+        ..counted(&narrowed.entries, plan.summary)
     };
     narrowed.problems.retain(|problem| !base.problems.contains(problem));
     seal(&mut narrowed)?;
@@ -173,6 +202,14 @@ pub fn exit_code(plan: &Plan) -> u8 {
     } else {
         0
     }
+}
+
+fn same_deed(a: &Entry, b: &Entry) -> bool {
+    let without_place = |change: &Change| Change { from: None, ..change.clone() };
+    (&a.digest, a.class, a.reason, &a.approval, &a.holds)
+        == (&b.digest, b.class, b.reason, &b.approval, &b.holds)
+        && (&a.notes, &a.loses) == (&b.notes, &b.loses)
+        && a.changes.iter().map(without_place).eq(b.changes.iter().map(without_place))
 }
 
 fn seal(plan: &mut Plan) -> Result<(), PlanError> {
@@ -195,17 +232,36 @@ fn problem(inventory: &Inventory, name: &str, error: &DesiredError) -> Problem {
 }
 
 fn summarise(inventory: &Inventory, entries: &[Entry], unchanged: u32, broken: usize) -> PlanSummary {
-    let count =
-        |class| entries.iter().filter(|e| e.class == class && e.action != Action::None).count() as u32;
-    PlanSummary {
+    let noted = entries.iter().filter(|e| e.action == Action::None).count() as u32;
+    let whole = PlanSummary {
         servers: inventory.servers.len() as u32,
-        unchanged: unchanged + entries.iter().filter(|e| e.action == Action::None).count() as u32,
+        unchanged: unchanged + noted,
+        broken: broken as u32,
+        ..PlanSummary::default()
+    };
+    counted(entries, whole)
+}
+
+/// A summary with what can be counted among the entries.
+fn counted(entries: &[Entry], summary: PlanSummary) -> PlanSummary {
+    let count = |class| entries.iter().filter(|e| e.class == class).count() as u32;
+    PlanSummary {
         safe: count(Class::Safe),
         disruptive: count(Class::Disruptive),
         destructive: count(Class::Destructive),
         unapproved: entries.iter().filter(|e| unapproved(e)).count() as u32,
         held: entries.iter().filter(|e| !e.holds.is_empty()).count() as u32,
-        broken: broken as u32,
+        ..summary
+    }
+}
+
+/// How bad an action is.
+fn class_of(action: Action) -> Class {
+    match action {
+        Action::None => Class::None,
+        Action::Adopt | Action::Rename | Action::Release | Action::Tidy | Action::PowerOn => Class::Safe,
+        Action::PowerOff => Class::Disruptive,
+        Action::Install | Action::Reinstall => Class::Destructive,
     }
 }
 

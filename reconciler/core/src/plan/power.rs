@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What may be done to a machine without installing it: put out what is left over, switch it on or off.
+//! Nothing is done where the BMC answers for another machine than Git names.
 
 use shoal_schema::kinds::{DesiredPower, PowerDrift};
-use shoal_schema::plan::{Action, Change, Class, Effect, Reason};
+use shoal_schema::plan::{Action, Change, Class, Effect, Entry, HoldCode, Reason};
 use shoal_schema::status::{BmcFacts, ConditionType, RecordState, ServerStatus};
+use shoal_schema::wire::task::{Identity, IdentityVerdict};
 
 use crate::desired::Desired;
 
 /// A deed that needs no install.
 pub(super) struct Deed {
     pub(super) action: Action,
-    pub(super) class: Class,
     pub(super) reason: Reason,
     pub(super) changes: Vec<Change>,
     pub(super) steps: Vec<String>,
@@ -19,7 +20,60 @@ pub(super) struct Deed {
 /// The most urgent deed, if any.
 pub(super) fn deed(desired: &Desired, status: &ServerStatus) -> Option<Deed> {
     let bmc = status.bmc.as_ref().filter(|bmc| bmc.reachable)?;
+    if another_machine(desired, bmc).is_some() {
+        return None;
+    }
     left_over(bmc).or_else(|| power(desired, status, bmc))
+}
+
+/// Whether what a job left over is taken out now although the entry is about something else: an
+/// install may wait for its approval for weeks, and nothing stays mounted for so long.
+pub fn tidies(entry: &Entry, status: &ServerStatus) -> bool {
+    let left = status.bmc.as_ref().is_some_and(|bmc| bmc.reachable && (bmc.own_media || bmc.boot_override));
+    let mut holds = entry.holds.iter();
+    left && match entry.class {
+        Class::Destructive => holds.all(|hold| !holds_everything(hold.code)),
+        Class::Safe => entry.action == Action::Tidy && entry.holds.is_empty(),
+        Class::None | Class::Disruptive => false,
+    }
+}
+
+/// Holds that forbid to touch the machine or its BMC at all.
+fn holds_everything(code: HoldCode) -> bool {
+    match code {
+        HoldCode::Suspended
+        | HoldCode::BmcUnreachable
+        | HoldCode::CredentialsHeld
+        | HoldCode::NoRoute
+        | HoldCode::Guard
+        | HoldCode::ActiveJob
+        | HoldCode::Paused => true,
+        HoldCode::ApprovalNeeded
+        | HoldCode::ApprovalExpired
+        | HoldCode::Protected
+        | HoldCode::Unsupported
+        | HoldCode::Limit
+        | HoldCode::Halted
+        | HoldCode::Failed
+        | HoldCode::NoLedger => false,
+    }
+}
+
+/// Why the machine behind the BMC is not the one that Git names. On Dell the system's serial is the
+/// mainboard's and Git's is the service tag, so that only the UUID can contradict.
+pub(super) fn another_machine(desired: &Desired, bmc: &BmcFacts) -> Option<String> {
+    let dell = bmc.vendor.as_ref().is_some_and(|vendor| vendor.to_ascii_lowercase().contains("dell"));
+    let seen = Identity {
+        serial: bmc.serial.clone().filter(|_| !dell),
+        uuid: bmc.uuid.clone(),
+        ..Identity::default()
+    };
+    match desired.identity.judge(&seen) {
+        IdentityVerdict::Same | IdentityVerdict::Unproven => None,
+        IdentityVerdict::Contradiction { what, wanted, seen } => {
+            Some(format!("the BMC answers for another machine: {what} {seen}, Git says {wanted}"))
+        }
+    }
 }
 
 fn left_over(bmc: &BmcFacts) -> Option<Deed> {
@@ -36,27 +90,22 @@ fn left_over(bmc: &BmcFacts) -> Option<Deed> {
         changes.push(change("boot override", "set", "none"));
         steps.push("clear the boot override".to_owned());
     }
-    Some(Deed { action: Action::Tidy, class: Class::Safe, reason: Reason::LeftOver, changes, steps })
+    Some(Deed { action: Action::Tidy, reason: Reason::LeftOver, changes, steps })
 }
 
 fn power(desired: &Desired, status: &ServerStatus, bmc: &BmcFacts) -> Option<Deed> {
     if desired.power_drift != PowerDrift::Correct {
         return None;
     }
-    // After a failed write the machine stays off until it is installed, whatever `power` says.
-    let dirty = status.record.state == RecordState::Dirty
-        || status.conditions.iter().any(|c| c.kind == ConditionType::Stalled && c.status);
     match (desired.power, bmc.power.as_deref()) {
-        (DesiredPower::On, Some("Off")) if !dirty => Some(Deed {
+        (DesiredPower::On, Some("Off")) if !stays_off(status) => Some(Deed {
             action: Action::PowerOn,
-            class: Class::Safe,
             reason: Reason::PowerDrift,
             changes: vec![change("power", "Off", "On")],
             steps: vec!["power on".to_owned()],
         }),
         (DesiredPower::Off, Some("On")) => Some(Deed {
             action: Action::PowerOff,
-            class: Class::Disruptive,
             reason: Reason::PowerDrift,
             changes: vec![change("power", "On", "Off")],
             steps: vec!["graceful shutdown".to_owned(), "force off when it does not follow".to_owned()],
@@ -65,10 +114,17 @@ fn power(desired: &Desired, status: &ServerStatus, bmc: &BmcFacts) -> Option<Dee
     }
 }
 
+/// After a failed write the machine stays off until it is installed, whatever `power` says.
+fn stays_off(status: &ServerStatus) -> bool {
+    status.record.state == RecordState::Dirty
+        || status.conditions.iter().any(|c| c.kind == ConditionType::Stalled && c.status)
+}
+
 /// What is not as wanted and only reported.
 pub(super) fn notes(desired: &Desired, status: &ServerStatus) -> Vec<String> {
     let mut notes = Vec::new();
     let Some(bmc) = &status.bmc else { return notes };
+    notes.extend(another_machine(desired, bmc));
     for host in &bmc.foreign_media {
         notes.push(format!("media of somebody else's are in ({host}); they are left alone"));
     }

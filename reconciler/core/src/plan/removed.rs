@@ -7,59 +7,76 @@ use shoal_schema::plan::Change;
 use shoal_schema::plan::{Action, ApprovalState, Class, Effect, Entry, EntryKey, Reason};
 use shoal_schema::status::RecordState;
 
+use super::holds::active_job;
 use super::{PlanError, entry_digest};
 use crate::inventory::Inventory;
 use crate::observed::{Observed, observed_digest};
 
-/// New name → old name, where a server that is new in Git is a machine that a record knows under
-/// a name that is gone from Git.
-pub(super) fn renames(inventory: &Inventory, observed: &Observed) -> BTreeMap<String, String> {
-    let mut by_machine: BTreeMap<String, &str> = BTreeMap::new();
-    for (name, status) in &observed.servers {
-        let forgotten = matches!(status.record.state, RecordState::Released);
-        if inventory.servers.contains_key(name)
-            || forgotten
-            || inventory.broken.iter().any(|(_, n)| n == name)
-        {
-            continue;
-        }
-        if let Some(machine) = status.record.serial.as_ref().or(status.record.uuid.as_ref()) {
-            by_machine.insert(machine.to_ascii_lowercase(), name);
-        }
-    }
+/// New name → old name, where a server that is new in Git is a machine that a live record knows under
+/// a name that is gone from Git. Where several servers claim that machine it is nobody's.
+///
+/// Whoever carries out a plan moves these records first, with [`crate::record::renamed`] and
+/// [`crate::record::left_behind`], unless a guard, a pause or an active job holds the entry.
+pub fn renames(inventory: &Inventory, observed: &Observed) -> BTreeMap<String, String> {
     let mut renames = BTreeMap::new();
-    for (name, server) in &inventory.servers {
-        if observed.servers.get(name).is_some_and(|status| status.record.number > 0) {
-            continue;
-        }
-        let spec = &server.value.spec;
-        if let Some(machine) = spec.serial.as_ref().or(spec.uuid.as_ref())
-            && let Some(old) = by_machine.remove(&machine.to_ascii_lowercase())
-        {
-            renames.insert(name.clone(), old.to_owned());
+    for (old, new) in claims(inventory, observed) {
+        if let [new] = new.as_slice() {
+            renames.insert((*new).to_owned(), old.to_owned());
         }
     }
     renames
 }
 
-/// Servers that have a record, are not released, and stand nowhere in Git. Where some file cannot
-/// be read at all, nothing counts as gone.
-pub(super) fn gone(
-    inventory: &Inventory,
-    observed: &Observed,
-    renames: &BTreeMap<String, String>,
-) -> Vec<String> {
-    if inventory.unreadable {
+/// Names that are gone from Git, with the servers that claim their machines now.
+fn claims<'a>(inventory: &'a Inventory, observed: &'a Observed) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let broken = inventory.broken_servers();
+    let mut by_machine: BTreeMap<String, &str> = BTreeMap::new();
+    for (name, status) in &observed.servers {
+        let record = &status.record;
+        let gone = !inventory.servers.contains_key(name) && !broken.contains(name.as_str());
+        if gone && record.state != RecordState::Released {
+            for machine in [&record.serial, &record.uuid].into_iter().flatten() {
+                by_machine.insert(machine.trim().to_ascii_lowercase(), name);
+            }
+        }
+    }
+    let mut claims: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    if by_machine.is_empty() {
+        return claims;
+    }
+    for (name, server) in &inventory.servers {
+        let own = observed.servers.get(name).map(|status| &status.record);
+        if own.is_some_and(|record| record.number > 0 && record.state != RecordState::Released) {
+            continue;
+        }
+        let spec = &server.value.spec;
+        let machines = [&spec.serial, &spec.uuid].into_iter().flatten();
+        let old =
+            machines.map(|machine| machine.trim().to_ascii_lowercase()).find_map(|m| by_machine.get(&m));
+        if let Some(old) = old {
+            claims.entry(old).or_default().push(name);
+        }
+    }
+    claims
+}
+
+/// Servers that have a record, are not released, and stand nowhere in Git. Where something cannot be
+/// read that may be where they went, nothing counts as gone.
+pub(super) fn gone(inventory: &Inventory, observed: &Observed) -> Vec<String> {
+    let broken = inventory.broken_servers();
+    let new = |name: &&str| !inventory.servers.contains_key(*name) && !observed.servers.contains_key(*name);
+    if inventory.unreadable || broken.iter().any(|name| new(name)) {
         return Vec::new();
     }
+    let claimed = claims(inventory, observed);
     observed
         .servers
         .iter()
         .filter(|(name, status)| {
-            !inventory.servers.contains_key(*name)
-                && status.record.state != RecordState::Released
-                && !renames.values().any(|old| old == *name)
-                && !inventory.broken.iter().any(|(kind, broken)| *kind == "Server" && broken == *name)
+            status.record.state != RecordState::Released
+                && !inventory.servers.contains_key(*name)
+                && !claimed.contains_key(name.as_str())
+                && !broken.contains(name.as_str())
         })
         .map(|(name, _)| name.clone())
         .collect()
@@ -103,7 +120,7 @@ pub(super) fn entry(name: &str, observed: &Observed) -> Result<Entry, PlanError>
         observed_digest,
         digest,
         approval: ApprovalState::NotNeeded,
-        holds: Vec::new(),
+        holds: active_job(status).into_iter().collect(),
         steps: vec!["eject our media".to_owned(), "forget the machine".to_owned()],
     })
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! A plan for people at a terminal.
+//! A plan for people at a terminal. What others wrote is shown as text on its line, whatever it holds.
 
 use std::fmt::Write as _;
 
 use shoal_schema::plan::{Action, ApprovalState, Class, Effect, Entry, Plan};
+
+use super::plain::plain;
 
 /// One word for an action.
 pub fn verb(action: Action) -> &'static str {
@@ -38,7 +40,7 @@ pub fn render(plan: &Plan) -> String {
 
 fn render_to(plan: &Plan, out: &mut String) -> std::fmt::Result {
     for problem in &plan.problems {
-        writeln!(out, "error: {}: {}", problem.place, problem.message)?;
+        writeln!(out, "error: {}: {}", plain(&problem.place), plain(&problem.message))?;
     }
     for guard in &plan.guards {
         writeln!(out, "held: {}\n  hint: {}", guard.message, guard.hint)?;
@@ -55,10 +57,11 @@ fn render_to(plan: &Plan, out: &mut String) -> std::fmt::Result {
     }
     writeln!(
         out,
-        "plan {}: {} servers, {} as wanted, {} safe, {} disruptive, {} destructive ({} unapproved, {} held)",
+        "plan {}: {} servers, {} {}, {} safe, {} disruptive, {} destructive ({} unapproved, {} held)",
         plan.id.short(),
         s.servers,
         s.unchanged,
+        unchanged(plan),
         s.safe,
         s.disruptive,
         s.destructive,
@@ -71,14 +74,19 @@ fn render_to(plan: &Plan, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
+/// What the count of unchanged servers means.
+pub(super) fn unchanged(plan: &Plan) -> &'static str {
+    if plan.source.base.is_some() { "not changed by the branch" } else { "as wanted" }
+}
+
 fn render_entry(entry: &Entry, out: &mut String) -> std::fmt::Result {
     writeln!(
         out,
         "{} {}  {} ({})  {}",
         sign(entry.class),
-        entry.server,
+        plain(&entry.server),
         verb(entry.action),
-        entry.machine,
+        plain(&entry.machine),
         entry.digest.short()
     )?;
     for change in &entry.changes {
@@ -87,26 +95,30 @@ fn render_entry(entry: &Entry, out: &mut String) -> std::fmt::Result {
             Effect::NextInstall => " [applies at the next install]",
             Effect::Now => "",
         };
-        let place = change.from.as_ref().map(|from| format!("  from {from}")).unwrap_or_default();
-        let before = change.before.as_deref().unwrap_or("unknown");
-        let after = change.after.as_deref().unwrap_or("none");
-        writeln!(out, "    {}: {before} -> {after}{when}{place}", change.field)?;
+        let place = change.from.as_ref().map(|from| format!("  from {}", plain(from))).unwrap_or_default();
+        let what = if change.sensitive {
+            "changed".to_owned()
+        } else {
+            let before = change.before.as_deref().unwrap_or("unknown");
+            format!("{} -> {}", plain(before), plain(change.after.as_deref().unwrap_or("none")))
+        };
+        writeln!(out, "    {}: {what}{when}{place}", plain(&change.field))?;
     }
     for loss in &entry.loses {
-        writeln!(out, "    loses: {loss}")?;
+        writeln!(out, "    loses: {}", plain(loss))?;
     }
     for note in &entry.notes {
-        writeln!(out, "    note: {note}")?;
+        writeln!(out, "    note: {}", plain(note))?;
     }
     if let ApprovalState::Approved { by } = &entry.approval {
-        writeln!(out, "    approved by {by}")?;
+        writeln!(out, "    approved by {}", plain(by))?;
     }
     if entry.approval == ApprovalState::BlankOnly {
         writeln!(out, "    goes on only if the machine itself finds the disk blank")?;
     }
     for hold in &entry.holds {
-        let hint = hold.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-        writeln!(out, "    held: {}{hint}", hold.message)?;
+        let hint = hold.hint.as_ref().map(|hint| format!(" ({})", plain(hint))).unwrap_or_default();
+        writeln!(out, "    held: {}{hint}", plain(&hold.message))?;
     }
     Ok(())
 }

@@ -78,7 +78,8 @@ fn each_phase_asks_for_its_own_effect_and_for_nothing_else() {
 #[test]
 fn one_slot_takes_one_medium() {
     let job = after(queued(), Event::Started);
-    let Event::Performed(Report::Discovered { power, identity, warnings, .. }) = discovered(Power::Off) else {
+    let Event::Performed(Report::Discovered { power, identity, warnings, .. }) = discovered(Power::Off)
+    else {
         unreachable!("it is a discovery")
     };
     let route = Some(Route { rung: Rung::Single, boot_slot: "cd".to_owned(), task_slot: None });
@@ -234,7 +235,10 @@ fn a_faster_world_divides_every_budget_and_no_count() {
 fn a_cancel_before_anything_was_touched_leaves_the_machine_alone() {
     for phase in [Phase::Queued, Phase::Discover] {
         let job = after(in_phase(phase), cancel());
-        assert_eq!((job.phase, job.outcome, code(&job)), (Phase::Complete, Some(Outcome::Failed), "cancelled"));
+        assert_eq!(
+            (job.phase, job.outcome, code(&job)),
+            (Phase::Complete, Some(Outcome::Failed), "cancelled")
+        );
         assert!(!job.touched && job.cleanup_left.is_none());
     }
 }
@@ -328,7 +332,8 @@ fn nothing_is_kept_for_a_look_where_nothing_was_written() {
 
 #[test]
 fn success_ends_on_unless_git_wants_it_off() {
-    for (power, on) in [(DesiredPower::On, true), (DesiredPower::Unmanaged, true), (DesiredPower::Off, false)] {
+    for (power, on) in [(DesiredPower::On, true), (DesiredPower::Unmanaged, true), (DesiredPower::Off, false)]
+    {
         let mut job = in_phase(Phase::AwaitResult);
         job.power_wanted = power;
         job.on_failure = OnFailure::Keep;
@@ -340,10 +345,9 @@ fn success_ends_on_unless_git_wants_it_off() {
 
 #[test]
 fn a_cleanup_that_fails_hides_no_outcome() {
-    for (start, outcome) in [
-        (in_phase(Phase::CleanOff), Outcome::Succeeded),
-        (failed_after_permit(|_| {}), Outcome::Failed),
-    ] {
+    for (start, outcome) in
+        [(in_phase(Phase::CleanOff), Outcome::Succeeded), (failed_after_permit(|_| {}), Outcome::Failed)]
+    {
         let before = start.failure.clone();
         let mut job = start;
         while job.phase != Phase::Complete {
@@ -351,7 +355,11 @@ fn a_cleanup_that_fails_hides_no_outcome() {
         }
         assert_eq!((job.outcome, job.failure.clone()), (Some(outcome), before));
         assert_eq!(job.cleanup_left, Some(Step::CleanupUnmount), "media that are left outweigh power");
-        assert!(job.events.iter().any(|e| e.level == Level::Warning && e.message.contains("left to the reconciler")));
+        assert!(
+            job.events
+                .iter()
+                .any(|e| e.level == Level::Warning && e.message.contains("left to the reconciler"))
+        );
     }
 }
 
@@ -376,7 +384,10 @@ fn a_machine_is_never_switched_on_with_media_or_an_override_left() {
 fn another_machine_behind_the_bmc_is_not_touched_not_even_to_clean_up() {
     let job = after(in_phase(Phase::AwaitPermit), reported(1, Some(failure(true))));
     let job = after_all(job, [elapsed(MINUTE), discovered_another()]);
-    assert_eq!((job.phase, job.outcome, code(&job)), (Phase::Complete, Some(Outcome::Failed), "wrong_machine"));
+    assert_eq!(
+        (job.phase, job.outcome, code(&job)),
+        (Phase::Complete, Some(Outcome::Failed), "wrong_machine")
+    );
     assert_eq!(job.cleanup_left, Some(Step::CleanupUnmount), "our media are still in the other one");
     let job = after(in_phase(Phase::Discover), discovered_another());
     assert_eq!((job.phase, job.cleanup_left), (Phase::Complete, None));

@@ -57,8 +57,10 @@ fn columns() -> Vec<(String, Job)> {
     columns
 }
 
+type Row = (&'static str, fn(&Job) -> Event);
+
 /// Every kind of event, in every variant that can mean something else.
-fn rows() -> Vec<(&'static str, fn(&Job) -> Event)> {
+fn rows() -> Vec<Row> {
     vec![
         ("started", |_| Event::Started),
         ("resumed", |_| Event::Resumed),

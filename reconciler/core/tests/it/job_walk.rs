@@ -20,17 +20,38 @@ enum Happens {
     Started,
     Resumed,
     /// The effect that the job asks for works.
-    Works { found_on: bool },
+    Works {
+        found_on: bool,
+    },
     AnotherMachine,
     NoRoute,
-    Fails { passing: bool },
-    Passes { ms: u64 },
-    Read { back: u32 },
-    Granted { back: u32, boot: u8 },
-    Refused { back: u32, consequence: u8 },
-    Already { back: u32 },
-    Success { back: u32 },
-    Failure { back: u32, passing: bool },
+    Fails {
+        passing: bool,
+    },
+    Passes {
+        ms: u64,
+    },
+    Read {
+        back: u32,
+    },
+    Granted {
+        back: u32,
+        boot: u8,
+    },
+    Refused {
+        back: u32,
+        consequence: u8,
+    },
+    Already {
+        back: u32,
+    },
+    Success {
+        back: u32,
+    },
+    Failure {
+        back: u32,
+        passing: bool,
+    },
     Cancel,
 }
 
@@ -69,7 +90,9 @@ fn event(job: &Job, happens: Happens) -> Event {
         Happens::Fails { passing } => Event::NotPerformed(failure(passing)),
         Happens::Passes { ms } => elapsed(ms),
         Happens::Read { back } => Event::MediumRead { attempt: attempt(back) },
-        Happens::Granted { back, boot } => Event::Granted(jobs::permit(attempt(back), &format!("boot-{boot}"))),
+        Happens::Granted { back, boot } => {
+            Event::Granted(jobs::permit(attempt(back), &format!("boot-{boot}")))
+        }
         Happens::Refused { back, consequence } => {
             let consequences = [Consequence::Ignore, Consequence::NextAttempt, Consequence::Fail];
             refused(attempt(back), consequences[usize::from(consequence)])
@@ -133,7 +156,10 @@ fn check(before: &Job, happens: Happens, after: &Job) -> Result<(), TestCaseErro
     if before.phase == Phase::AwaitResult && after.phase != Phase::AwaitResult {
         let ends = matches!(
             happens,
-            Happens::Passes { .. } | Happens::Success { .. } | Happens::Failure { .. } | Happens::Refused { consequence: 1, .. }
+            Happens::Passes { .. }
+                | Happens::Success { .. }
+                | Happens::Failure { .. }
+                | Happens::Refused { consequence: 1, .. }
         );
         prop_assert!(ends, "{:?} ended a running permit", happens);
     }

@@ -6,4 +6,6 @@ mod support;
 mod job_life;
 mod job_table;
 mod job_walk;
+mod plan_fleet;
+mod plan_table;
 mod retry;

@@ -77,9 +77,12 @@ fn a_job_without_an_approval_has_none_to_hand_on() {
 
 #[test]
 fn whatever_git_changes_needs_agreement_anew() {
-    let changes: [(&str, fn(&mut World)); 4] = [
+    type Change = fn(&mut World);
+    let changes: [(&str, Change); 4] = [
         ("version", |world| world.version("web-01", "13.1-other")),
-        ("disk", |world| world.edit("web-01", |spec| spec.disk = Some(crate::support::world::by_serial("D9")))),
+        ("disk", |world| {
+            world.edit("web-01", |spec| spec.disk = Some(crate::support::world::by_serial("D9")))
+        }),
         ("reinstall", |world| world.edit("web-01", |spec| spec.reinstall = 9)),
         ("layout", |world| world.recipe(|recipe| recipe.layout.truncate(1))),
     ];
@@ -87,7 +90,10 @@ fn whatever_git_changes_needs_agreement_anew() {
         let (job, mut world) = failed();
         let mut image = world.inventory.images["debian"].value.clone();
         image.spec.versions.insert("13.1-other".into(), crate::support::world::image_version("13.1-other"));
-        world.inventory.images.insert("debian".into(), crate::support::world::located("images/debian.yaml", image));
+        world
+            .inventory
+            .images
+            .insert("debian".into(), crate::support::world::located("images/debian.yaml", image));
         change(&mut world);
         assert!(matches!(may_inherit(&job, &entry(&world)), Err(Why::OtherContent { .. })), "{what}");
     }

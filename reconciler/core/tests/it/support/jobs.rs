@@ -5,9 +5,7 @@ use std::collections::VecDeque;
 
 use shoal_core::job::event::Consequence;
 use shoal_core::job::step::step;
-use shoal_core::job::{
-    Budgets, Event, Failure, Job, PermitRecord, Phase, Power, Report, Route, Rung,
-};
+use shoal_core::job::{Budgets, Event, Failure, Job, PermitRecord, Phase, Power, Report, Route, Rung};
 use shoal_schema::kinds::{DesiredPower, OnFailure};
 use shoal_schema::step::Step;
 use shoal_schema::wire::task::Identity;

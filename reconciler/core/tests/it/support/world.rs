@@ -11,9 +11,9 @@ use shoal_core::plan::{self, PlanRequest};
 use shoal_core::record;
 use shoal_schema::disk::{DiskSelector, Format, Partition};
 use shoal_schema::kinds::{
-    Approval, ApprovalKind, ApprovalSpec, ApprovedAction, ApprovedEntry, Bmc, Fleet, FleetKind, FleetSpec,
-    Image, ImageKind, ImageSpec, ImageVersion, Metadata, OsRef, Parameter, Recipe, RecipeKind, RecipeSpec,
-    Secret, SecretKind, SecretSpec, SecretRef, Server, ServerKind, ServerSpec, Template,
+    ApiVersion, Approval, ApprovalKind, ApprovalSpec, ApprovedAction, ApprovedEntry, Bmc, Fleet, FleetKind,
+    FleetSpec, Image, ImageKind, ImageSpec, ImageVersion, Metadata, OsRef, Parameter, Recipe, RecipeKind,
+    RecipeSpec, Secret, SecretKind, SecretRef, SecretSpec, Server, ServerKind, ServerSpec, Template,
 };
 use shoal_schema::plan::{Entry, Plan};
 use shoal_schema::size::{ByteSize, PartitionSize};
@@ -92,14 +92,14 @@ impl World {
     pub(crate) fn new() -> Self {
         let mut inventory = Inventory::default();
         let fleet = Fleet {
-            api_version: Default::default(),
+            api_version: ApiVersion::V1,
             kind: FleetKind::Fleet,
             metadata: metadata("fleet"),
             spec: FleetSpec::default(),
         };
         inventory.fleet = Some(located("shoal.yaml", fleet));
         let recipe = Recipe {
-            api_version: Default::default(),
+            api_version: ApiVersion::V1,
             kind: RecipeKind::Recipe,
             metadata: metadata("debian"),
             spec: recipe(),
@@ -108,7 +108,7 @@ impl World {
         let versions =
             ["13.1", "13.2", "13.2-again"].map(|version| (version.to_owned(), image_version(version)));
         let image = Image {
-            api_version: Default::default(),
+            api_version: ApiVersion::V1,
             kind: ImageKind::Image,
             metadata: metadata("debian"),
             spec: ImageSpec { versions: BTreeMap::from(versions) },
@@ -181,7 +181,7 @@ impl World {
     /// Puts a server's document.
     pub(crate) fn put(&mut self, name: &str, spec: ServerSpec, labels: BTreeMap<String, String>) {
         let server = Server {
-            api_version: Default::default(),
+            api_version: ApiVersion::V1,
             kind: ServerKind::Server,
             metadata: Metadata { labels, ..metadata(name) },
             spec,
@@ -235,7 +235,7 @@ impl World {
     /// Puts a secret with some ciphertext.
     pub(crate) fn secret(&mut self, name: &str, ciphertext: &str) {
         let secret = Secret {
-            api_version: Default::default(),
+            api_version: ApiVersion::V1,
             kind: SecretKind::Secret,
             metadata: metadata(name),
             spec: SecretSpec {
@@ -345,7 +345,7 @@ impl World {
     ) {
         let file = format!("approvals/{name}-{}.yaml", self.inventory.approvals.len());
         let approval = Approval {
-            api_version: Default::default(),
+            api_version: ApiVersion::V1,
             kind: ApprovalKind::Approval,
             metadata: metadata(&file),
             spec: ApprovalSpec {
@@ -358,10 +358,22 @@ impl World {
     }
 }
 
+/// An entry in one line: class, action, reason, approval, holds; `nothing` where there is none.
+pub(crate) fn in_short(entry: Option<&Entry>) -> String {
+    let Some(entry) = entry else { return "nothing".to_owned() };
+    let json = serde_json::to_value(entry).expect("an entry serialises");
+    let word = |value: &serde_json::Value| value.as_str().expect("a word").to_owned();
+    let holds: Vec<String> =
+        json["holds"].as_array().into_iter().flatten().map(|hold| word(&hold["code"])).collect();
+    let holds = if holds.is_empty() { String::new() } else { format!(" [{}]", holds.join(" ")) };
+    let [class, action, reason] = ["class", "action", "reason"].map(|key| word(&json[key]));
+    format!("{class} {action} {reason} {}{holds}", word(&json["approval"]["state"]))
+}
+
 /// A status with nothing in it.
 pub(crate) fn status(name: &str) -> ServerStatus {
     ServerStatus {
-        api_version: Default::default(),
+        api_version: ApiVersion::V1,
         name: name.to_owned(),
         record: unknown_record(),
         bmc: None,

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What holds one server's entry back, and what to do about it. Guards and the pause of everything are
+//! added to all entries alike by the plan itself.
+
+use shoal_schema::plan::{Action, ApprovalState, Class, Hold, HoldCode};
+use shoal_schema::status::{BmcFacts, Record, ServerStatus};
+
+use super::judge::PlannedCommit;
+use super::{class_of, power};
+use crate::desired::{Desired, LINUX_TARGET};
+use crate::observed::Observed;
+
+/// The rungs of the media ladder that a job can use.
+const USABLE_RUNGS: [&str; 3] = ["two-cd", "cd-usb", "single"];
+
+/// What an entry's holds are judged by.
+pub(super) struct Held<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) observed: &'a Observed,
+    pub(super) status: Option<&'a ServerStatus>,
+    pub(super) record: &'a Record,
+    pub(super) action: Action,
+    pub(super) approval: &'a ApprovalState,
+    pub(super) commit: PlannedCommit,
+    pub(super) now: jiff::Timestamp,
+}
+
+/// What holds the entry back. Nothing holds what does nothing.
+pub(super) fn of(held: &Held<'_>) -> Vec<Hold> {
+    let class = class_of(held.action);
+    let mut holds = Vec::new();
+    if class == Class::None {
+        return holds;
+    }
+    holds.extend(held.status.and_then(active_job));
+    holds.extend(suspended(held.desired, held.now));
+    if class == Class::Destructive {
+        destructive(held, &mut holds);
+    }
+    // Adoption and renaming touch no machine.
+    if let Some(bmc) = held.status.and_then(|status| status.bmc.as_ref())
+        && !matches!(held.action, Action::Adopt | Action::Rename)
+    {
+        holds.extend(unreachable(bmc));
+        if class == Class::Destructive {
+            holds.extend(no_route(held.desired, bmc));
+        }
+    }
+    holds
+}
+
+/// Two jobs never share a machine, and no record moves under a running one.
+pub(super) fn active_job(status: &ServerStatus) -> Option<Hold> {
+    let job = status.job.as_ref().filter(|job| job.status != "complete")?;
+    Some(Hold {
+        code: HoldCode::ActiveJob,
+        message: format!("job {} is active, attempt {}", job.id.short(), job.attempt),
+        hint: Some("what it leaves behind decides what is planned next".to_owned()),
+    })
+}
+
+fn suspended(desired: &Desired, now: jiff::Timestamp) -> Option<Hold> {
+    let suspended = desired.suspended.as_ref()?;
+    if suspended.until.is_some_and(|until| until <= now) {
+        return None;
+    }
+    let until =
+        suspended.until.map_or_else(|| "until it is lifted".to_owned(), |time| format!("until {time}"));
+    Some(Hold {
+        code: HoldCode::Suspended,
+        message: format!("suspended {until}: {}", suspended.reason),
+        hint: None,
+    })
+}
+
+fn unreachable(bmc: &BmcFacts) -> Option<Hold> {
+    let unreachable = bmc.unreachable.as_ref()?;
+    Some(Hold {
+        code: HoldCode::BmcUnreachable,
+        message: format!("blocked: BMC unreachable since {}: {}", unreachable.since, unreachable.message),
+        hint: Some("it goes on by itself when the BMC answers again".to_owned()),
+    })
+}
+
+fn no_route(desired: &Desired, bmc: &BmcFacts) -> Option<Hold> {
+    if let Some(why) = power::another_machine(desired, bmc) {
+        let hint = "correct 'bmc.address' or the serial in the server's file".to_owned();
+        return Some(Hold { code: HoldCode::NoRoute, message: why, hint: Some(hint) });
+    }
+    let rung = bmc.rung.as_deref().filter(|rung| !USABLE_RUNGS.contains(rung))?;
+    let message = if rung == "none" {
+        "the BMC offers no way to bring media to this machine".to_owned()
+    } else {
+        format!("the BMC offers only {rung}, which this version cannot use")
+    };
+    let hint = format!("'shoal explain {}' shows what the BMC offers", desired.name);
+    Some(Hold { code: HoldCode::NoRoute, message, hint: Some(hint) })
+}
+
+fn destructive(held: &Held<'_>, holds: &mut Vec<Hold>) {
+    let name = &held.desired.name;
+    let mut hold = |code, message: String, hint: String| holds.push(Hold { code, message, hint: Some(hint) });
+    if held.observed.ledger.is_none() {
+        hold(
+            HoldCode::NoLedger,
+            "no controller has published a ledger yet, so nothing can be agreed to".to_owned(),
+            "start 'shoal run' once, then 'git fetch origin shoal/status'".to_owned(),
+        );
+    }
+    match held.approval {
+        ApprovalState::Needed => {
+            let message = "needs an approval in Git".to_owned();
+            hold(HoldCode::ApprovalNeeded, message, format!("shoal approve {name}"));
+        }
+        ApprovalState::Expired { by } => {
+            let message = format!("the approval in {by} has run out");
+            hold(HoldCode::ApprovalExpired, message, format!("shoal approve {name}"));
+        }
+        ApprovalState::NotNeeded | ApprovalState::BlankOnly | ApprovalState::Approved { .. } => {}
+    }
+    if held.desired.protect {
+        hold(
+            HoldCode::Protected,
+            "protected in Git".to_owned(),
+            "take 'protect: true' out in a commit of its own first".to_owned(),
+        );
+    } else if lifted_just_now(held.record, held.commit) {
+        hold(
+            HoldCode::Protected,
+            "protection is lifted by this very commit; it counts from the next one on".to_owned(),
+            "commit the change again once this commit is in force".to_owned(),
+        );
+    }
+    if let Some(target) = &held.desired.install
+        && target.target != LINUX_TARGET
+    {
+        hold(
+            HoldCode::Unsupported,
+            format!("{} has no guarded workflow in this version", target.target),
+            "ESXi runs no dispatcher and so asks for no permit; Windows and firmware come later".to_owned(),
+        );
+    }
+}
+
+/// Protection outlives its own removal by one commit. Without commits nobody can tell one change from
+/// the next, so that it outlives by whatever the record remembers.
+fn lifted_just_now(record: &Record, commit: PlannedCommit) -> bool {
+    match commit {
+        PlannedCommit::InForce => record.protected_before,
+        PlannedCommit::Another => record.protected,
+        PlannedCommit::None => record.protected || record.protected_before,
+    }
+}
