@@ -36,6 +36,8 @@ fn what_a_killed_process_acknowledged_is_there_and_nothing_is_half_there() {
             let line = lines.next().expect("the child ended by itself").unwrap();
             seen += u64::from(note(&line, &mut acknowledged));
         }
+        let error = RedbStore::open(&path, MADE_BY).err().expect("it was opened twice").to_string();
+        assert!(error.contains(&format!("pid {}", child.id())), "{error}");
         child.kill().unwrap();
         // What it had said before it died counts too.
         for line in lines {
