@@ -14,25 +14,20 @@
 //! whenever the program does not run.
 
 mod maintain;
+mod setup;
+mod shared;
 
 pub use maintain::Maintenance;
+pub(crate) use shared::Shared;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, TryLockError};
+use std::path::Path;
+use std::sync::{Arc, RwLock, TryLockError};
 
-use git2::{ErrorCode, Repository, RepositoryInitOptions};
+use git2::Repository;
 
-use crate::open::open_mirror;
 use crate::remote::{self, GitRemote, Timeouts, head_ref};
 use crate::status::StatusWriter;
 use crate::{CommitId, Credential, CredentialSource, GitError, Reader, RemoteUrl};
-
-/// Marks a directory as ours, in the repository's own configuration.
-const MARK: &str = "shoal.mirrorof";
-
-/// Where the branch of the remote's HEAD is remembered.
-const DEFAULT_BRANCH: &str = "shoal.defaultbranch";
 
 /// What is mirrored, and how.
 #[derive(Clone)]
@@ -88,16 +83,6 @@ pub struct Mirror {
     status_remote: Arc<dyn GitRemote>,
 }
 
-/// What the status writer needs of a mirror.
-pub(crate) struct Shared {
-    pub(crate) dir: PathBuf,
-    pub(crate) url: RemoteUrl,
-    pub(crate) branch: Option<String>,
-    pub(crate) status_branch: String,
-    /// Held for reading by whoever works on the repository, for writing while packs are merged.
-    at_work: RwLock<()>,
-}
-
 impl Mirror {
     /// Opens the mirror in a directory, or makes it there. Does not touch the network.
     ///
@@ -133,7 +118,7 @@ impl Mirror {
         if let Some(branch) = &shared.branch {
             shared.keep_apart(branch)?;
         }
-        prepare(&shared)?;
+        setup::prepare(&shared)?;
         Ok(Self { shared: Arc::new(shared), remote, status_remote })
     }
 
@@ -214,157 +199,5 @@ impl Mirror {
 
     fn moved(&self, repository: &Repository, tip: &remote::RemoteTip) -> Result<Fetched, GitError> {
         self.shared.record(repository, &tip.branch, tip.commit)
-    }
-}
-
-// === impl Shared ===
-
-impl Shared {
-    /// Keeps packs from being merged away for as long as it is held.
-    pub(crate) fn work(&self) -> RwLockReadGuard<'_, ()> {
-        self.at_work.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn open(&self) -> Result<Repository, GitError> {
-        open_mirror(&self.dir)
-    }
-
-    pub(crate) fn reader(&self) -> Result<Reader, GitError> {
-        Reader::open(&self.dir, self.url.to_string())
-    }
-
-    pub(crate) fn shown(&self) -> String {
-        format!("mirror {}", self.dir.display())
-    }
-
-    /// Status must never be written where the inventory is read.
-    pub(crate) fn keep_apart(&self, watched: &str) -> Result<(), GitError> {
-        if watched == self.status_branch {
-            return Err(GitError::StatusIsWatched { branch: watched.to_owned() });
-        }
-        Ok(())
-    }
-
-    pub(crate) fn watched_branch(&self, repository: &Repository) -> Option<String> {
-        self.branch
-            .clone()
-            .or_else(|| repository.config().and_then(|config| config.get_string(DEFAULT_BRANCH)).ok())
-    }
-
-    fn remember_default(&self, repository: &Repository, branch: &str) -> Result<(), GitError> {
-        if self.watched_branch(repository).as_deref() == Some(branch) {
-            return Ok(());
-        }
-        repository
-            .config()
-            .and_then(|mut config| config.set_str(DEFAULT_BRANCH, branch))
-            .map_err(GitError::local("configure", self.shown()))
-    }
-
-    pub(crate) fn tip(&self, repository: &Repository, branch: &str) -> Result<Option<CommitId>, GitError> {
-        match repository.refname_to_id(&head_ref(branch)?) {
-            Ok(id) => Ok(Some(CommitId::of(id))),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(GitError::local("read branches of", self.shown())(error)),
-        }
-    }
-
-    /// Notes where a branch of the remote stands.
-    pub(crate) fn record(
-        &self,
-        repository: &Repository,
-        branch: &str,
-        tip: CommitId,
-    ) -> Result<Fetched, GitError> {
-        let previous = self.tip(repository, branch)?;
-        let changed = previous != Some(tip);
-        if changed {
-            repository
-                .reference(&head_ref(branch)?, tip.to_oid(), true, "fetch")
-                .map_err(GitError::local("set a branch of", self.shown()))?;
-        }
-        Ok(Fetched { branch: branch.to_owned(), tip, previous, changed })
-    }
-
-    pub(crate) fn fetch_status(&self, remote: &dyn GitRemote) -> Result<Option<Fetched>, GitError> {
-        let fetched = remote.fetch(&self.dir, Some(&self.status_branch));
-        let repository = self.open()?;
-        match fetched {
-            Ok(tip) => self.record(&repository, &tip.branch, tip.commit).map(Some),
-            Err(GitError::BranchMissing { .. } | GitError::EmptyRepository { .. }) => {
-                self.forget(&repository, &self.status_branch)?;
-                Ok(None)
-            }
-            Err(other) => Err(other),
-        }
-    }
-
-    fn forget(&self, repository: &Repository, branch: &str) -> Result<(), GitError> {
-        match repository.find_reference(&head_ref(branch)?) {
-            Ok(mut reference) => {
-                reference.delete().map_err(GitError::local("remove a branch of", self.shown()))
-            }
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
-            Err(error) => Err(GitError::local("read branches of", self.shown())(error)),
-        }
-    }
-}
-
-/// Makes the directory a mirror of the address.
-fn prepare(shared: &Shared) -> Result<(), GitError> {
-    let dir = &shared.dir;
-    let is_new = match fs::read_dir(dir) {
-        Ok(mut entries) => entries.next().is_none(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-        Err(error) => return Err(GitError::io("read directory", dir)(error)),
-    };
-    let repository = if is_new {
-        init(dir)?
-    } else {
-        shared.open().map_err(|error| {
-            // A foreign directory is named as such; only what looks like a repository is damaged.
-            if matches!(error, GitError::MirrorDamaged { .. }) && !dir.join("objects").is_dir() {
-                GitError::NotAMirror { path: dir.clone() }
-            } else {
-                error
-            }
-        })?
-    };
-    let mut config = repository.config().map_err(GitError::local("read configuration of", shared.shown()))?;
-    let url = shared.url.to_string();
-    match config.get_string(MARK) {
-        Ok(same) if same == url => return maintain::clean(dir),
-        Ok(_) => clear(&repository).map_err(GitError::local("clear branches of", shared.shown()))?,
-        Err(_) if is_new => {}
-        // An init that was cut short before the mark: nothing in it yet.
-        Err(_) if repository.is_bare() && repository.is_empty().unwrap_or(false) => {}
-        Err(_) => return Err(GitError::NotAMirror { path: dir.clone() }),
-    }
-    config.set_str(MARK, &url).map_err(GitError::local("configure", shared.shown()))
-}
-
-fn init(dir: &Path) -> Result<Repository, GitError> {
-    let failed = |error: git2::Error| GitError::local("make mirror", dir.display().to_string())(error);
-    let mut options = RepositoryInitOptions::new();
-    options.bare(true).mkpath(true).external_template(false).initial_head("main");
-    let repository = Repository::init_opts(dir, &options).map_err(failed)?;
-    // A mirror that lost its last pack in a power cut would have to be removed by hand.
-    let mut config = repository.config().map_err(failed)?;
-    config.set_bool("core.fsyncObjectFiles", true).map_err(failed)?;
-    drop(config);
-    Ok(repository)
-}
-
-/// Takes the branches of another remote away.
-fn clear(repository: &Repository) -> Result<(), git2::Error> {
-    let names: Vec<String> =
-        repository.references()?.names().filter_map(|name| name.ok().map(str::to_owned)).collect();
-    for name in names {
-        repository.find_reference(&name)?.delete()?;
-    }
-    let mut config = repository.config()?;
-    match config.remove(DEFAULT_BRANCH) {
-        Err(error) if error.code() != ErrorCode::NotFound => Err(error),
-        _ => Ok(()),
     }
 }

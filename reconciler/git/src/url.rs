@@ -91,6 +91,13 @@ impl RemoteUrl {
             None => match text.split_once(':') {
                 // As git itself: a colon before the first slash means host:path.
                 Some((host, path)) if !host.contains('/') => {
+                    // A forgotten scheme: what would be the path holds a token.
+                    if let Some((_, rest)) = path.split_once('@') {
+                        return Err(InvalidUrl {
+                            url: format!("{MASK}@{}", mask_urls(rest)),
+                            why: "user:password@host needs https:// in front",
+                        });
+                    }
                     if path.is_empty() || host.rsplit('@').next().is_none_or(str::is_empty) {
                         return Err(invalid("host:path needs both a host and a path"));
                     }
@@ -236,6 +243,8 @@ fn percent_decode(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -252,6 +261,40 @@ mod tests {
             let url = RemoteUrl::parse(text).expect(text);
             assert_eq!(url.to_string(), shown);
             assert!(!format!("{url:?}").contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn a_forgotten_scheme_does_not_show_the_token() {
+        let error = RemoteUrl::parse("user:s3cret@git.example/a.git").expect_err("no scheme");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+        assert!(error.to_string().contains("***@git.example/a.git"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_spelling_of_a_token_is_ever_printed(
+            scheme in prop::sample::select(vec!["https", "http", "ssh", "HTTPS", "ftp", "git", "x"]),
+            user in "[a-z:@%/?#]{0,6}",
+            place in 0..3_usize,
+            port in prop::option::of(1..65_535_u16),
+        ) {
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            // A user name with a slash or a question mark ends the authority, for git as for us: what
+            // follows is a path, and a path is shown.
+            let user: String = user.chars().filter(|c| !"/?#".contains(*c)).collect();
+            let text = match place {
+                0 => format!("{scheme}://{user}:S3CRET@host{port}/p"),
+                1 => format!("{scheme}://host{port}/p?token=S3CRET"),
+                _ => format!("{scheme}://host{port}/p#S3CRET"),
+            };
+            let shown = match RemoteUrl::parse(&text) {
+                Ok(url) => format!("{url} {url:?}"),
+                Err(error) => format!("{error} {error:?}"),
+            };
+            prop_assert!(!shown.contains("S3CRET"), "{}", shown);
+            let sentence = format!("cannot open '{text}' now");
+            prop_assert!(!mask_urls(&sentence).contains("S3CRET"));
         }
     }
 

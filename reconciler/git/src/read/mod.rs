@@ -8,16 +8,18 @@
 //! millisecond).
 
 mod diff;
+mod entry;
 mod history;
 mod path;
 mod revision;
 mod snapshot;
 
 pub use diff::{Change, ChangeKind};
+pub use entry::{BlobEntry, Limits, Refused, Why};
 pub use history::CommitInfo;
 pub use path::PathFilter;
 pub(crate) use path::is_safe_name;
-pub use snapshot::{BlobEntry, Limits, Refused, TreeSnapshot, Why};
+pub use snapshot::TreeSnapshot;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};

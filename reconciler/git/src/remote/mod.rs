@@ -7,6 +7,8 @@
 //!   forward over somebody else's commit;
 //! * calls end: a remote that stops answering is an error.
 
+mod explain;
+mod heads;
 mod local;
 mod network;
 mod watchdog;

@@ -7,19 +7,20 @@
 //! value of a pushed branch is compared before anything is sent, and the server compares again.
 
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use git2::{
     AutotagOption, Cred, CredentialType, Direction, ErrorClass, ErrorCode, FetchOptions, PushOptions, Remote,
-    RemoteCallbacks, RemoteHead,
+    RemoteCallbacks,
 };
 
+use super::explain::explain;
+use super::heads::choose;
 use super::watchdog::{Expired, Pulse, Watchdog};
 use super::{GitRemote, PushOutcome, RefUpdate, RemoteTip, Timeouts, UpdateKind, head_ref};
-use crate::error::{MAX_BRANCHES_NAMED, plain};
-use crate::open::{is_sha256, open_mirror};
+use crate::error::plain;
+use crate::open::open_mirror;
 use crate::{Cause, CommitId, Credential, CredentialSource, GitError, RemoteUrl};
 
 /// The user of an SSH address that names none: what every forge uses.
@@ -96,7 +97,7 @@ impl Peer {
             .connect_auth(Direction::Fetch, Some(self.callbacks(pulse, &failure)), None)
             .map_err(failed)?;
         pulse.connected();
-        let tip = self.choose(connection.list().map_err(failed)?, branch)?;
+        let tip = choose(&self.url, connection.list().map_err(failed)?, branch)?;
         if !ours.odb().map_err(failed)?.exists(tip.commit.to_oid()) {
             let name = head_ref(&tip.branch)?;
             self.download(connection.remote(), &name, pulse, &failure).map_err(failed)?;
@@ -117,27 +118,6 @@ impl Peer {
             .download_tags(AutotagOption::None)
             .update_fetchhead(false);
         remote.download(&[format!("{name}:{name}")], Some(&mut options))
-    }
-
-    fn choose(&self, heads: &[RemoteHead<'_>], branch: Option<&str>) -> Result<RemoteTip, GitError> {
-        let branch = branch.map_or_else(|| default_branch(heads), str::to_owned);
-        let name = head_ref(&branch)?;
-        if let Some(head) = heads.iter().find(|head| name_of(head) == Some(&name)) {
-            return Ok(RemoteTip { branch, commit: CommitId::of(head.oid()) });
-        }
-        let mut existing: Vec<String> = heads
-            .iter()
-            .filter_map(|head| name_of(head)?.strip_prefix("refs/heads/"))
-            .map(str::to_owned)
-            .collect();
-        existing.sort();
-        existing.truncate(MAX_BRANCHES_NAMED);
-        let repository = self.url.to_string();
-        Err(if existing.is_empty() {
-            GitError::EmptyRepository { repository }
-        } else {
-            GitError::BranchMissing { repository, branch, existing }
-        })
     }
 
     fn push(&self, from: &Path, update: &RefUpdate, pulse: &Pulse) -> Result<PushOutcome, GitError> {
@@ -185,6 +165,11 @@ impl Peer {
             }
             Err(error) => Err(self.explain(ACTION, error, &failure)),
         }
+    }
+
+    /// The first failure of a callback, or what the library's own failure means.
+    fn explain(&self, action: &'static str, error: git2::Error, failure: &Failure) -> GitError {
+        failure.take().unwrap_or_else(|| explain(action, &self.url, &error))
     }
 
     fn callbacks<'a>(&'a self, pulse: &'a Pulse, failure: &'a Failure) -> RemoteCallbacks<'a> {
@@ -278,69 +263,4 @@ impl Peer {
         };
         made.map_err(|error| refused(error.message()))
     }
-
-    /// Sorts the library's failure by what an operator would do about it.
-    fn explain(&self, action: &'static str, error: git2::Error, failure: &Failure) -> GitError {
-        if let Some(first) = failure.take() {
-            return first;
-        }
-        let url = self.url.clone();
-        let source = Cause::of(&error);
-        let text = error.message();
-        if is_sha256(&error) {
-            return GitError::Sha256 { repository: url.to_string() };
-        }
-        match (error.code(), error.class()) {
-            (ErrorCode::Auth, _) => GitError::Auth { url, source },
-            (ErrorCode::Certificate, _) => GitError::Untrusted { url, source },
-            (ErrorCode::Timeout, _) | (_, ErrorClass::Os | ErrorClass::Ssl) => {
-                GitError::Unreachable { url, source }
-            }
-            (_, ErrorClass::Http) => match http_status(text) {
-                Some(401 | 403) => GitError::Auth { url, source },
-                Some(404 | 410) => GitError::NotFound { url, source },
-                None if text.contains("authentication") => GitError::Auth { url, source },
-                _ => GitError::Remote { action, url, source },
-            },
-            (ErrorCode::Eof, _) => GitError::Unreachable { url, source },
-            (_, ErrorClass::Net) if text.starts_with("failed to") => GitError::Unreachable { url, source },
-            (_, ErrorClass::Ssh) if text.contains("uthenticat") => GitError::Auth { url, source },
-            (_, ErrorClass::Ssh) => GitError::Unreachable { url, source },
-            _ => GitError::Remote { action, url, source },
-        }
-    }
-}
-
-fn http_status(text: &str) -> Option<u16> {
-    text.rsplit_once("status code: ")?.1.trim().parse().ok()
-}
-
-/// The name of a reference, if it is UTF-8. The library panics over others, and anybody who may push
-/// any branch could then stop every fetch.
-fn name_of<'a>(head: &'a RemoteHead<'_>) -> Option<&'a str> {
-    catch_unwind(AssertUnwindSafe(|| head.name())).ok()
-}
-
-fn default_branch(heads: &[RemoteHead<'_>]) -> String {
-    let head = heads.iter().find(|head| name_of(head) == Some("HEAD"));
-    let target = |head: &RemoteHead<'_>| {
-        let target = catch_unwind(AssertUnwindSafe(|| head.symref_target())).ok()??;
-        Some(target.strip_prefix("refs/heads/")?.to_owned())
-    };
-    if let Some(branch) = head.and_then(target) {
-        return branch;
-    }
-    // An old server does not say what HEAD names: take the branch that stands there, main first.
-    let at_head = |branch: &str| {
-        let name = format!("refs/heads/{branch}");
-        head.is_some_and(|head| {
-            heads.iter().any(|other| name_of(other) == Some(&name) && other.oid() == head.oid())
-        })
-    };
-    for branch in ["main", "master"] {
-        if at_head(branch) {
-            return branch.to_owned();
-        }
-    }
-    "main".to_owned()
 }

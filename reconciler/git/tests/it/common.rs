@@ -2,8 +2,9 @@
 //! A bare repository as a team has it, with a person who pushes to it through the `git` command.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use shoal_git::{Author, CommitId, Files, Mirror, PublishOutcome, RemoteSpec, RemoteUrl, StatusCommit};
 use tempfile::TempDir;
@@ -37,6 +38,19 @@ pub(crate) fn git_command(dir: &Path) -> Command {
 pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
     let output = git_command(dir).args(args).output().expect("git runs");
     checked(args, &output)
+}
+
+/// The same with something on its standard input.
+pub(crate) fn git_with_input(dir: &Path, args: &[&str], input: impl AsRef<[u8]>) -> String {
+    let mut child = git_command(dir)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("git runs");
+    child.stdin.take().expect("piped").write_all(input.as_ref()).expect("taken");
+    checked(args, &child.wait_with_output().expect("git ends"))
 }
 
 pub(crate) fn checked(args: &[&str], output: &Output) -> String {

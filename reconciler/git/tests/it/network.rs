@@ -365,3 +365,23 @@ fn a_certificate_that_nobody_vouches_for_is_not_trusted() {
     assert!(matches!(error, GitError::Untrusted { .. }), "{error:?}");
     assert!(error.hint().is_some_and(|hint| hint.contains("authority")));
 }
+
+#[test]
+fn credentials_do_not_follow_a_redirect_to_another_host() {
+    let origin = Origin::new();
+    let target = Forge::start(Manner::Guarded(origin.path().to_owned(), HEADER));
+    let redirect = |host: &str| {
+        let port = target.address().port();
+        let location = format!("http://{host}:{port}/origin.git/info/refs?service=git-upload-pack");
+        Forge::start(Manner::Redirect(location))
+    };
+    let away = redirect("localhost");
+    let error = failure(&origin, spec(away.url("", "origin.git"), token()));
+    assert!(matches!(error, GitError::Remote { .. }), "{error:?}");
+    assert!(target.asked().is_empty(), "{:?}", target.asked());
+    // A forge that moved a repository says so on its own host.
+    let here = redirect("127.0.0.1");
+    let dir = origin.path().join("moved.git");
+    let mirror = Mirror::open_or_init(&dir, spec(here.url("", "old.git"), token())).expect("a mirror");
+    assert_eq!(mirror.fetch().expect("fetched").tip, origin.head());
+}

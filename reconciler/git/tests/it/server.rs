@@ -22,6 +22,8 @@ pub(crate) enum Manner {
     Guarded(PathBuf, &'static str),
     /// Answers everything with a status line and headers.
     Always(&'static str),
+    /// Sends everybody to another address.
+    Redirect(String),
     /// Takes connections and never answers.
     Silent,
     /// Speaks TLS with a certificate that it made itself, and nothing behind it.
@@ -135,6 +137,7 @@ fn serve(mut stream: TcpStream, manner: &Manner, log: &Log) {
             }
         }
         Manner::Always(status) => head(status, ""),
+        Manner::Redirect(location) => head("302 Found", &format!("Location: {location}\r\n")),
         Manner::SilentAfterListing(root) if request.method == "GET" => backend(root, &request),
         Manner::Tls | Manner::Silent | Manner::SilentAfterListing(_) => {
             // Until the client or the end of the forge closes it.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use shoal_git::{GitError, Mirror, PublishOutcome, RemoteSpec, StatusError};
 
-use crate::common::{Origin, author, files, fsck, git, id, publish, status};
+use crate::common::{Origin, author, files, fsck, git, git_with_input, id, publish, status};
 
 const BRANCH: &str = "shoal/status";
 
@@ -35,7 +35,8 @@ fn the_first_publication_makes_an_orphan_branch_with_parseable_trailers() {
     assert_eq!(listed(&origin), ["servers/rack-a/web-01.yaml", "summary.yaml"]);
     // An orphan: nothing of the inventory is behind it.
     assert_eq!(git(&origin.bare(), &["rev-list", "--count", BRANCH]), "1");
-    let trailers = git(&origin.bare(), &["log", "-1", "--format=%(trailers:only,unfold)", BRANCH]);
+    let message = git(&origin.bare(), &["log", "-1", "--format=%B", BRANCH]);
+    let trailers = git_with_input(&origin.bare(), &["interpret-trailers", "--parse"], &message);
     assert_eq!(trailers.trim(), format!("Source-Commit: {}\nWritten-By: controller-1", "a".repeat(40)));
     assert_eq!(
         git(&origin.bare(), &["log", "-1", "--format=%an <%ae> %at %s", BRANCH]),

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What is listed of a tree, what is refused, and what changed.
 
-use std::io::Write as _;
-use std::process::Stdio;
-
 use proptest::prelude::*;
 use shoal_git::{
     Change, ChangeKind, CommitId, GitError, Limits, Mirror, PathFilter, Reader, RemoteSpec, TreeSnapshot, Why,
 };
 
-use crate::common::{Origin, checked, git, git_command, id};
+use crate::common::{Origin, git, git_with_input, id};
 use crate::import::{blob, fleet, import, server, server_path};
 
 fn reader(origin: &Origin) -> (Mirror, Reader, CommitId) {
@@ -153,16 +150,8 @@ fn a_path_that_stands_twice_in_a_tree_made_by_hand_counts_as_neither() {
         raw("100644", "..", &one),
     ]
     .concat();
-    let mut child = git_command(&origin.work())
-        .args(["hash-object", "-t", "tree", "-w", "--literally", "--stdin"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("git runs");
-    child.stdin.take().expect("piped").write_all(&tree).expect("taken");
-    let output = child.wait_with_output().expect("git ends");
-    let tree = checked(&["hash-object"], &output);
-    git(&origin.work(), &["config", "push.negotiate", "false"]);
+    let tree =
+        git_with_input(&origin.work(), &["hash-object", "-t", "tree", "-w", "--literally", "--stdin"], &tree);
     let commit = git(&origin.work(), &["commit-tree", "-m", "odd", &tree]);
     git(&origin.work(), &["push", "-q", "--force", "origin", &format!("{commit}:refs/heads/main")]);
     let (_mirror, reader, tip) = reader(&origin);
@@ -305,14 +294,7 @@ fn a_shallow_clone_says_what_it_lacks() {
 }
 
 fn make_tree(origin: &Origin, entries: &str) -> String {
-    let mut child = git_command(&origin.bare())
-        .arg("mktree")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("git runs");
-    child.stdin.take().expect("piped").write_all(entries.as_bytes()).expect("taken");
-    checked(&["mktree"], &child.wait_with_output().expect("git ends"))
+    git_with_input(&origin.bare(), &["mktree"], entries)
 }
 
 fn commit_tree(origin: &Origin, tree: &str) -> CommitId {
