@@ -18,6 +18,7 @@ use super::errors::Refusal;
 use super::instance::{Bmc, Locked, Notice};
 use super::log::Event;
 use super::machine::{AfterShutdown, BootProgress, StopCause};
+use super::profiles::SystemModel;
 use super::state::Power;
 use crate::faults::Effects;
 
@@ -26,8 +27,18 @@ use crate::faults::Effects;
 enum Step {
     PowerIsOn,
     PostIsOver,
-    PowerIsOff { then_on: bool },
+    PowerIsOff { had_power: bool, then_on: bool },
     PressButton(AfterShutdown),
+}
+
+/// What a reset action starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    PowerOn,
+    PowerOff { then_on: bool },
+    Restart,
+    Ask(AfterShutdown),
+    Stay,
 }
 
 /// How much slower than the profile a chain of transitions runs.
@@ -37,45 +48,19 @@ impl Bmc {
     /// ComputerSystem.Reset. `kind` must be one of the profile's reset types.
     pub(crate) fn reset(self: &Arc<Self>, kind: &str, effects: &Effects) -> Result<(), Refusal> {
         let slow = effects.slow_power.unwrap_or(1.0);
-        let result = {
+        {
             let mut locked = self.lock();
-            let result = self.reset_locked(&mut locked, kind, slow);
-            if result.is_ok() {
-                locked.event(Event::Reset { kind: kind.to_owned() });
+            let course = course(&self.config.profile.system, kind, locked.state.power)?;
+            locked.event(Event::Reset { kind: kind.to_owned() });
+            match course {
+                Course::PowerOn => self.begin_power_on(&mut locked, slow),
+                Course::PowerOff { then_on } => self.begin_power_off(&mut locked, slow, then_on),
+                Course::Restart => self.begin_reset(&mut locked, slow),
+                Course::Ask(then) => self.ask(&locked, then, slow),
+                Course::Stay => {}
             }
-            result
-        };
-        self.deliver();
-        result
-    }
-
-    fn reset_locked(
-        self: &Arc<Self>,
-        locked: &mut Locked<'_>,
-        kind: &str,
-        slow: Slowness,
-    ) -> Result<(), Refusal> {
-        let model = &self.config.profile.system;
-        let power = locked.state.power;
-        let conflict = || Refusal::PowerConflict {
-            requested: kind.to_owned(),
-            power: power.shown(model.shows_transitions),
-        };
-        let no_op = || if model.refuses_no_op { Err(conflict()) } else { Ok(()) };
-        match (kind, power) {
-            ("On" | "ForceOn" | "PushPowerButton", Power::Off) => self.begin_power_on(locked, slow),
-            ("On" | "ForceOn", Power::On | Power::PoweringOn) => return no_op(),
-            ("ForceOff", Power::On | Power::PoweringOn) => self.begin_power_off(locked, slow, false),
-            ("ForceOff" | "GracefulShutdown", Power::Off | Power::PoweringOff) => return no_op(),
-            ("ForceRestart", Power::On) => self.begin_reset(locked, slow),
-            ("PowerCycle", Power::On) => self.begin_power_off(locked, slow, true),
-            ("GracefulShutdown" | "PushPowerButton", Power::On) => {
-                self.ask(locked, AfterShutdown::PowerOff, slow);
-            }
-            ("GracefulRestart", Power::On) => self.ask(locked, AfterShutdown::Reboot, slow),
-            ("Nmi", Power::On) => {}
-            _ => return Err(conflict()),
         }
+        self.deliver();
         Ok(())
     }
 
@@ -86,10 +71,19 @@ impl Bmc {
     }
 
     fn begin_power_off(self: &Arc<Self>, locked: &mut Locked<'_>, slow: Slowness, then_on: bool) {
+        // A power-on that is called off never gave the machine power: nothing to stop, nothing to count.
+        let had_power = locked.state.power == Power::On;
         locked.state.power = Power::PoweringOff;
         change_course(locked);
-        self.stop(locked, StopCause::PowerOff);
-        self.after(locked, self.config.profile.timing.power_off, slow, Step::PowerIsOff { then_on });
+        if had_power {
+            self.stop(locked, StopCause::PowerOff);
+        }
+        self.after(
+            locked,
+            self.config.profile.timing.power_off,
+            slow,
+            Step::PowerIsOff { had_power, then_on },
+        );
     }
 
     fn begin_reset(self: &Arc<Self>, locked: &mut Locked<'_>, slow: Slowness) {
@@ -141,10 +135,12 @@ impl Bmc {
                     self.begin_post(&mut locked, slow);
                 }
                 Step::PostIsOver => self.hand_over_to_boot_device(&mut locked),
-                Step::PowerIsOff { then_on } => {
+                Step::PowerIsOff { had_power, then_on } => {
                     locked.state.power = Power::Off;
-                    locked.state.counters.power_offs += 1;
-                    locked.event(Event::PoweredOff);
+                    if had_power {
+                        locked.state.counters.power_offs += 1;
+                        locked.event(Event::PoweredOff);
+                    }
                     if then_on {
                         self.begin_power_on(&mut locked, slow);
                     }
@@ -200,6 +196,27 @@ impl Bmc {
     }
 }
 
+/// What the reset type `kind` starts in the present state, or why it is refused.
+fn course(model: &SystemModel, kind: &str, power: Power) -> Result<Course, Refusal> {
+    let conflict = || {
+        let power = power.shown(model.shows_transitions);
+        Err(Refusal::PowerConflict { requested: kind.to_owned(), power })
+    };
+    let no_op = || if model.refuses_no_op { conflict() } else { Ok(Course::Stay) };
+    match (kind, power) {
+        ("On" | "ForceOn" | "PushPowerButton", Power::Off) => Ok(Course::PowerOn),
+        ("On" | "ForceOn", Power::On | Power::PoweringOn) => no_op(),
+        ("ForceOff", Power::On | Power::PoweringOn) => Ok(Course::PowerOff { then_on: false }),
+        ("ForceOff" | "GracefulShutdown", Power::Off | Power::PoweringOff) => no_op(),
+        ("ForceRestart", Power::On) => Ok(Course::Restart),
+        ("PowerCycle", Power::On) => Ok(Course::PowerOff { then_on: true }),
+        ("GracefulShutdown" | "PushPowerButton", Power::On) => Ok(Course::Ask(AfterShutdown::PowerOff)),
+        ("GracefulRestart", Power::On) => Ok(Course::Ask(AfterShutdown::Reboot)),
+        ("Nmi", Power::On) => Ok(Course::Stay),
+        _ => conflict(),
+    }
+}
+
 /// Timers that were set before this do nothing when they fire.
 fn change_course(locked: &mut Locked<'_>) {
     locked.state.generation += 1;
@@ -208,4 +225,33 @@ fn change_course(locked: &mut Locked<'_>) {
 
 fn runs(locked: &Locked<'_>, boot: u64) -> bool {
     locked.state.power == Power::On && !locked.state.in_post && locked.state.running_boot == boot
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bmc::profiles::{ALL, SMC_X13_SINGLE};
+
+    #[test]
+    fn every_listed_type_leads_somewhere_from_on_or_off() {
+        for profile in ALL {
+            for kind in profile.system.reset_types {
+                let model = &profile.system;
+                let taken =
+                    [Power::On, Power::Off].into_iter().any(|power| course(model, kind, power).is_ok());
+                assert!(taken, "{}: {kind} is listed and never taken", profile.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_repeated_on_is_harmless_everywhere() {
+        for profile in ALL {
+            for power in [Power::On, Power::PoweringOn, Power::PoweringOff] {
+                let next = course(&profile.system, "On", power);
+                assert!(matches!(next, Err(_) | Ok(Course::Stay)), "{}: {power:?}: {next:?}", profile.name);
+            }
+        }
+        assert_eq!(course(&SMC_X13_SINGLE.system, "On", Power::On), Ok(Course::Stay));
+    }
 }

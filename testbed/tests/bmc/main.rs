@@ -10,6 +10,7 @@ mod behaviour_boot;
 mod behaviour_http;
 mod behaviour_media;
 mod behaviour_power;
+mod books;
 mod farm;
 mod faults;
 mod recordings;
