@@ -17,6 +17,10 @@ use crate::wire::exchange::Broken;
 
 const UEFI: &str = "UEFI";
 const MODE: &str = "BootSourceOverrideMode";
+const ENABLED: &str = "BootSourceOverrideEnabled";
+/// No property: left out when a BMC refuses to be cleared by `Enabled` alone (sushy-tools looks
+/// at the target only).
+const CLEAR_BY_ENABLED_ALONE: &str = "Enabled alone";
 /// Times that the override is written when the BMC fails or its answer is lost. One that is
 /// busy is asked until the budget is over.
 const MOST_FAILURES: u32 = 4;
@@ -57,15 +61,17 @@ impl Wanted<'_> {
         match self {
             Self::Once(target) => {
                 set("BootSourceOverrideTarget", target, None);
-                set("BootSourceOverrideEnabled", "Once", current.enabled.as_deref());
+                set(ENABLED, "Once", current.enabled.as_deref());
                 if boot.has_mode {
                     set(MODE, UEFI, current.mode.as_deref());
                 }
             }
             Self::Cleared => {
-                set("BootSourceOverrideEnabled", "Disabled", None);
-                if all {
+                set(ENABLED, "Disabled", None);
+                if all || left_out.contains(&CLEAR_BY_ENABLED_ALONE) {
                     set("BootSourceOverrideTarget", "None", None);
+                }
+                if all {
                     if let Some(mode) = current.mode.as_deref() {
                         set(MODE, mode, None);
                     }
@@ -73,6 +79,11 @@ impl Wanted<'_> {
             }
         }
         json!({"Boot": fields})
+    }
+
+    /// Whether a refused body can be said in other words.
+    fn has_another_form(&self, left_out: &[&str]) -> bool {
+        matches!(self, Self::Cleared) && !left_out.contains(&CLEAR_BY_ENABLED_ALONE)
     }
 
     fn in_words(&self) -> String {
@@ -141,6 +152,10 @@ async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, 
                 match error.kind() {
                     ErrorKind::Refused { .. } if refused_mode => {
                         left_out.push(MODE);
+                        continue;
+                    }
+                    ErrorKind::Refused { .. } if wanted.has_another_form(&left_out) => {
+                        left_out.push(CLEAR_BY_ENABLED_ALONE);
                         continue;
                     }
                     ErrorKind::Refused { .. } | ErrorKind::NotFound => {

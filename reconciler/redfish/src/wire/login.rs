@@ -69,8 +69,15 @@ impl Link {
             Some(SessionsAt::Nowhere) => return Ok(Login::Basic(basic)),
             Some(SessionsAt::Collection(known)) => known,
             None => {
+                // A root behind a login does not say.
                 let root = self.read_root().await?;
-                root.as_ref().and_then(session::sessions_of).unwrap_or_else(|| session::SESSIONS.to_owned())
+                match root.as_ref().map_or_else(|| Some(session::SESSIONS.to_owned()), session::sessions_of) {
+                    Some(named) => named,
+                    None => {
+                        let _ = self.sessions.set(SessionsAt::Nowhere);
+                        return Ok(Login::Basic(basic));
+                    }
+                }
             }
         };
         let request = Request {

@@ -57,9 +57,15 @@ pub(crate) fn granted(answer: &Answer, path_of: impl Fn(&str) -> Option<String>)
     Some(Login::Session { pass: Pass::Token(sensitive(token)?), resource })
 }
 
-/// The collection of sessions that a service root names.
+/// Where a service root says that sessions are opened; none where it has none.
+///
+/// A root that names its systems and says nothing of sessions has none (sushy-tools answers 401
+/// to a login that nobody offered). One that names nothing at all shows its links after a login
+/// only, and then the path of the specification is as good as any.
 pub(crate) fn sessions_of(root: &Value) -> Option<String> {
-    read::link(read::object(root, "Links"), "Sessions")
+    let named = read::link(read::object(root, "Links"), "Sessions");
+    let has_service = root.get("SessionService").is_some() || root.get("Systems").is_none();
+    named.or_else(|| has_service.then(|| SESSIONS.to_owned()))
 }
 
 fn sensitive(text: &str) -> Option<HeaderValue> {

@@ -245,3 +245,23 @@ async fn an_override_of_somebody_else_is_cleared() {
     assert_eq!(bmc.clear_boot_override().await.unwrap(), Effect::AlreadySo);
     assert_eq!(patches(&fake, SYSTEM), [json!({"BootSourceOverrideEnabled": "Disabled"})]);
 }
+
+#[tokio::test]
+async fn a_bmc_that_looks_at_the_target_only_is_cleared_by_the_target() {
+    let mut tree = two_cd();
+    boot(&mut tree)["BootSourceOverrideEnabled"] = json!("Continuous");
+    boot(&mut tree)["BootSourceOverrideTarget"] = json!("Cd");
+    let fake = Fake::new(tree);
+    fake.hook(|asked, state| {
+        (asked.method == "PATCH").then(|| match asked.json()["Boot"].get("BootSourceOverrideTarget") {
+            Some(target) => {
+                boot(&mut state.tree)["BootSourceOverrideTarget"] = target.clone();
+                Reply::status(204)
+            }
+            None => Reply::status(400),
+        })
+    });
+    let (_server, bmc) = fake.connected().await;
+    assert_eq!(bmc.clear_boot_override().await.unwrap(), Effect::Changed);
+    assert!(!bmc.read_state().await.unwrap().boot.is_active());
+}

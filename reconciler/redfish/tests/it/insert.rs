@@ -313,6 +313,9 @@ async fn supermicro_gets_the_image_alone_and_no_query() {
     let signed = ImageRef { url: MediaUrl::new("https://h/media/x/task.iso?sig=abc"), kind: ImageKind::Iso };
     let error = bmc.insert(&at(2), &signed).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::UnsupportedImageUrl { .. }), "{error}");
+    fake.answer("POST", "2/Actions/VirtualMedia.InsertMedia", u32::MAX, || Reply::status(400));
+    bmc.insert(&at(2), &image("task.iso")).await.unwrap_err();
+    assert_eq!(fake.asked("POST", "2/Actions/VirtualMedia.InsertMedia").len(), 1);
 }
 
 #[tokio::test]

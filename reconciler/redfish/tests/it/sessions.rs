@@ -9,7 +9,7 @@ use shoal_redfish::{Bmc, BmcEndpoint, Credentials, ErrorKind, RedfishBmc};
 use crate::support::client::{USER, endpoint, wiring};
 use crate::support::fake::{Fake, refused};
 use crate::support::server::{Reply, Server};
-use crate::support::trees::{ROOT, SESSIONS, SYSTEM, two_cd};
+use crate::support::trees::{ROOT, SESSIONS, SYSTEM, link, two_cd};
 
 /// Waits until something is so; the test runner ends a test that waits for ever.
 async fn until(so: impl Fn() -> bool) {
@@ -86,6 +86,35 @@ async fn without_sessions_every_request_carries_basic_credentials() {
     let bmc = RedfishBmc::resume(&endpoint(&server), wiring(), discovery).unwrap();
     bmc.read_state().await.unwrap();
     assert_eq!(logins(&fake), 1, "that there are no sessions is remembered");
+}
+
+#[tokio::test]
+async fn no_login_is_sent_to_a_bmc_that_offers_none() {
+    let mut tree = two_cd();
+    tree.get_mut(ROOT).unwrap().as_object_mut().unwrap().remove("Links");
+    let fake = Fake::new(tree.clone());
+    fake.answer("POST", SESSIONS, u32::MAX, || Reply::status(401));
+    let (_server, bmc) = fake.connected().await;
+    bmc.close().await.unwrap();
+    assert_eq!(logins(&fake), 0);
+
+    // One that names a session service is asked where the specification says.
+    tree.get_mut(ROOT).unwrap()["SessionService"] = link("/redfish/v1/SessionService");
+    let fake = Fake::new(tree);
+    let (_server, _bmc) = fake.connected().await;
+    assert_eq!(logins(&fake), 1);
+}
+
+#[tokio::test]
+async fn a_root_that_shows_its_links_after_a_login_only_is_logged_in_to() {
+    let fake = Fake::new(two_cd());
+    fake.hook(|asked, _| {
+        let outside = asked.path.trim_end_matches('/') == ROOT && asked.header("x-auth-token").is_none();
+        outside.then(|| Reply::json(200, &json!({"@odata.id": "/redfish/v1", "RedfishVersion": "1.2.0"})))
+    });
+    let (_server, bmc) = fake.connected().await;
+    assert_eq!(bmc.discovered().serial.as_deref(), Some("ACME-1"));
+    assert_eq!(logins(&fake), 1);
 }
 
 #[tokio::test]
