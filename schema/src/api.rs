@@ -4,9 +4,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::JobId;
-use crate::status::LastError;
+use crate::plan::{Entry, Guard, Plan, PlanSummary, Problem};
+use crate::status::{LastError, RefusedCommit, ServerStatus};
 use crate::step::Step;
+use crate::{JobId, LedgerId, Sha256};
 
 /// `POST /api/v1/jobs`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -108,5 +109,117 @@ pub struct Violation {
     /// The schema keyword that failed, such as `pattern`.
     pub code: String,
     /// What is expected.
+    pub message: String,
+}
+
+/// `GET /api/v1/servers/{name}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerView {
+    /// As it is published.
+    pub status: ServerStatus,
+    /// The file in Git.
+    pub file: String,
+    /// It stands in Git now.
+    pub in_git: bool,
+    /// What the plan says of it; nothing where all is as wanted.
+    pub entry: Option<Entry>,
+    /// What it waits for beyond the plan's holds.
+    pub waits: Option<String>,
+    /// The active job, or the last one.
+    pub job: Option<JobView>,
+}
+
+/// `GET /api/v1/status`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StatusView {
+    /// Version of the controller.
+    pub version: String,
+    /// The database.
+    pub ledger: LedgerId,
+    /// Grows with every change of its records.
+    pub counter: u64,
+    /// The commit in force.
+    pub commit: Option<String>,
+    /// A newer commit that was not taken.
+    pub refused: Option<RefusedCommit>,
+    /// Why the inventory cannot be read now.
+    pub source_error: Option<String>,
+    /// Since it was last read well.
+    pub source_age_seconds: Option<u64>,
+    /// No new job and no new permit.
+    pub paused: bool,
+    /// Only looking, because the status branch is another database's.
+    pub observe_only: bool,
+    /// Jobs that are active.
+    pub active_jobs: u32,
+    /// The plan now.
+    pub plan: Option<Sha256>,
+    /// How many of what.
+    pub summary: Option<PlanSummary>,
+    /// What holds the fleet as a whole.
+    pub guards: Vec<Guard>,
+    /// What is wrong with the inventory.
+    pub problems: Vec<Problem>,
+}
+
+/// `POST /api/v1/pause`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PauseRequest {
+    /// Pause, or go on.
+    pub paused: bool,
+}
+
+/// `POST /api/v1/accept`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptRequest {
+    /// The refused commit's own id, at least seven digits.
+    pub revision: String,
+}
+
+/// `POST /api/v1/apply`: a plan, or the id of the plan now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApplyRequest {
+    /// A plan that somebody holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<Plan>>,
+    /// Or its id, at least the first digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Go on with what is still true.
+    #[serde(default)]
+    pub partial: bool,
+}
+
+/// What came of a plan, per server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApplyOutcome {
+    /// The plan, which works once.
+    pub plan: Sha256,
+    /// Something of it was stale or is held.
+    pub partial: bool,
+    /// Per server.
+    pub entries: Vec<AppliedEntry>,
+}
+
+/// What came of one entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AppliedEntry {
+    /// The server.
+    pub server: String,
+    /// `started`, `held`, `stale`.
+    pub state: String,
+    /// Why.
+    pub message: String,
+}
+
+/// It was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Done {
+    /// Always true.
+    pub ok: bool,
+    /// What follows.
     pub message: String,
 }

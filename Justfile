@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# `./run RECIPE` sees to packages and to just itself, then comes here.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+deny_version := "0.20.2"
+export SHOAL_REQUIRE_TOOLS := "1"
+
+# Lists the recipes.
+default:
+    @just --list --unsorted
+
+# Eight emulated servers, a controller, a push: watch it work. `--fast` leaves the pauses out.
+demo *ARGS:
+    cargo build --quiet -p shoal -p shoal-testbed -p xtask
+    target/debug/xtask demo {{ ARGS }}
+
+# Everything that must hold before a change lands.
+test: fmt-check lint docs licences gen-check unit
+
+# Every test. Uses nextest where it is installed.
+unit *ARGS:
+    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace {{ ARGS }}; else cargo test --workspace --all-targets {{ ARGS }}; fi
+
+# Formats the code.
+fmt:
+    cargo fmt --all
+
+fmt-check:
+    cargo fmt --all --check
+
+# Clippy without warnings.
+lint:
+    cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+# The documentation without warnings.
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps --document-private-items
+
+# Bans, licences and sources of dependencies. The advisory database needs the network: `just advisories`.
+licences: _deny
+    cargo deny --log-level error check bans licenses sources
+
+advisories: _deny
+    cargo deny check advisories
+
+_deny:
+    if ! cargo deny --version >/dev/null 2>&1; then echo "installing cargo-deny into .tools" >&2; cargo install --quiet --locked --root .tools cargo-deny --version {{ deny_version }}; fi
+
+# Writes every generated file: schemas, references, OpenAPI.
+gen:
+    cargo run --quiet -p xtask -- gen
+
+# Fails where a generated file is not what the code says.
+gen-check:
+    cargo run --quiet -p xtask -- gen --check
+
+# The static binaries, as released.
+release:
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target x86_64-unknown-linux-gnu -p shoal -p shoal-dispatcher
+    ls -l target/x86_64-unknown-linux-gnu/release/shoal target/x86_64-unknown-linux-gnu/release/shoal-dispatcher

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What is done to a machine without a job: media of ours taken out, our boot override cleared, power.
+//!
+//! Guarantees: never while a job is active on the server, one deed at a time per server, and never
+//! within 15 minutes of an outside change of power: a technician's hands may be in there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use shoal_core::record;
+use shoal_redfish::{Bmc as _, RedfishBmc};
+use shoal_schema::plan::{Action, Entry};
+use shoal_schema::status::RecordState;
+use shoal_schema::wire::task::Identity;
+
+use super::ConnectError;
+use crate::controller::Controller;
+use crate::jobs::perform::chain;
+use crate::rows::ServerRow;
+
+/// After an outside change of power nothing is corrected for so long.
+const HANDS_OFF: SignedDuration = SignedDuration::from_mins(15);
+/// How long an operating system may take to shut down.
+const GRACEFUL: Duration = Duration::from_secs(120);
+
+/// Does what a plan entry says, in the background.
+pub(crate) fn spawn(controller: &Arc<Controller>, entry: &Entry) {
+    let recently = controller
+        .world()
+        .servers
+        .get(&entry.server)
+        .and_then(|row| row.power_changed_at)
+        .is_some_and(|at| controller.now().duration_since(at) < HANDS_OFF);
+    if recently && matches!(entry.action, Action::PowerOn | Action::PowerOff) {
+        return;
+    }
+    let (controller, server, action) = (Arc::clone(controller), entry.server.clone(), entry.action);
+    let tasks = controller.tasks.clone();
+    tasks.spawn(async move {
+        let Ok(_one) = controller.deeds.claim(&server) else { return };
+        if let Err(error) = perform(&controller, &server, action).await {
+            tracing::warn!(server, error = %chain(&error), "not brought about; tried again at the next sweep");
+        }
+        controller.sweep_soon(&server);
+    });
+}
+
+async fn perform(controller: &Controller, server: &str, action: Action) -> Result<(), ConnectError> {
+    let Some(row) = controller.world().servers.get(server).cloned() else { return Ok(()) };
+    if controller.world().active.contains_key(server) {
+        return Ok(());
+    }
+    let bmc = connect(controller, &row).await?;
+    let result = match action {
+        Action::Tidy => tidy(&bmc).await,
+        Action::PowerOn => bmc.ensure_power_on().await.map(|_| ()).map_err(Into::into),
+        Action::PowerOff => bmc.ensure_power_off(GRACEFUL).await.map(|_| ()).map_err(Into::into),
+        _ => Ok(()),
+    };
+    super::end(&bmc).await;
+    if result.is_ok() {
+        tracing::info!(server, ?action, "brought about");
+    }
+    result
+}
+
+async fn connect(controller: &Controller, row: &ServerRow) -> Result<RedfishBmc, ConnectError> {
+    let target = row.target.clone().ok_or_else(|| ConnectError::Target {
+        what: "the address, which is not known,",
+        address: row.status.name.clone(),
+    })?;
+    let identity = Identity {
+        serial: row.status.record.serial.clone(),
+        uuid: row.status.record.uuid.clone(),
+        ..Identity::default()
+    };
+    controller.bmcs.connect(controller, &row.status.name, &target, &identity).await
+}
+
+async fn tidy(bmc: &RedfishBmc) -> Result<(), ConnectError> {
+    bmc.eject_ours().await?;
+    bmc.clear_boot_override().await?;
+    Ok(())
+}
+
+/// A server left Git: it is forgotten, its media of ours are taken out, nothing else is done to it.
+pub(crate) async fn release(controller: &Arc<Controller>, server: &str) {
+    // A job is finished or cancelled first; its own end leaves the machine in order.
+    if controller.world().active.contains_key(server) {
+        return;
+    }
+    let _held = controller.lock(server).await;
+    let Some(row) = controller.world().servers.get(server).cloned() else { return };
+    if row.status.record.state == RecordState::Released {
+        return;
+    }
+    let mut row = (*row).clone();
+    row.status.record = record::released(&row.status.record);
+    row.releasing = row.status.bmc.as_ref().is_some_and(|bmc| bmc.own_media || bmc.boot_override);
+    row.stalled = None;
+    row.status.next_try = None;
+    match controller.put_row(row, true).await {
+        Ok(()) => tracing::info!(server, "released: it left Git; nothing is wiped or powered off"),
+        Err(error) => tracing::error!(server, error = %chain(&error), "the release was not kept"),
+    }
+}
+
+/// Takes media of ours out of a released machine. Tried at every sweep until it worked.
+pub(crate) async fn finish_release(controller: &Controller, row: &ServerRow) -> Result<(), ConnectError> {
+    let bmc = connect(controller, row).await?;
+    let result = tidy(&bmc).await;
+    super::end(&bmc).await;
+    result?;
+    let _held = controller.lock(&row.status.name).await;
+    let Some(row) = controller.world().servers.get(&row.status.name).cloned() else { return Ok(()) };
+    let mut row = (*row).clone();
+    row.releasing = false;
+    if let Some(bmc) = &mut row.status.bmc {
+        bmc.own_media = false;
+        bmc.boot_override = false;
+    }
+    if let Err(error) = controller.put_row(row, false).await {
+        tracing::error!(error = %chain(&error), "a finished release was not kept");
+    }
+    Ok(())
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! BMCs: one lane each, one counter of calls for all, connections that are made when needed.
+
+pub(crate) mod deeds;
+mod observer;
+pub(crate) mod sweep;
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use shoal_core::desired::BmcTarget;
+use shoal_redfish::{
+    Bmc as _, BmcEndpoint, Budgets, Discovery, Fingerprint, IdentityHint, Lane, RedfishBmc, RetryPolicy,
+    Timeouts, TlsTrust, Wiring,
+};
+use shoal_schema::wire::task::Identity;
+use tokio::sync::Semaphore;
+use url::Url;
+
+use crate::controller::Controller;
+use crate::metrics::Metrics;
+use crate::secrets::{self, CredentialsError};
+use crate::settings::Settings;
+
+/// What all BMC clients of the controller share.
+pub struct Bmcs {
+    lanes: Mutex<HashMap<String, Arc<Lane>>>,
+    discoveries: Mutex<HashMap<String, Arc<Discovery>>>,
+    wiring: SharedWiring,
+    timeouts: Timeouts,
+    retry: RetryPolicy,
+    budgets: Budgets,
+}
+
+struct SharedWiring {
+    correlation: Arc<AtomicU64>,
+    limit: Arc<Semaphore>,
+    observer: Arc<observer::MetricsObserver>,
+}
+
+/// Why there is no connection to a BMC.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The account cannot be had.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// What Git says about the BMC cannot be used.
+    #[error("{what} of the BMC at {address} cannot be used")]
+    Target {
+        /// What.
+        what: &'static str,
+        /// Which BMC.
+        address: String,
+    },
+    /// The BMC failed.
+    #[error(transparent)]
+    Redfish(#[from] shoal_redfish::Error),
+}
+
+impl Bmcs {
+    pub(crate) fn new(settings: &Settings, metrics: Metrics) -> Self {
+        let by = u32::try_from(settings.time_divisor.max(1)).unwrap_or(u32::MAX);
+        let budgets = Budgets::default();
+        let retry = RetryPolicy::default();
+        Self {
+            lanes: Mutex::default(),
+            discoveries: Mutex::default(),
+            wiring: SharedWiring {
+                correlation: Arc::new(AtomicU64::new(1)),
+                limit: Arc::new(Semaphore::new(settings.bmc_concurrency.max(1))),
+                observer: Arc::new(observer::MetricsObserver::new(metrics)),
+            },
+            timeouts: Timeouts { request: settings.redfish_timeout, ..Timeouts::default() },
+            retry: RetryPolicy {
+                tries: settings.redfish_retries.max(1),
+                first_pause: retry.first_pause / by,
+                longest_pause: retry.longest_pause / by,
+                ..retry
+            },
+            budgets: Budgets {
+                insert: budgets.insert / by,
+                eject: budgets.eject / by,
+                boot: budgets.boot / by,
+                force_off: budgets.force_off / by,
+                power_on: budgets.power_on / by,
+                poll: budgets.poll / by,
+                rewrite: budgets.rewrite / by,
+                ..budgets
+            },
+        }
+    }
+
+    fn wiring(&self, address: &str) -> Wiring {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let lane = Arc::clone(lanes.entry(address.to_owned()).or_default());
+        Wiring {
+            jitter: Arc::new(jitter),
+            correlation: Arc::clone(&self.wiring.correlation),
+            observer: Arc::clone(&self.wiring.observer) as Arc<dyn shoal_redfish::CallObserver>,
+            lane,
+            limit: Arc::clone(&self.wiring.limit),
+        }
+    }
+
+    fn endpoint(
+        &self,
+        controller: &Controller,
+        server: &str,
+        target: &BmcTarget,
+        identity: &Identity,
+    ) -> Result<BmcEndpoint, ConnectError> {
+        let wrong = |what| ConnectError::Target { what, address: target.address.clone() };
+        let url = Url::parse(&target.address).map_err(|_| wrong("the address"))?;
+        let known = controller
+            .world()
+            .servers
+            .get(server)
+            .and_then(|row| row.status.bmc.as_ref())
+            .and_then(|bmc| bmc.certificate.clone());
+        let tls = match &target.tls {
+            None => TlsTrust::SystemRoots,
+            Some(tls) if tls.insecure => TlsTrust::Insecure,
+            Some(tls) if tls.trust_on_first_use => TlsTrust::FirstUse {
+                known: known
+                    .map(|text| text.parse::<Fingerprint>())
+                    .transpose()
+                    .map_err(|_| wrong("the kept pin"))?,
+            },
+            Some(tls) => match (&tls.sha256, &tls.ca) {
+                (Some(pin), _) => TlsTrust::Pinned(pin.parse().map_err(|_| wrong("the fingerprint"))?),
+                (None, Some(ca)) => TlsTrust::CaPem(ca.clone()),
+                (None, None) => TlsTrust::SystemRoots,
+            },
+        };
+        let credentials = secrets::credentials(controller, target)?;
+        let mut endpoint = BmcEndpoint::new(url, tls, credentials);
+        endpoint.timeouts = self.timeouts;
+        endpoint.retry = self.retry;
+        endpoint.budgets = self.budgets;
+        endpoint.system.clone_from(&target.system);
+        // Who the machine is decides the job itself, with words of its own; here it only helps to
+        // choose among several systems.
+        endpoint.identity = IdentityHint { serial: identity.serial.clone(), uuid: identity.uuid.clone() };
+        Ok(endpoint)
+    }
+
+    /// Logs in and reads everything anew.
+    pub async fn discover(
+        &self,
+        controller: &Controller,
+        server: &str,
+        target: &BmcTarget,
+        identity: &Identity,
+    ) -> Result<RedfishBmc, ConnectError> {
+        let endpoint = self.endpoint(controller, server, target, identity)?;
+        let bmc = RedfishBmc::connect(&endpoint, self.wiring(&target.address)).await?;
+        let mut known = self.discoveries.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(server.to_owned(), bmc.discovery());
+        Ok(bmc)
+    }
+
+    /// Takes up what is known of the BMC, or reads everything where nothing is.
+    pub async fn connect(
+        &self,
+        controller: &Controller,
+        server: &str,
+        target: &BmcTarget,
+        identity: &Identity,
+    ) -> Result<RedfishBmc, ConnectError> {
+        let known = self.discoveries.lock().unwrap_or_else(PoisonError::into_inner).get(server).cloned();
+        match known {
+            None => self.discover(controller, server, target, identity).await,
+            Some(discovery) => {
+                let endpoint = self.endpoint(controller, server, target, identity)?;
+                Ok(RedfishBmc::resume(&endpoint, self.wiring(&target.address), discovery)?)
+            }
+        }
+    }
+
+    /// The next connection reads everything anew.
+    pub fn forget(&self, server: &str) {
+        self.discoveries.lock().unwrap_or_else(PoisonError::into_inner).remove(server);
+    }
+}
+
+/// Ends a session; one that cannot be ended runs out by itself.
+pub(crate) async fn end(bmc: &RedfishBmc) {
+    if let Err(error) = bmc.close().await {
+        tracing::debug!(error = %crate::jobs::perform::chain(&error), "session not closed");
+    }
+}
+
+/// A number in `0.0..1.0`.
+pub(crate) fn jitter() -> f64 {
+    let mut bytes = [0_u8; 4];
+    // Without randomness every pause has its middle length.
+    if getrandom::fill(&mut bytes).is_err() {
+        return 0.5;
+    }
+    f64::from(u32::from_be_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+}

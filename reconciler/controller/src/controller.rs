@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The controller's shared parts, and the one way in which anything changes.
+//!
+//! Guarantees: a job or a server changes only under that server's lock; the change is durable
+//! before anybody can see it; a controller whose incarnation is over can write nothing.
+//! Assumptions: one [`Controller`] per process.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use shoal_core::job::{Event, Job, Phase, step};
+use shoal_core::record;
+use shoal_git::Mirror;
+use shoal_schema::JobId;
+use shoal_schema::status::LastError;
+use shoal_store::{Batch, CommitError, Store, Table, ledger};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::bmc::Bmcs;
+use crate::bmc::sweep::Schedule;
+use crate::http::Logins;
+use crate::keys::Keys;
+use crate::media::MediaShelf;
+use crate::metrics::Metrics;
+use crate::notify::Outbox;
+use crate::publish::Published;
+use crate::rows::{self, ServerRow};
+use crate::settings::Settings;
+use crate::tls::OwnCertificate;
+use crate::world::World;
+
+/// The controller's shared parts.
+pub struct Controller {
+    /// What it was told at start.
+    pub settings: Settings,
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// Capabilities and tokens.
+    pub keys: Keys,
+    /// The certificate of its own making.
+    pub own_certificate: OwnCertificate,
+    /// Numbers for people.
+    pub metrics: Metrics,
+    /// BMCs.
+    pub bmcs: Bmcs,
+    /// Media of active jobs.
+    pub media: MediaShelf,
+    /// When each server is looked at, and what is done to it without a job.
+    pub deeds: Schedule,
+    /// What people are told.
+    pub outbox: Outbox,
+    /// Passwords that were right, and addresses that were wrong.
+    pub logins: Logins,
+    /// Wakes the reconciler.
+    pub wake: Notify,
+    /// Wakes the publisher.
+    pub publish: Notify,
+    /// Wakes the source.
+    pub fetch: Notify,
+    /// Wakes whoever waits for a fetch to be over.
+    pub fetched: Notify,
+    /// The mirror of the repository; nothing where a plain directory is read.
+    pub mirror: Option<Arc<Mirror>>,
+    /// What is known of the status branch.
+    pub published: tokio::sync::Mutex<Published>,
+    /// The end.
+    pub shutdown: CancellationToken,
+    /// Everything that runs.
+    pub tasks: TaskTracker,
+    world: RwLock<World>,
+    locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    runners: Mutex<HashMap<JobId, Arc<Notify>>>,
+}
+
+/// A change that did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The store could not keep it.
+    #[error("cannot keep the change of {subject}")]
+    Commit {
+        /// Server or job.
+        subject: String,
+        /// Why.
+        #[source]
+        source: CommitError,
+    },
+    /// There is no such job.
+    #[error("there is no job {id}")]
+    NoJob {
+        /// The job.
+        id: JobId,
+    },
+}
+
+/// The shared parts that are made before the controller.
+pub struct Parts {
+    /// What it was told at start.
+    pub settings: Settings,
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// Capabilities and tokens.
+    pub keys: Keys,
+    /// The certificate of its own making.
+    pub own_certificate: OwnCertificate,
+    /// Numbers for people.
+    pub metrics: Metrics,
+    /// The maintenance ISO and what is derived from it.
+    pub media: MediaShelf,
+    /// The mirror of the repository; nothing where a plain directory is read.
+    pub mirror: Option<Arc<Mirror>>,
+    /// What was read from the database.
+    pub world: World,
+}
+
+impl Controller {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { settings, store, keys, own_certificate, metrics, media, mirror, world } = parts;
+        let bmcs = Bmcs::new(&settings, metrics.clone());
+        Arc::new(Self {
+            bmcs,
+            outbox: Outbox::default(),
+            logins: Logins::default(),
+            deeds: Schedule::default(),
+            settings,
+            store,
+            keys,
+            own_certificate,
+            metrics,
+            media,
+            wake: Notify::new(),
+            publish: Notify::new(),
+            fetch: Notify::new(),
+            fetched: Notify::new(),
+            mirror,
+            published: tokio::sync::Mutex::default(),
+            shutdown: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            world: RwLock::new(world),
+            locks: Mutex::new(HashMap::new()),
+            runners: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// What is known. Hold it briefly and never across an await.
+    pub fn world(&self) -> RwLockReadGuard<'_, World> {
+        self.world.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn world_mut(&self) -> RwLockWriteGuard<'_, World> {
+        self.world.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Now, by the wall clock.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.settings.clock.now()
+    }
+
+    /// Whoever changes a server, or a job of it, holds this.
+    pub async fn lock(&self, server: &str) -> tokio::sync::OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(locks.entry(server.to_owned()).or_default())
+        };
+        lock.lock_owned().await
+    }
+
+    /// Told when a job changes.
+    pub fn job_changed(&self, id: &JobId) -> Arc<Notify> {
+        let mut runners = self.runners.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(runners.entry(id.clone()).or_default())
+    }
+
+    pub(crate) fn forget_runner(&self, id: &JobId) {
+        self.runners.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// Makes a batch durable, unless this incarnation is over.
+    pub async fn commit(&self, subject: &str, mut batch: Batch) -> Result<(), ChangeError> {
+        let epoch = self.world().ledger.epoch;
+        ledger::require_epoch(&mut batch, epoch);
+        let result = self.store.commit_async(batch).await;
+        if let Err(error) = &result
+            && ledger::is_stale_epoch(error)
+        {
+            tracing::error!("another controller took this database over; stopping");
+            self.shutdown.cancel();
+        }
+        result.map_err(|source| ChangeError::Commit { subject: subject.to_owned(), source })
+    }
+
+    /// One event meets a job; what follows for the server's record moves with it. Returns the job
+    /// as it is afterwards. `only`: the phase and attempt that the event belongs to; elsewhere it
+    /// changes nothing.
+    pub async fn job_event(
+        &self,
+        id: &JobId,
+        only: Option<(Phase, u32)>,
+        event: Event,
+    ) -> Result<Arc<Job>, ChangeError> {
+        let server = self.world().jobs.get(id).map(|job| job.server.clone());
+        let server = server.ok_or_else(|| ChangeError::NoJob { id: id.clone() })?;
+        let _held = self.lock(&server).await;
+        self.job_event_locked(id, only, event).await
+    }
+
+    /// As [`Controller::job_event`], for a caller that holds the server's lock.
+    pub(crate) async fn job_event_locked(
+        &self,
+        id: &JobId,
+        only: Option<(Phase, u32)>,
+        event: Event,
+    ) -> Result<Arc<Job>, ChangeError> {
+        self.delivered_event_locked(id, only, event, None).await
+    }
+
+    /// As [`Controller::job_event_locked`], remembering the delivery that brought it in the very
+    /// same commit: a crash in between would make the machine's next try look like a repetition.
+    pub(crate) async fn delivered_event_locked(
+        &self,
+        id: &JobId,
+        only: Option<(Phase, u32)>,
+        event: Event,
+        delivery: Option<&str>,
+    ) -> Result<Arc<Job>, ChangeError> {
+        let (job, row) = {
+            let world = self.world();
+            let job = world.jobs.get(id).cloned().ok_or_else(|| ChangeError::NoJob { id: id.clone() })?;
+            let row = world.servers.get(&job.server).cloned();
+            (job, row)
+        };
+        if only.is_some_and(|(phase, attempt)| job.phase != phase || job.attempt != attempt) {
+            return Ok(job);
+        }
+        let granted = matches!(event, Event::Granted(_));
+        let now = self.now();
+        let mut base = (*job).clone();
+        if let Some(delivery) = delivery {
+            base.remember_delivery(delivery);
+        }
+        let after = step::step(base, event, &self.settings.budgets, now);
+        if after == *job {
+            return Ok(job);
+        }
+        let mut batch = Batch::new();
+        rows::put_job(&mut batch, &after);
+        let row_after = row.map(|row| self.row_after(&row, &job, &after, granted, &mut batch));
+        self.commit(&format!("job {id}"), batch).await?;
+        let after = Arc::new(after);
+        {
+            let mut world = self.world_mut();
+            if let Some((row, record_moved)) = row_after {
+                world.ledger.counter += u64::from(record_moved);
+                world.servers.insert(row.status.name.clone(), Arc::new(row));
+            }
+            if job.phase != Phase::Complete && after.phase == Phase::Complete {
+                world.control.failures = control_failures(world.control.failures, &after);
+            }
+            world.set_job(Arc::clone(&after));
+        }
+        self.tell_about(&job, &after);
+        self.job_changed(id).notify_waiters();
+        self.job_changed(id).notify_one();
+        self.publish.notify_one();
+        if job.phase != after.phase {
+            self.metrics.job_moved(&job, &after);
+            if after.phase == Phase::Complete {
+                self.wake.notify_one();
+            }
+        }
+        Ok(after)
+    }
+
+    /// The server's row after a job changed, whether its record moved, and what is written with it.
+    fn row_after(
+        &self,
+        row: &ServerRow,
+        before: &Job,
+        after: &Job,
+        granted: bool,
+        batch: &mut Batch,
+    ) -> (ServerRow, bool) {
+        let mut row = row.clone();
+        let mut moved = false;
+        if granted && after.permit.is_some() && before.permit.is_none() {
+            let disks = after.written.iter().cloned().collect::<Vec<_>>();
+            row.status.record = record::permit_granted(&row.status.record, &disks);
+            moved = true;
+        }
+        row.status.job = Some(after.summary());
+        row.status.last_error = after.failure.clone().map(without_log);
+        if before.phase != Phase::Complete && after.phase == Phase::Complete {
+            row.status.record = record::job_ended(&row.status.record, after);
+            moved = true;
+            crate::jobs::ended::settle(&mut row, after, self.now());
+            batch.delete(Table::ActiveJobs, after.server.as_str());
+            let mut control = self.world().control.clone();
+            control.failures = control_failures(control.failures, after);
+            rows::put(batch, Table::Control, "control", &control);
+        }
+        if moved {
+            ledger::bump(batch);
+        }
+        rows::put_server(batch, &row);
+        (row, moved)
+    }
+
+    /// Replaces a server's row. The caller holds its lock.
+    pub(crate) async fn put_row(&self, row: ServerRow, record_moved: bool) -> Result<(), ChangeError> {
+        let mut batch = Batch::new();
+        rows::put_server(&mut batch, &row);
+        if record_moved {
+            ledger::bump(&mut batch);
+        }
+        self.commit(&row.status.name.clone(), batch).await?;
+        let mut world = self.world_mut();
+        if record_moved {
+            world.ledger.counter += 1;
+        }
+        world.servers.insert(row.status.name.clone(), Arc::new(row));
+        drop(world);
+        self.publish.notify_one();
+        Ok(())
+    }
+}
+
+fn control_failures(failures: u32, job: &Job) -> u32 {
+    match job.outcome {
+        Some(shoal_core::job::Outcome::Succeeded) => 0,
+        _ => failures + 1,
+    }
+}
+
+/// The status branch carries no logs.
+pub(crate) fn without_log(mut error: LastError) -> LastError {
+    error.log_tail = None;
+    error
+}

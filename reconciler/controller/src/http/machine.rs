@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What machines say: the request for a permit, and the report. Known by the token of their attempt.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use http::{HeaderMap, StatusCode};
+use shoal_core::job::Job;
+use shoal_schema::JobId;
+use shoal_schema::wire::permit::{PermitAnswer, PermitRequest};
+use shoal_schema::wire::webhook::{WebhookAnswer, WebhookBody, WebhookStatus};
+
+use super::error::ApiError;
+use crate::controller::Controller;
+use crate::jobs::{permit as permits, webhook as webhooks};
+
+/// `POST /api/v1/jobs/{id}/permit`
+pub(crate) async fn permit(
+    State(controller): State<Arc<Controller>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<PermitAnswer>, ApiError> {
+    let unknown = || {
+        controller.metrics.auth_failure("permit");
+        unauthorized()
+    };
+    let id = JobId::parse(&id).map_err(|_| unknown())?;
+    let job = controller.world().jobs.get(&id).cloned().ok_or_else(unknown)?;
+    let attempt = attempt_of(&controller, &job, &headers).ok_or_else(unknown)?;
+    let request: PermitRequest = parse(&body)?;
+    if attempt != request.attempt {
+        let message =
+            format!("the token is of attempt {attempt}, the request of attempt {}", request.attempt);
+        return Ok(Json(PermitAnswer::Refused { code: "stale_attempt".to_owned(), message }));
+    }
+    Ok(Json(permits::answer(&controller, &id, &request).await?))
+}
+
+/// `POST /api/v1/status-webhook/{serial}`
+pub(crate) async fn webhook(
+    State(controller): State<Arc<Controller>>,
+    Path(serial): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<WebhookAnswer>, ApiError> {
+    let began = Instant::now();
+    let jobs = jobs_of(&controller, &serial);
+    if jobs.is_empty() {
+        return Err(ApiError::not_found("no job is active for this serial"));
+    }
+    let known = jobs.iter().find_map(|job| Some((job, attempt_of(&controller, job, &headers)?)));
+    let Some((job, attempt)) = known else {
+        controller.metrics.auth_failure("webhook");
+        return Err(unauthorized());
+    };
+    let body: WebhookBody = parse(&body)?;
+    check(&body)?;
+    let word = match body.status {
+        WebhookStatus::Success => "success",
+        WebhookStatus::Failed => "failed",
+    };
+    let said = body.attempt.unwrap_or(attempt);
+    let answer = if attempt != job.attempt || said != attempt || !job.is_active() {
+        // An earlier attempt, or the end: nothing changes any more.
+        WebhookAnswer { ok: true, idempotent: true }
+    } else {
+        webhooks::take(&controller, job, &body).await?
+    };
+    controller.metrics.webhook(word, began.elapsed());
+    Ok(Json(answer))
+}
+
+/// The jobs of a machine, the newest first: an active one, and the last one so that a repeated report
+/// finds its answer.
+fn jobs_of(controller: &Controller, serial: &str) -> Vec<Arc<Job>> {
+    let world = controller.world();
+    let is = |value: &Option<String>| value.as_deref().is_some_and(|v| v.eq_ignore_ascii_case(serial));
+    let mut jobs: Vec<Arc<Job>> = world
+        .jobs
+        .values()
+        .filter(|job| {
+            job.machine.eq_ignore_ascii_case(serial) || is(&job.identity.serial) || is(&job.identity.uuid)
+        })
+        .cloned()
+        .collect();
+    jobs.sort_by_key(|job| (std::cmp::Reverse(job.is_active()), std::cmp::Reverse(job.created_at)));
+    jobs.truncate(4);
+    jobs
+}
+
+/// The attempt whose token the headers carry; earlier ones of the same job are known and stale.
+fn attempt_of(controller: &Controller, job: &Job, headers: &HeaderMap) -> Option<u32> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = text("authorization")
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    let token = text("x-webhook-secret").map(str::trim).or(bearer)?;
+    let mut earlier = job.clone();
+    (1..=job.attempt).rev().find(|attempt| {
+        earlier.attempt = *attempt;
+        controller.keys.is_token(&earlier, token)
+    })
+}
+
+fn unauthorized() -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the token of the job's attempt is needed")
+}
+
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let value: serde_json::Value = serde_json::from_slice(body).map_err(|error| {
+        let message = format!("the body is no JSON: line {} column {}", error.line(), error.column());
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", message)
+    })?;
+    serde_json::from_value(value)
+        .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", error.to_string()))
+}
+
+fn check(body: &WebhookBody) -> Result<(), ApiError> {
+    let invalid = |message: &str| ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", message);
+    if body.status == WebhookStatus::Failed && body.failed_step.as_deref().is_none_or(str::is_empty) {
+        return Err(invalid("failed_step is required where status is failed"));
+    }
+    let long = |text: &Option<String>, limit: usize| text.as_ref().is_some_and(|text| text.len() > limit);
+    if long(&body.failed_step, 256) || long(&body.delivery_id, 128) || long(&body.boot_id, 64) {
+        return Err(invalid("failed_step, delivery_id or boot_id is too long"));
+    }
+    Ok(())
+}

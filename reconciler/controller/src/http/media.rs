@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! `/media/{capability}/…`: what BMCs read. GET and HEAD, one range at a time, in pieces of 1 MiB.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderMap, Method, StatusCode, header};
+use shoal_core::job::{Event, Job, Medium, Phase};
+use shoal_taskiso::ReadAt;
+
+use super::error::ApiError;
+use super::range::{self, Wanted};
+use crate::controller::Controller;
+use crate::jobs::perform::chain;
+use crate::media::{self, read_range};
+
+/// Bytes that are read at once: with 64 KiB pieces half of the throughput is lost.
+const PIECE: u64 = 1 << 20;
+
+pub(crate) async fn serve(
+    State(controller): State<Arc<Controller>>,
+    Path((capability, name)): Path<(String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    let response = answer(&controller, &capability, &name, &method, &headers).await;
+    controller.metrics.media_request(response.status().as_u16());
+    response
+}
+
+async fn answer(
+    controller: &Arc<Controller>,
+    capability: &str,
+    name: &str,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Response {
+    // Unknown, expired and mistaken look the same from outside.
+    let gone = || ApiError::not_found("there is no such medium, or not any more").into_response();
+    let Some((job, medium)) = controller.open_capability(capability) else { return gone() };
+    let fits = match medium {
+        Medium::Boot => name == "boot.iso",
+        Medium::Task => matches!(name, "task.iso" | "task.img"),
+    };
+    if !fits {
+        return gone();
+    }
+    let body = match controller.medium(&job, medium) {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::error!(job_id = %job.id, error = %chain(&error), "a medium cannot be served");
+            return ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "iso.serve", chain(&error))
+                .into_response();
+        }
+    };
+    if method == Method::GET {
+        note_read(controller, &job).await;
+    }
+    send(&body, method, headers)
+}
+
+/// The first read after power-on was asked for is the proof that the machine boots.
+async fn note_read(controller: &Controller, job: &Arc<Job>) {
+    if job.medium_read || !matches!(job.phase, Phase::PowerOn | Phase::AwaitPermit | Phase::AwaitResult) {
+        return;
+    }
+    let event = Event::MediumRead { attempt: job.attempt };
+    if let Err(error) = controller.job_event(&job.id, None, event).await {
+        tracing::warn!(job_id = %job.id, error = %chain(&error), "the first read of a medium was not kept");
+    }
+}
+
+/// A body, or the part of it that was asked for.
+pub(super) fn send(body: &media::Body, method: &Method, headers: &HeaderMap) -> Response {
+    let len = body.source.len();
+    let etag = format!("\"{}\"", body.etag);
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    if text(header::IF_NONE_MATCH)
+        .is_some_and(|known| known == "*" || known.split(',').any(|t| t.trim() == etag))
+    {
+        return base(StatusCode::NOT_MODIFIED, body, &etag).body(Body::empty()).unwrap_or_else(unwritable);
+    }
+    // A range of another version is no use to whoever asks with If-Range.
+    let ranged = text(header::IF_RANGE).is_none_or(|known| known == etag);
+    let wanted = if ranged { range::parse(text(header::RANGE), len) } else { Wanted::Whole };
+    let (status, first, count) = match wanted {
+        Wanted::Whole => (StatusCode::OK, 0, len),
+        Wanted::Part { first, last } => (StatusCode::PARTIAL_CONTENT, first, last - first + 1),
+        Wanted::Unsatisfiable => {
+            return base(StatusCode::RANGE_NOT_SATISFIABLE, body, &etag)
+                .header(header::CONTENT_RANGE, format!("bytes */{len}"))
+                .header(header::CONTENT_LENGTH, 0)
+                .body(Body::empty())
+                .unwrap_or_else(unwritable);
+        }
+    };
+    let mut builder = base(status, body, &etag).header(header::CONTENT_LENGTH, count);
+    if status == StatusCode::PARTIAL_CONTENT {
+        let last = first + count - 1;
+        builder = builder.header(header::CONTENT_RANGE, format!("bytes {first}-{last}/{len}"));
+    }
+    let content =
+        if *method == Method::HEAD { Body::empty() } else { pieces(Arc::clone(&body.source), first, count) };
+    builder.body(content).unwrap_or_else(unwritable)
+}
+
+fn base(status: StatusCode, body: &media::Body, etag: &str) -> http::response::Builder {
+    Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, body.content_type)
+        .header(header::ACCEPT_RANGES, "bytes")
+        .header(header::ETAG, etag)
+        .header(header::CACHE_CONTROL, "private, no-store")
+}
+
+fn unwritable(_: http::Error) -> Response {
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+fn pieces(source: Arc<dyn ReadAt + Send + Sync>, first: u64, count: u64) -> Body {
+    let end = first + count;
+    Body::from_stream(stream::unfold(Some(first), move |at| {
+        let source = Arc::clone(&source);
+        async move {
+            let at = at.filter(|at| *at < end)?;
+            let len = PIECE.min(end - at) as usize;
+            let read = tokio::task::spawn_blocking(move || read_range(&*source, at, len)).await;
+            let piece: io::Result<Bytes> = read.unwrap_or_else(|error| Err(io::Error::other(error)));
+            let next = piece.is_ok().then_some(at + len as u64);
+            Some((piece, next))
+        }
+    }))
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Hands on: cancel, retry, reconcile, pause, accept, takeover, apply.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use http::StatusCode;
+use shoal_core::job::Event;
+use shoal_schema::JobId;
+use shoal_schema::api::{AcceptRequest, ApplyOutcome, ApplyRequest, Done, PauseRequest};
+use shoal_store::{Batch, Expect, Table};
+
+use super::api::read_request;
+use super::error::ApiError;
+use crate::controller::Controller;
+use crate::jobs::perform::chain;
+use crate::rows::{self, AcceptedRow};
+use crate::{apply as plans, reconcile, startup};
+
+type Shared = State<Arc<Controller>>;
+type Answer = Result<Json<Done>, ApiError>;
+
+fn done(message: impl Into<String>) -> Json<Done> {
+    Json(Done { ok: true, message: message.into() })
+}
+
+pub(crate) async fn cancel(State(controller): Shared, Path(id): Path<String>) -> Answer {
+    let id = JobId::parse(&id).map_err(|_| ApiError::not_found("there is no such job"))?;
+    let by = "cancelled by an operator".to_owned();
+    let before = controller.world().jobs.get(&id).cloned();
+    let before = before.ok_or_else(|| ApiError::not_found("there is no such job"))?;
+    if !before.is_active() {
+        return Err(ApiError::conflict("not_active", format!("the job is complete, it {}", before.status())));
+    }
+    let job = controller.job_event(&id, None, Event::CancelRequested { by }).await?;
+    Ok(done(if job.permit.is_some() && job.outcome.is_none() {
+        "the machine has its permit: it finishes, then the server is held"
+    } else {
+        "cancelled; the machine is left in order"
+    }))
+}
+
+pub(crate) async fn retry(State(controller): Shared, Path(name): Path<String>) -> Answer {
+    {
+        let _held = controller.lock(&name).await;
+        let row = controller.world().servers.get(&name).cloned();
+        let row = row.ok_or_else(|| ApiError::not_found(format!("there is no server {name}")))?;
+        if controller.world().active.contains_key(&name) {
+            return Err(ApiError::conflict("conflict.active_job", format!("a job is active on {name}")));
+        }
+        let mut row = (*row).clone();
+        row.stalled = None;
+        row.not_before = None;
+        row.refused_credentials = None;
+        row.status.next_try = None;
+        row.retry = true;
+        controller.put_row(row, false).await?;
+        let mut control = controller.world().control.clone();
+        control.failures = 0;
+        keep_control(&controller, &control).await?;
+        controller.world_mut().control = control;
+    }
+    let inherited = reconcile::retry_inherited(&controller, &name)
+        .await
+        .map_err(|why| ApiError::conflict("needs_approval", why).hint(format!("shoal approve {name}")))?;
+    controller.wake.notify_one();
+    controller.sweep_soon(&name);
+    Ok(done(if inherited {
+        format!("{name}: tried again under the approval of the job that failed before anything was written")
+    } else {
+        format!("{name}: nothing of an earlier failure holds it any more; the plan says what happens next")
+    }))
+}
+
+pub(crate) async fn reconcile(State(controller): Shared) -> Answer {
+    controller.fetch_and_wait(std::time::Duration::from_secs(30)).await;
+    reconcile::turn(&controller).await;
+    let (commit, error) = {
+        let world = controller.world();
+        (world.commit.clone(), world.fetch_error.clone())
+    };
+    if let Some(why) = error {
+        return Err(
+            ApiError::new(StatusCode::BAD_GATEWAY, "source", why).hint("the last good state stays in force")
+        );
+    }
+    Ok(done(format!("reconciled at {}", commit.as_deref().unwrap_or("the directory as it is"))))
+}
+
+pub(crate) async fn pause(State(controller): Shared, body: Bytes) -> Answer {
+    let request: PauseRequest = read_request(&body)?;
+    let mut control = controller.world().control.clone();
+    control.paused = request.paused;
+    keep_control(&controller, &control).await?;
+    controller.world_mut().control = control;
+    controller.wake.notify_one();
+    controller.publish.notify_one();
+    Ok(done(if request.paused {
+        "paused: no new job and no new permit; what has its permit finishes"
+    } else {
+        "no longer paused"
+    }))
+}
+
+async fn keep_control(controller: &Controller, control: &rows::ControlRow) -> Result<(), ApiError> {
+    let mut batch = Batch::new();
+    rows::put(&mut batch, Table::Control, "control", control);
+    Ok(controller.commit("the switches", batch).await?)
+}
+
+pub(crate) async fn accept(State(controller): Shared, body: Bytes) -> Answer {
+    let request: AcceptRequest = read_request(&body)?;
+    let refused = controller.world().refused.clone();
+    let refused = refused.ok_or_else(|| {
+        ApiError::conflict("nothing_refused", "no commit is refused; there is nothing to accept")
+    })?;
+    if request.revision.len() < 7 || !refused.commit.starts_with(&request.revision) {
+        let message = format!("the refused commit is {}; name it by its own id", refused.commit);
+        return Err(ApiError::conflict("other_commit", message));
+    }
+    let read =
+        |error: rows::RowError| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "database", chain(&error));
+    let mut accepted: AcceptedRow =
+        rows::get(&*controller.store, Table::Inventory, "accepted").map_err(read)?.unwrap_or_default();
+    accepted.allow_rewrite_to = Some(refused.commit.clone());
+    let mut batch = Batch::new();
+    rows::put(&mut batch, Table::Inventory, "accepted", &accepted);
+    controller.commit("an accepted commit", batch).await?;
+    controller.fetch.notify_one();
+    Ok(done(format!("{} is taken; its plan is judged like any other", refused.commit)))
+}
+
+pub(crate) async fn takeover(State(controller): Shared) -> Answer {
+    if !controller.world().control.observe_only {
+        return Err(ApiError::conflict("nothing_foreign", "the status branch is this controller's already"));
+    }
+    startup::take_over(&controller)
+        .await
+        .map_err(|why| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_taken_over", why))?;
+    Ok(done("taken over: every record needs new agreement, every approval in Git is void"))
+}
+
+pub(crate) async fn apply(State(controller): Shared, body: Bytes) -> Result<Json<ApplyOutcome>, ApiError> {
+    let request: ApplyRequest = read_request(&body)?;
+    controller.fetch_and_wait(std::time::Duration::from_secs(30)).await;
+    let plan = reconcile::make_plan(&controller).ok_or_else(|| {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_plan", "no plan could be made; the log says why")
+    })?;
+    let pinned = match (&request.plan, &request.id) {
+        (Some(pinned), _) => (**pinned).clone(),
+        (None, Some(id)) if plan.id.as_str().starts_with(id) || plan.id.hex().starts_with(id) => {
+            (*plan).clone()
+        }
+        (None, Some(id)) => {
+            let message = format!("plan {id} is not the plan now, which is {}", plan.id);
+            return Err(ApiError::conflict("stale", message)
+                .hint("look at 'shoal plan' again; what was planned is no longer what would happen"));
+        }
+        (None, None) => {
+            return Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                "a plan or its id is needed",
+            ));
+        }
+    };
+    let outcome = plans::judge(&pinned, &plan, request.partial)
+        .map_err(|refusal| ApiError::conflict(refusal.code, refusal.message).hint(refusal.hint))?;
+    // Consumed before the first side effect, once.
+    let mut batch = Batch::new();
+    batch.check(Table::AppliedPlans, pinned.id.as_str(), Expect::Absent);
+    rows::put(&mut batch, Table::AppliedPlans, pinned.id.as_str(), &outcome);
+    if let Err(error) = controller.commit("an applied plan", batch).await {
+        let crate::controller::ChangeError::Commit { source, .. } = &error else { return Err(error.into()) };
+        if matches!(source, shoal_store::CommitError::CheckFailed { table: Table::AppliedPlans, .. }) {
+            let message = format!("plan {} was applied before; a plan works once", pinned.id.short());
+            return Err(ApiError::conflict("consumed", message).hint("make a new plan"));
+        }
+        return Err(error.into());
+    }
+    controller.wake.notify_one();
+    Ok(Json(outcome))
+}

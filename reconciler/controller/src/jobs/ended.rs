@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What a job's end means for its server: installed, or held for a person, or tried again later.
+
+use jiff::SignedDuration;
+use shoal_core::job::{Job, Outcome};
+
+use crate::rows::ServerRow;
+
+/// The first pause before an install that needs no new approval is tried again; doubles.
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
+/// The longest such pause.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(6);
+
+/// Settles a server's row when its job is complete.
+pub(crate) fn settle(row: &mut ServerRow, job: &Job, now: jiff::Timestamp) {
+    row.status.attempted_entry = Some(job.entry_digest.clone());
+    row.retry = false;
+    if job.outcome == Some(Outcome::Succeeded) {
+        row.status.applied_entry = Some(job.entry_digest.clone());
+        row.status.last_error = None;
+        row.status.next_try = None;
+        row.failures = 0;
+        row.not_before = None;
+        row.stalled = job
+            .cancel_requested
+            .then(|| "installed, then held: a cancel came while it was writing".to_owned());
+        return;
+    }
+    row.failures += 1;
+    let why = job.failure.as_ref().map_or_else(
+        || "the job failed".to_owned(),
+        |failure| format!("{} failed: {}", failure.step, failure.message),
+    );
+    if job.failure.as_ref().is_some_and(|failure| failure.code == "credentials-rejected") {
+        row.refused_credentials.clone_from(&job.bmc.credentials_digest);
+    }
+    // What needs an approval waits for one anyway. What needs none would start again at once: only a
+    // fault before any write may pass by itself, after a pause; anything else waits for a person.
+    if job.require_blank && job.written.is_none() && passes_by_itself(job) {
+        let shift = row.failures.saturating_sub(1).min(10);
+        let pause = FIRST_PAUSE.saturating_mul(1 << shift).min(LONGEST_PAUSE);
+        let next = now.checked_add(pause).unwrap_or(now);
+        row.not_before = Some(next);
+        row.status.next_try = Some(next);
+        row.stalled = None;
+    } else {
+        row.stalled = Some(why);
+        row.status.next_try = None;
+    }
+}
+
+fn passes_by_itself(job: &Job) -> bool {
+    job.failure.as_ref().is_some_and(|failure| {
+        matches!(
+            failure.code.as_str(),
+            "unreachable" | "timeout" | "circuit-open" | "no_boot" | "server-fault" | "busy"
+        )
+    })
+}

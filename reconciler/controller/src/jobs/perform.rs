@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Brings one effect about on a BMC. Decides nothing: what is to be, the job says; here it is looked
+//! at, written where it must be, and read back.
+
+use std::time::Duration;
+
+use shoal_core::job::{Effect, Failure, Job, Medium, Power, Report, Route, Rung};
+use shoal_redfish::{
+    Bmc, Discovered, Error, ErrorKind, ImageKind, ImageRef, MediaUrl, PowerState, RedfishBmc,
+};
+use shoal_schema::step::Step;
+use shoal_schema::wire::task::Identity;
+
+use crate::bmc::ConnectError;
+use crate::controller::Controller;
+
+/// A connection that a job keeps over several effects.
+#[derive(Default)]
+pub(crate) struct Connection {
+    bmc: Option<RedfishBmc>,
+}
+
+impl Connection {
+    /// Ends the session, if there is one.
+    pub(crate) async fn close(&mut self) {
+        if let Some(bmc) = self.bmc.take() {
+            crate::bmc::end(&bmc).await;
+        }
+    }
+
+    async fn get(&mut self, controller: &Controller, job: &Job) -> Result<&RedfishBmc, ConnectError> {
+        if self.bmc.is_none() {
+            let bmc = controller.bmcs.connect(controller, &job.server, &job.bmc, &job.identity).await?;
+            self.bmc = Some(bmc);
+        }
+        Ok(self.bmc.as_ref().expect("it was put there just now"))
+    }
+}
+
+/// Brings one effect about.
+pub(crate) async fn perform(
+    controller: &Controller,
+    connection: &mut Connection,
+    job: &Job,
+    effect: Effect,
+) -> Result<Report, Failure> {
+    let result = match effect {
+        Effect::Discover => discover(controller, connection, job).await,
+        other => ensure(controller, connection, job, other).await.map(|()| Report::InForce),
+    };
+    if result.is_err() {
+        // Whatever was wrong, the next try starts with a session of its own.
+        connection.close().await;
+    }
+    result.map_err(|error| failure(&error))
+}
+
+async fn discover(
+    controller: &Controller,
+    connection: &mut Connection,
+    job: &Job,
+) -> Result<Report, ConnectError> {
+    connection.close().await;
+    let bmc = controller.bmcs.discover(controller, &job.server, &job.bmc, &job.identity).await?;
+    let found = bmc.discovered().clone();
+    let state = bmc.read_state().await;
+    connection.bmc = Some(bmc);
+    let power = match state?.power {
+        PowerState::Off | PowerState::PoweringOff => Power::Off,
+        _ => Power::On,
+    };
+    Ok(Report::Discovered {
+        route: route(&found),
+        power,
+        identity: identity(&found),
+        warnings: found.warnings.clone(),
+    })
+}
+
+async fn ensure(
+    controller: &Controller,
+    connection: &mut Connection,
+    job: &Job,
+    effect: Effect,
+) -> Result<(), ConnectError> {
+    let bmc = connection.get(controller, job).await?;
+    match effect {
+        // Performed above.
+        Effect::Discover => {}
+        Effect::EnsureOff { graceful_ms } => {
+            bmc.ensure_power_off(Duration::from_millis(graceful_ms)).await?;
+        }
+        Effect::EjectAll => {
+            for slot in slots(job, bmc) {
+                bmc.eject(&slot).await?;
+            }
+        }
+        Effect::Insert(medium) => {
+            let Some((slot, image)) = image(controller, job, bmc.discovered(), medium) else {
+                return Err(ConnectError::Target {
+                    what: "no media address that the BMC takes, mediaUrls,",
+                    address: job.bmc.address.clone(),
+                });
+            };
+            insert(bmc, &slot, &image).await?;
+        }
+        Effect::SetOverride => {
+            bmc.set_boot_once_cd().await?;
+        }
+        Effect::EnsureOn => {
+            bmc.ensure_power_on().await?;
+        }
+        Effect::ClearOverride => {
+            bmc.clear_boot_override().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Somebody else's image in our slot, put in since we emptied it, is taken out once: the job was
+/// agreed to, and the machine is off.
+async fn insert(bmc: &RedfishBmc, slot: &str, image: &ImageRef) -> Result<(), ConnectError> {
+    match bmc.insert(slot, image).await {
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.kind(), ErrorKind::SlotOccupied { .. }) => {
+            bmc.eject(slot).await?;
+            bmc.insert(slot, image).await?;
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The slots of the job's route, task slot first.
+fn slots(job: &Job, bmc: &RedfishBmc) -> Vec<String> {
+    match &job.route {
+        Some(route) => {
+            let mut slots: Vec<String> = route.task_slot.iter().cloned().collect();
+            slots.push(route.boot_slot.clone());
+            slots
+        }
+        None => {
+            let found = bmc.discovered();
+            found.task_slot.iter().chain(found.boot_slot.iter()).cloned().collect()
+        }
+    }
+}
+
+/// The slot and the address of a medium of this attempt.
+fn image(
+    controller: &Controller,
+    job: &Job,
+    found: &Discovered,
+    medium: Medium,
+) -> Option<(String, ImageRef)> {
+    let route = job.route.as_ref()?;
+    let base = controller.media_bases(job).into_iter().find(|base| {
+        let scheme = base.split_once("://").map_or("", |(scheme, _)| scheme);
+        found.facts.schemes.takes(scheme)
+    })?;
+    let (slot, kind, name) = match (medium, route.rung) {
+        (Medium::Boot, _) => (route.boot_slot.clone(), ImageKind::Iso, "boot.iso"),
+        (Medium::Task, Rung::CdUsb) => (route.task_slot.clone()?, ImageKind::RawDisk, "task.img"),
+        (Medium::Task, _) => (route.task_slot.clone()?, ImageKind::Iso, "task.iso"),
+    };
+    let capability = controller.keys.capability(job, medium);
+    let url = MediaUrl::new(format!("{}/media/{capability}/{name}", base.trim_end_matches('/')));
+    Some((slot, ImageRef { url, kind }))
+}
+
+fn route(found: &Discovered) -> Option<Route> {
+    let rung = match found.rung {
+        shoal_redfish::Rung::TwoCd => Rung::TwoCd,
+        shoal_redfish::Rung::CdUsb => Rung::CdUsb,
+        shoal_redfish::Rung::Single => Rung::Single,
+        shoal_redfish::Rung::UefiHttp | shoal_redfish::Rung::None => return None,
+    };
+    let task_slot = match rung {
+        Rung::Single => None,
+        Rung::TwoCd | Rung::CdUsb => Some(found.task_slot.clone()?),
+    };
+    Some(Route { rung, boot_slot: found.boot_slot.clone()?, task_slot })
+}
+
+/// Who a BMC says that the machine is. A SKU is a service tag on Dell only.
+pub(crate) fn identity(found: &Discovered) -> Identity {
+    let dell = found.vendor.eq_ignore_ascii_case("dell");
+    Identity {
+        serial: found.serial.clone(),
+        uuid: found.uuid.clone(),
+        macs: Vec::new(),
+        sku: found.sku.clone().filter(|_| dell),
+    }
+}
+
+/// In a job's words.
+pub(crate) fn failure(error: &ConnectError) -> Failure {
+    let plain = |code: &str, message: String, hint: &str| Failure {
+        step: None,
+        unit: None,
+        code: code.to_owned(),
+        message,
+        hint: Some(hint.to_owned()),
+        log_tail: None,
+        passing: false,
+    };
+    match error {
+        ConnectError::Redfish(error) => redfish_failure(error),
+        ConnectError::Credentials(error) => {
+            let hint = "'shoal secret verify' checks the Secret; the controller's age key must be one of its recipients";
+            Failure { step: Some(Step::ValidationServer), ..plain("credentials", chain(error), hint) }
+        }
+        ConnectError::Target { .. } => {
+            let hint = "correct 'bmc' in the server's file, or mediaUrls in the Fleet";
+            Failure { step: Some(Step::ValidationServer), ..plain("bmc_target", chain(error), hint) }
+        }
+    }
+}
+
+fn redfish_failure(error: &Error) -> Failure {
+    let step = Step::ALL.iter().copied().find(|step| step.key() == error.step_key());
+    Failure {
+        step,
+        unit: None,
+        code: error.kind().label().to_owned(),
+        message: chain(error),
+        hint: Some(error.hint().to_owned()),
+        log_tail: None,
+        passing: error.retryable(),
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! A machine asks whether it may write. Decided by the core; here Git is fetched first, the grant is
+//! made durable, and what must not stand on a medium is put into the answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shoal_core::desired::resolve;
+use shoal_core::job::{Event, Job, PermitRecord};
+use shoal_core::permit::{PermitContext, PermitVerdict, decide};
+use shoal_core::template::{self, Value};
+use shoal_schema::kinds::Template;
+use shoal_schema::network::Interface;
+use shoal_schema::wire::permit::{Grant, PermitAnswer, PermitRequest};
+use shoal_schema::wire::stamp::Stamp;
+use shoal_schema::{JobId, SecretString};
+
+use super::perform::chain;
+use crate::controller::{ChangeError, Controller};
+use crate::secrets;
+
+/// How long the fetch before a decision may take; then the age of the last good one decides.
+const FETCH_PATIENCE: Duration = Duration::from_secs(10);
+/// What a machine that has to wait is told, in seconds.
+const RETRY_AFTER: u32 = 10;
+
+/// Answers a request for a permit.
+pub(crate) async fn answer(
+    controller: &Arc<Controller>,
+    id: &JobId,
+    request: &PermitRequest,
+) -> Result<PermitAnswer, ChangeError> {
+    controller.fetch_and_wait(FETCH_PATIENCE).await;
+    let server = controller.world().jobs.get(id).map(|job| job.server.clone());
+    let server = server.ok_or_else(|| ChangeError::NoJob { id: id.clone() })?;
+    let _held = controller.lock(&server).await;
+    let Some(job) = controller.world().jobs.get(id).cloned() else {
+        return Err(ChangeError::NoJob { id: id.clone() });
+    };
+    let superseded = superseded(controller, &job);
+    let context = {
+        let world = controller.world();
+        PermitContext {
+            fetch_age_ms: world.fetched_at.map_or(u64::MAX, |at| at.elapsed().as_millis() as u64),
+            paused: world.control.paused,
+            superseded: superseded.as_deref(),
+            observe_only: world.control.observe_only,
+            now: controller.now(),
+        }
+    };
+    let verdict = decide(&job, request, &context);
+    match verdict {
+        PermitVerdict::Grant(record) => {
+            // Rendered before the grant is kept: a secret that cannot be had must not use it up.
+            let grant = match grant(controller, &job, &record) {
+                Ok(grant) => grant,
+                Err(reason) => {
+                    controller.metrics.permit("wait");
+                    return Ok(PermitAnswer::Wait { reason, retry_after_seconds: RETRY_AFTER });
+                }
+            };
+            controller.job_event_locked(id, None, Event::Granted(record)).await?;
+            controller.metrics.permit("granted");
+            Ok(PermitAnswer::Granted(Box::new(grant)))
+        }
+        PermitVerdict::Repeat(record) => {
+            controller.metrics.permit("repeated");
+            match grant(controller, &job, &record) {
+                Ok(grant) => Ok(PermitAnswer::Granted(Box::new(grant))),
+                Err(reason) => Ok(PermitAnswer::Wait { reason, retry_after_seconds: RETRY_AFTER }),
+            }
+        }
+        PermitVerdict::Wait { reason } => {
+            controller.metrics.permit("wait");
+            Ok(PermitAnswer::Wait { reason, retry_after_seconds: RETRY_AFTER })
+        }
+        PermitVerdict::AlreadyInstalled(disk) => {
+            controller.metrics.permit("already_installed");
+            let event = Event::AlreadyInstalled { attempt: request.attempt, disk };
+            controller.job_event_locked(id, None, event).await?;
+            Ok(PermitAnswer::AlreadyInstalled)
+        }
+        PermitVerdict::Refuse(refusal) => {
+            controller.metrics.permit("refused");
+            tracing::warn!(job_id = %id, server = %job.server, code = refusal.code, "permit refused");
+            let answer =
+                PermitAnswer::Refused { code: refusal.code.to_owned(), message: refusal.message.clone() };
+            let event = Event::Refused {
+                attempt: request.attempt,
+                code: refusal.code.to_owned(),
+                message: refusal.message,
+                step: refusal.step,
+                consequence: refusal.consequence,
+            };
+            controller.job_event_locked(id, None, event).await?;
+            Ok(answer)
+        }
+    }
+}
+
+/// Why Git, at the commit in force, no longer wants what the job does.
+fn superseded(controller: &Controller, job: &Job) -> Option<String> {
+    let (inventory, fleet) = {
+        let world = controller.world();
+        (Arc::clone(&world.inventory), Arc::clone(&world.fleet))
+    };
+    if !inventory.servers.contains_key(&job.server) {
+        return Some(format!("server {} is no longer in Git", job.server));
+    }
+    match resolve(&inventory, &fleet, &job.server) {
+        Err(error) => Some(chain(&error)),
+        Ok(desired) => {
+            let now = controller.now();
+            if desired.identity != job.identity {
+                return Some("it names another machine".to_owned());
+            }
+            if desired.suspended.as_ref().is_some_and(|s| s.until.is_none_or(|until| until > now)) {
+                return Some("the server is suspended".to_owned());
+            }
+            if desired.protect {
+                return Some("the server is protected".to_owned());
+            }
+            match &desired.install {
+                Some(target) if target.digest == job.install.digest => None,
+                Some(target) => Some(format!("it wants {} {} in another form", target.image, target.version)),
+                None => Some("it wants nothing installed".to_owned()),
+            }
+        }
+    }
+}
+
+/// What comes with a permit, or why it cannot be had now.
+fn grant(controller: &Controller, job: &Job, record: &PermitRecord) -> Result<Grant, String> {
+    Ok(Grant {
+        stamp: Stamp {
+            job_id: job.id.clone(),
+            entry_digest: job.entry_digest.clone(),
+            desired_digest: job.install.digest.clone(),
+            ledger: job.ledger.clone(),
+            record: job.record,
+            server: job.server.clone(),
+            granted_at: record.granted_at,
+        },
+        time: controller.now(),
+        user_data: render(controller, job, job.install.user_data.as_ref())?,
+        unattend_xml: render(controller, job, job.install.unattend_xml.as_ref())?,
+        network_config: network_config(&job.install.network),
+        registry_token: None,
+    })
+}
+
+fn render(
+    controller: &Controller,
+    job: &Job,
+    template: Option<&Template>,
+) -> Result<Option<SecretString>, String> {
+    let Some(template) = template else { return Ok(None) };
+    let mut values: BTreeMap<String, SecretString> = BTreeMap::new();
+    for (name, reference) in &template.secrets {
+        let opened = secrets::open(controller, &reference.secret).map_err(|error| chain(&error))?;
+        let value = opened
+            .get(&reference.key)
+            .ok_or_else(|| format!("Secret {} has no key {}", reference.secret, reference.key))?;
+        values.insert(format!("{}{name}", template::SECRET_PREFIX), value.clone());
+    }
+    let lookup = |name: &str| {
+        values
+            .get(name)
+            .map(|secret| Value::Secret(secret.clone()))
+            .or_else(|| job.install.vars.get(name).map(|text| Value::Plain(text.clone())))
+    };
+    template::render(&template.text, &lookup).map(Some).map_err(|error| chain(&error))
+}
+
+/// cloud-init's network-config, version 2; nothing where DHCP is meant.
+fn network_config(interfaces: &[Interface]) -> Option<serde_json::Value> {
+    use serde_json::{Map, Value as Json, json};
+    if interfaces.is_empty() {
+        return None;
+    }
+    let (mut ethernets, mut bonds, mut vlans) = (Map::new(), Map::new(), Map::new());
+    for interface in interfaces {
+        let mut body = Map::new();
+        let dhcp = interface.dhcp.unwrap_or(interface.addresses.is_empty());
+        body.insert("dhcp4".into(), Json::Bool(dhcp));
+        if !interface.addresses.is_empty() {
+            body.insert("addresses".into(), json!(interface.addresses));
+        }
+        if let Some(gateway) = &interface.gateway {
+            let to = if gateway.contains(':') { "::/0" } else { "0.0.0.0/0" };
+            body.insert("routes".into(), json!([{"to": to, "via": gateway}]));
+        }
+        if !interface.dns.is_empty() {
+            body.insert("nameservers".into(), json!({"addresses": interface.dns}));
+        }
+        if let Some(mtu) = interface.mtu {
+            body.insert("mtu".into(), json!(mtu));
+        }
+        if let Some(mac) = &interface.mac {
+            body.insert("match".into(), json!({"macaddress": mac.as_str()}));
+            body.insert("set-name".into(), json!(interface.name));
+        }
+        if let Some(vlan) = interface.vlan {
+            body.insert("id".into(), json!(vlan));
+            body.insert("link".into(), json!(interface.parent));
+            vlans.insert(interface.name.clone(), Json::Object(body));
+        } else if !interface.bond.is_empty() {
+            body.insert("interfaces".into(), json!(interface.bond));
+            bonds.insert(interface.name.clone(), Json::Object(body));
+        } else {
+            ethernets.insert(interface.name.clone(), Json::Object(body));
+        }
+    }
+    let mut config = Map::new();
+    config.insert("version".into(), json!(2));
+    for (key, map) in [("ethernets", ethernets), ("bonds", bonds), ("vlans", vlans)] {
+        if !map.is_empty() {
+            config.insert(key.into(), Json::Object(map));
+        }
+    }
+    Some(Json::Object(config))
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Runs one job: asks it what it wants next, journals, performs, journals, tells it what came of it.
+//!
+//! Guarantees: before an effect touches a BMC its intent is durable; a job that comes back after a
+//! crash looks before it acts. SIGTERM lets the effect that is under way finish.
+//! Assumptions: one runner per job.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shoal_core::job::{Effect, Event, Job, Next, next};
+use shoal_schema::JobId;
+use shoal_store::{Batch, Scan, Table};
+use tokio::time::Instant;
+
+use super::perform::{Connection, perform};
+use crate::controller::{ChangeError, Controller};
+use crate::rows::{self, JournalOutcome, JournalRow, journal_key};
+
+/// Elapsed time is kept so often, in milliseconds: what a crash may forget of a budget.
+const TICK_MS: u64 = 10_000;
+/// The pause before a start that could not be published is tried again.
+const FENCE_PAUSE: Duration = Duration::from_secs(5);
+/// The pause before a change that the store refused is tried again.
+const STORE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Runs a job to its end, or until the controller stops.
+pub(crate) async fn run(controller: Arc<Controller>, id: JobId) {
+    let changed = controller.job_changed(&id);
+    let mut connection = Connection::default();
+    let mut journal = next_journal_number(&controller, &id);
+    loop {
+        let Some(job) = controller.world().jobs.get(&id).cloned() else { break };
+        let step = match next(&job, &controller.settings.budgets) {
+            Next::Done => break,
+            Next::WaitForPlace => begin(&controller, &changed, &id).await,
+            Next::Wait { ms } => {
+                connection.close().await;
+                wait(&controller, &changed, &job, ms).await
+            }
+            Next::Perform(effect) => {
+                journal += 1;
+                act(&controller, &mut connection, &job, effect, journal).await
+            }
+        };
+        if let Err(error) = step {
+            tracing::error!(job_id = %id, error = %super::perform::chain(&error), "a job's change was not kept; trying again");
+            tokio::select! {
+                () = controller.shutdown.cancelled() => break,
+                () = tokio::time::sleep(STORE_PAUSE) => {}
+            }
+        }
+        if controller.shutdown.is_cancelled() {
+            break;
+        }
+    }
+    connection.close().await;
+    controller.forget_runner(&id);
+}
+
+/// What the start consumed is known outside before anything is touched: another controller, or
+/// another copy of this database, is found out here.
+async fn begin(
+    controller: &Controller,
+    changed: &tokio::sync::Notify,
+    id: &JobId,
+) -> Result<(), ChangeError> {
+    match controller.fence().await {
+        Ok(()) => controller.job_event(id, None, Event::Started).await.map(|_| ()),
+        Err(why) => {
+            tracing::warn!(job_id = %id, why, "waits: its start is not known on the status branch yet");
+            tokio::select! {
+                () = controller.shutdown.cancelled() => {}
+                () = changed.notified() => {}
+                () = tokio::time::sleep(FENCE_PAUSE) => {}
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn wait(
+    controller: &Controller,
+    changed: &tokio::sync::Notify,
+    job: &Job,
+    ms: u64,
+) -> Result<(), ChangeError> {
+    let began = Instant::now();
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_millis(ms.min(TICK_MS))) => {}
+        () = changed.notified() => {}
+        () = controller.shutdown.cancelled() => {}
+    }
+    let ms = began.elapsed().as_millis() as u64;
+    let only = Some((job.phase, job.attempt));
+    controller.job_event(&job.id, only, Event::Elapsed { ms }).await.map(|_| ())
+}
+
+async fn act(
+    controller: &Controller,
+    connection: &mut Connection,
+    job: &Job,
+    effect: Effect,
+    number: u32,
+) -> Result<(), ChangeError> {
+    let mut row = JournalRow {
+        attempt: job.attempt,
+        effect,
+        begun: controller.now(),
+        epoch: controller.world().ledger.epoch,
+        outcome: None,
+    };
+    keep_journal(controller, job, number, &row).await?;
+    let span = tracing::info_span!("effect", job_id = %job.id, server_serial = %job.machine, step = job.phase.step().key());
+    let began = Instant::now();
+    let result = {
+        use tracing::Instrument as _;
+        perform(controller, connection, job, effect).instrument(span).await
+    };
+    let ms = began.elapsed().as_millis() as u64;
+    let error = result.as_ref().err().map(|failure| failure.to_error(job.phase.step(), &job.id));
+    row.outcome = Some(JournalOutcome { ended: controller.now(), error });
+    keep_journal(controller, job, number, &row).await?;
+    let only = Some((job.phase, job.attempt));
+    controller.job_event(&job.id, only, Event::Elapsed { ms }).await?;
+    let event = match result {
+        Ok(report) => Event::Performed(report),
+        Err(failure) => Event::NotPerformed(failure),
+    };
+    controller.job_event(&job.id, only, event).await.map(|_| ())
+}
+
+async fn keep_journal(
+    controller: &Controller,
+    job: &Job,
+    number: u32,
+    row: &JournalRow,
+) -> Result<(), ChangeError> {
+    let mut batch = Batch::new();
+    rows::put(&mut batch, Table::Journal, journal_key(&job.id, number), row);
+    controller.commit(&format!("the journal of job {}", job.id), batch).await
+}
+
+fn next_journal_number(controller: &Controller, id: &JobId) -> u32 {
+    let prefix = format!("{id}/");
+    controller
+        .store
+        .scan(Table::Journal, &Scan::prefix(prefix.as_bytes()))
+        .map(|rows| rows.len() as u32)
+        .unwrap_or_default()
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! A plan entry becomes a job: once, durably, before anything is touched.
+
+use std::sync::Arc;
+
+use shoal_core::desired::{Desired, InstallTarget};
+use shoal_core::job::{Job, Phase};
+use shoal_core::known_disk::expected_disk;
+use shoal_core::record;
+use shoal_schema::JobId;
+use shoal_schema::api::Level;
+use shoal_schema::plan::{ApprovalState, Entry};
+use shoal_store::{Batch, Expect, Table, ledger};
+
+use super::perform::chain;
+use super::runner;
+use crate::controller::{ChangeError, Controller};
+use crate::rows::{self, ServerRow};
+
+/// Why an entry did not become a job.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The server changed since the plan was made.
+    #[error("not started: {server} changed since the plan was made")]
+    Stale {
+        /// The server.
+        server: String,
+    },
+    /// The store could not keep it.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// The operating system gave no randomness.
+    #[error("not started: the operating system gave no randomness")]
+    Randomness,
+}
+
+/// Makes the job durable and starts it. Consumes the approval.
+pub(crate) async fn start(
+    controller: &Arc<Controller>,
+    entry: &Entry,
+    desired: &Desired,
+    target: &InstallTarget,
+    inherits: Option<&Job>,
+) -> Result<Arc<Job>, StartError> {
+    let held = controller.lock(&entry.server).await;
+    let stale = || StartError::Stale { server: entry.server.clone() };
+    let (row, ledger) = {
+        let world = controller.world();
+        if world.active.contains_key(&entry.server) {
+            return Err(stale());
+        }
+        let row = world.servers.get(&entry.server).cloned();
+        (row.map_or_else(|| ServerRow::new(&entry.server), |row| (*row).clone()), world.ledger.clone())
+    };
+    if row.status.record.number != entry.record {
+        return Err(stale());
+    }
+    let mut random = [0_u8; 16];
+    getrandom::fill(&mut random).map_err(|_| StartError::Randomness)?;
+    let now = controller.now();
+    let mut row = row;
+    row.status.record = record::job_started(&row.status.record, desired);
+    let approved_by = match &entry.approval {
+        ApprovalState::Approved { by } => Some(by.clone()),
+        _ => inherits.and_then(|job| job.approved_by.clone()),
+    };
+    let mut job = Job {
+        id: JobId::from_bytes(random),
+        server: entry.server.clone(),
+        machine: entry.machine.clone(),
+        ledger: ledger.id.clone(),
+        epoch: ledger.epoch,
+        record: row.status.record.number,
+        entry_digest: entry.digest.clone(),
+        require_blank: matches!(entry.approval, ApprovalState::BlankOnly),
+        approved_by,
+        expected_disk: expected_disk(&row.status.record, &desired.identity, target).cloned(),
+        identity: desired.identity.clone(),
+        bmc: desired.bmc.clone(),
+        install: target.clone(),
+        maintenance_iso: controller.media.digest().clone(),
+        on_failure: desired.on_failure,
+        power_wanted: desired.power,
+        created_at: now,
+        updated_at: now,
+        phase: Phase::Queued,
+        phase_ms: 0,
+        prepare_ms: 0,
+        total_ms: 0,
+        attempt: 1,
+        tries: 0,
+        not_before_ms: 0,
+        route: None,
+        power_found: None,
+        touched: false,
+        medium_read: false,
+        permit: None,
+        written: None,
+        cancel_requested: false,
+        outcome: None,
+        failure: None,
+        cleanup_left: None,
+        events: std::collections::VecDeque::new(),
+        deliveries: std::collections::VecDeque::new(),
+    };
+    let why = match (&job.approved_by, job.require_blank) {
+        (Some(by), _) => format!("entry {}, approved by {by}", entry.digest.short()),
+        (None, true) => format!("entry {}, only onto a blank disk", entry.digest.short()),
+        (None, false) => format!("entry {}", entry.digest.short()),
+    };
+    job.note(now, Level::Info, None, format!("queued: {why}"));
+    row.status.job = Some(job.summary());
+    row.status.attempted_entry = Some(entry.digest.clone());
+    row.status.next_try = None;
+    row.stalled = None;
+    row.retry = false;
+    let mut batch = Batch::new();
+    batch.check(Table::ConsumedApprovals, entry.digest.as_str(), Expect::Absent);
+    batch.check(Table::ActiveJobs, entry.server.as_str(), Expect::Absent);
+    rows::put(&mut batch, Table::ConsumedApprovals, entry.digest.as_str(), &job.id);
+    rows::put(&mut batch, Table::ActiveJobs, entry.server.as_str(), &job.id);
+    rows::put_job(&mut batch, &job);
+    rows::put_server(&mut batch, &row);
+    ledger::bump(&mut batch);
+    controller.commit(&format!("the start of a job on {}", entry.server), batch).await?;
+    let job = Arc::new(job);
+    {
+        let mut world = controller.world_mut();
+        world.ledger.counter += 1;
+        world.servers.insert(entry.server.clone(), Arc::new(row));
+        world.set_job(Arc::clone(&job));
+    }
+    drop(held);
+    tracing::info!(job_id = %job.id, server = %job.server, server_serial = %job.machine, entry = entry.digest.short(), "job queued");
+    controller.run_job(&job.id);
+    Ok(job)
+}
+
+impl Controller {
+    /// Starts the runner of a job.
+    pub(crate) fn run_job(self: &Arc<Self>, id: &JobId) {
+        let controller = Arc::clone(self);
+        let id = id.clone();
+        self.tasks.spawn(async move { runner::run(controller, id).await });
+    }
+
+    /// Takes up every job that was active when the controller went away.
+    pub(crate) async fn resume_jobs(self: &Arc<Self>) {
+        let active: Vec<JobId> = self.world().active.values().cloned().collect();
+        for id in active {
+            match self.job_event(&id, None, shoal_core::job::Event::Resumed).await {
+                Ok(job) => {
+                    tracing::info!(job_id = %id, server = %job.server, step = job.phase.label(), "job resumed");
+                    self.run_job(&id);
+                }
+                Err(error) => tracing::error!(job_id = %id, error = %chain(&error), "job not resumed"),
+            }
+        }
+    }
+}

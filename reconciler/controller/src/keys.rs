@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Capabilities and tokens: derived from one secret, never stored.
+//!
+//! A capability opens one medium of one attempt; a token speaks for one attempt. Both end with it:
+//! the next attempt derives others.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256 as Hasher;
+use shoal_core::job::{Job, Medium};
+use shoal_schema::SecretString;
+use subtle::ConstantTimeEq as _;
+
+/// Derives capabilities and tokens.
+pub struct Keys {
+    current: SecretString,
+    old: Option<SecretString>,
+}
+
+/// The secret could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The file with the secret cannot be read or written.
+    #[error("cannot keep the signing secret in {path}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The operating system gave no randomness.
+    #[error("the operating system gave no randomness for the signing secret")]
+    Randomness,
+}
+
+impl Keys {
+    /// From the secrets that were given.
+    pub fn new(current: SecretString, old: Option<SecretString>) -> Self {
+        Self { current, old }
+    }
+
+    /// The secret that is kept in a file, drawn at the first start; readable by its owner only.
+    pub fn kept(path: &Path, old: Option<SecretString>) -> Result<Self, KeysError> {
+        let file = |source| KeysError::File { path: path.display().to_string(), source };
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Self::new(SecretString::new(text), old)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);
+                getrandom::fill(bytes.as_mut_slice()).map_err(|_| KeysError::Randomness)?;
+                let text = SecretString::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
+                write_private(path, text.expose().as_bytes()).map_err(file)?;
+                Ok(Self::new(text, old))
+            }
+            Err(error) => Err(file(error)),
+        }
+    }
+
+    /// The path segment that opens a medium of a job's current attempt.
+    pub fn capability(&self, job: &Job, medium: Medium) -> String {
+        derive(&self.current, "media", job, medium_word(medium))
+    }
+
+    /// As [`Keys::capability`], under the secret before the current one.
+    pub fn old_capability(&self, job: &Job, medium: Medium) -> Option<String> {
+        self.old.as_ref().map(|old| derive(old, "media", job, medium_word(medium)))
+    }
+
+    /// The token that speaks for a job's current attempt.
+    pub fn token(&self, job: &Job) -> SecretString {
+        SecretString::new(derive(&self.current, "token", job, ""))
+    }
+
+    /// Whether a text is that token, in constant time.
+    pub fn is_token(&self, job: &Job, text: &str) -> bool {
+        let mut fits = derive(&self.current, "token", job, "").as_bytes().ct_eq(text.as_bytes());
+        if let Some(old) = &self.old {
+            fits |= derive(old, "token", job, "").as_bytes().ct_eq(text.as_bytes());
+        }
+        fits.into()
+    }
+}
+
+fn medium_word(medium: Medium) -> &'static str {
+    match medium {
+        Medium::Boot => "boot",
+        Medium::Task => "task",
+    }
+}
+
+fn derive(secret: &SecretString, purpose: &str, job: &Job, part: &str) -> String {
+    let mut mac =
+        Hmac::<Hasher>::new_from_slice(secret.expose().as_bytes()).expect("HMAC takes any key length");
+    for field in [
+        purpose,
+        job.ledger.as_str(),
+        job.id.as_str(),
+        &job.epoch.to_string(),
+        &job.attempt.to_string(),
+        part,
+    ] {
+        mac.update(&(field.len() as u64).to_be_bytes());
+        mac.update(field.as_bytes());
+    }
+    URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let temp = path.with_extension("new");
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temp)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&temp, path)?;
+    match path.parent() {
+        Some(parent) => std::fs::File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}

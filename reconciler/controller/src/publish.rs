@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Publishes status: the summary and one file per server, on a branch of its own or as plain files.
+//!
+//! Guarantees: only what changed is written, many servers in one commit; nothing is written over
+//! another database's status; a job's start is known outside before a machine is touched
+//! ([`Controller::fence`]).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shoal_git::{Author, PublishOutcome, Reader, StatusCommit, StatusError, StatusTip};
+use shoal_schema::Sha256;
+use shoal_schema::kinds::ApiVersion;
+use shoal_schema::status::{ConditionType, SUMMARY_PATH, ServerStatus, StatusSummary};
+
+use crate::controller::{Controller, without_log};
+use crate::jobs::perform::chain;
+use crate::rows::ServerRow;
+
+/// What is known of the branch: path → digest of its content.
+#[derive(Default)]
+pub struct Published {
+    files: BTreeMap<String, Sha256>,
+}
+
+/// The branch is another database's, or another copy of this one writes to it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Foreign(String);
+
+/// One word for a condition.
+pub(crate) fn condition_word(kind: ConditionType) -> &'static str {
+    match kind {
+        ConditionType::Ready => "ready",
+        ConditionType::Reconciling => "reconciling",
+        ConditionType::Stalled => "stalled",
+        ConditionType::Drifted => "drifted",
+        ConditionType::Suspended => "suspended",
+    }
+}
+
+/// Where a server's status stands: sharded like the desired files.
+pub fn status_path(row: &ServerRow) -> String {
+    let folder = row.file.rsplit_once('/').map_or("servers", |(folder, _)| folder);
+    let folder = if folder.starts_with("servers") { folder } else { "servers" };
+    format!("{folder}/{}.json", row.status.name)
+}
+
+/// Publishes until the controller stops; once more at the end.
+pub(crate) async fn run(controller: Arc<Controller>) {
+    loop {
+        tokio::select! {
+            () = controller.shutdown.cancelled() => break,
+            () = controller.publish.notified() => {}
+        }
+        let pause = controller.world().fleet.status.flush_seconds;
+        tokio::select! {
+            () = controller.shutdown.cancelled() => break,
+            () = tokio::time::sleep(Duration::from_secs(pause.into())) => {}
+            () = enough_changed(&controller) => {}
+        }
+        if let Err(why) = controller.publish_now().await {
+            tracing::warn!(why, "status was not published; trying again");
+            tokio::select! {
+                () = controller.shutdown.cancelled() => break,
+                () = tokio::time::sleep(Duration::from_secs(10)) => controller.publish.notify_one(),
+            }
+        }
+    }
+}
+
+/// Ready once so many servers differ from what is published.
+async fn enough_changed(controller: &Controller) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let limit = controller.world().fleet.status.flush_count as usize;
+        let changed = {
+            let files = files(controller);
+            let published = controller.published.lock().await;
+            files
+                .iter()
+                .filter(|(path, bytes)| published.files.get(*path) != Some(&Sha256::of(bytes)))
+                .count()
+        };
+        if changed >= limit {
+            return;
+        }
+    }
+}
+
+impl Controller {
+    /// The outside knows this database's counter as it is now, and no other controller moved the
+    /// branch. Before this a job touches nothing.
+    pub(crate) async fn fence(&self) -> Result<(), String> {
+        self.publish_now().await
+    }
+
+    /// Publishes what changed.
+    pub(crate) async fn publish_now(&self) -> Result<(), String> {
+        if self.world().control.observe_only {
+            return Err("this controller only observes until 'shoal takeover'".to_owned());
+        }
+        let mut published = self.published.lock().await;
+        let all = files(self);
+        let mut changed: BTreeMap<String, Option<Vec<u8>>> = BTreeMap::new();
+        for (path, bytes) in &all {
+            if published.files.get(path) != Some(&Sha256::of(bytes)) {
+                changed.insert(path.clone(), Some(bytes.clone()));
+            }
+        }
+        for path in published.files.keys().filter(|path| !all.contains_key(*path)) {
+            changed.insert(path.clone(), None);
+        }
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let result = match &self.mirror {
+            Some(mirror) => self.push(Arc::clone(mirror), changed, all.clone()).await,
+            None => write_files(&self.settings.storage_root.join("status"), &changed)
+                .map_err(|error| chain(&error)),
+        };
+        self.metrics.status_commit(if result.is_ok() { "ok" } else { "failed" });
+        result?;
+        published.files = all.iter().map(|(path, bytes)| (path.clone(), Sha256::of(bytes))).collect();
+        Ok(())
+    }
+
+    async fn push(
+        &self,
+        mirror: Arc<shoal_git::Mirror>,
+        changed: BTreeMap<String, Option<Vec<u8>>>,
+        all: BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), String> {
+        let (ledger, commit) = {
+            let world = self.world();
+            (world.ledger.clone(), world.commit.clone())
+        };
+        let servers = changed.keys().filter(|path| *path != SUMMARY_PATH).count();
+        let mut trailers = vec![
+            ("Shoal-Ledger".to_owned(), ledger.id.to_string()),
+            ("Shoal-Version".to_owned(), self.settings.version.to_owned()),
+        ];
+        if let Some(commit) = commit {
+            trailers.insert(0, ("Source-Commit".to_owned(), commit));
+        }
+        let noun = if servers == 1 { "server" } else { "servers" };
+        let commit = StatusCommit {
+            files: changed,
+            message: format!("status: {servers} {noun}"),
+            trailers,
+            author: Author {
+                name: "Shoal".to_owned(),
+                email: "shoal@localhost".to_owned(),
+                time: self.now().as_second(),
+            },
+        };
+        let outcome = tokio::task::spawn_blocking(move || {
+            mirror.status_writer().publish(&commit, &mut |tip| {
+                judge_tip(tip, &ledger)?;
+                Ok(all.iter().map(|(path, bytes)| (path.clone(), Some(bytes.clone()))).collect())
+            })
+        })
+        .await
+        .map_err(|error| error.to_string())?;
+        match outcome {
+            Ok(PublishOutcome::Unchanged) => Ok(()),
+            Ok(PublishOutcome::Pushed { commit, files, attempts }) => {
+                tracing::info!(commit = %commit, files, attempts, "status published");
+                Ok(())
+            }
+            Err(error) => {
+                if let StatusError::Stopped { source, .. } = &error {
+                    tracing::error!(why = %source, "the status branch is another controller's; only observing from here on");
+                    self.world_mut().control.observe_only = true;
+                }
+                Err(chain(&error))
+            }
+        }
+    }
+}
+
+/// Another writer moved the branch: only an older state of this very database may be written over.
+fn judge_tip(
+    tip: Option<&StatusTip<'_>>,
+    ledger: &shoal_core::ledger::Ledger,
+) -> Result<(), shoal_git::Refuse> {
+    let Some(tip) = tip else { return Ok(()) };
+    let Some(summary) = read_summary(tip.reader, tip.commit).map_err(Box::new)? else { return Ok(()) };
+    let ours = summary.ledger == ledger.id || ledger.replaces.as_ref() == Some(&summary.ledger);
+    if !ours {
+        let message =
+            format!("the branch belongs to ledger {}, this database is {}", summary.ledger, ledger.id);
+        return Err(Box::new(Foreign(message)));
+    }
+    if summary.ledger == ledger.id && summary.counter > ledger.counter {
+        let message = format!(
+            "another copy of this database wrote counter {} where this one is at {}",
+            summary.counter, ledger.counter
+        );
+        return Err(Box::new(Foreign(message)));
+    }
+    Ok(())
+}
+
+/// The summary at a commit of the status branch.
+pub fn read_summary(
+    reader: &Reader,
+    commit: shoal_git::CommitId,
+) -> Result<Option<StatusSummary>, shoal_git::GitError> {
+    let bytes = reader.file(commit, SUMMARY_PATH, 1 << 20)?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+/// Every server's status at a commit of the status branch. What cannot be read is left out.
+pub fn read_servers(
+    reader: &Reader,
+    commit: shoal_git::CommitId,
+) -> Result<Vec<(String, ServerStatus)>, shoal_git::GitError> {
+    let snapshot =
+        reader.snapshot(commit, &shoal_git::PathFilter::only(["servers/"]), shoal_git::Limits::default())?;
+    let mut all = Vec::new();
+    for blob in &snapshot.blobs {
+        let bytes = reader.entry(blob)?;
+        if let Ok(status) = serde_json::from_slice::<ServerStatus>(&bytes) {
+            all.push((blob.path.to_string(), status));
+        }
+    }
+    Ok(all)
+}
+
+/// Everything that is to be published, by path.
+fn files(controller: &Controller) -> BTreeMap<String, Vec<u8>> {
+    let world = controller.world();
+    let mut files = BTreeMap::new();
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for row in world.servers.values() {
+        let mut status = row.status.clone();
+        status.last_error = status.last_error.map(without_log);
+        for condition in status.conditions.iter().filter(|condition| condition.status) {
+            *counts.entry(condition_word(condition.kind).to_owned()).or_default() += 1;
+        }
+        files.insert(status_path(row), pretty(&status));
+    }
+    let summary = StatusSummary {
+        api_version: ApiVersion::V1,
+        ledger: world.ledger.id.clone(),
+        counter: world.ledger.counter,
+        writer: format!("shoal {}", controller.settings.version),
+        commit: world.commit.clone(),
+        refused: world.refused.clone(),
+        counts,
+        paused: world.control.paused,
+        guards: world
+            .plan
+            .as_ref()
+            .map(|plan| plan.guards.iter().map(|guard| guard.message.clone()).collect())
+            .unwrap_or_default(),
+    };
+    files.insert(SUMMARY_PATH.to_owned(), pretty(&summary));
+    files
+}
+
+fn pretty<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).expect("status has string keys and no foreign maps");
+    bytes.push(b'\n');
+    bytes
+}
+
+fn write_files(dir: &std::path::Path, files: &BTreeMap<String, Option<Vec<u8>>>) -> std::io::Result<()> {
+    for (path, content) in files {
+        let path = dir.join(path);
+        match content {
+            Some(bytes) => {
+                if let Some(parent) = path.parent() {
+                    std::fs::create_dir_all(parent)?;
+                }
+                let temp = path.with_extension("new");
+                std::fs::write(&temp, bytes)?;
+                std::fs::rename(&temp, &path)?;
+            }
+            None => match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            },
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What the controller is told at start, already checked. The binary fills it from flags,
+//! environment and files; in here nothing reads any of them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shoal_core::job::Budgets;
+use shoal_git::RemoteUrl;
+use shoal_schema::SecretString;
+
+/// What the controller is told at start.
+pub struct Settings {
+    /// Where Git is, or a plain directory.
+    pub source: Source,
+    /// The one database file.
+    pub db_path: PathBuf,
+    /// Where the mirror, keys and certificates are kept.
+    pub storage_root: PathBuf,
+    /// The API: plain on loopback, TLS elsewhere.
+    pub api: Listener,
+    /// A second API listener that speaks TLS, for hosts, where the first is plain.
+    pub api_tls: Option<SocketAddr>,
+    /// Media for BMCs, plain HTTP.
+    pub media: Option<SocketAddr>,
+    /// Media for BMCs over TLS.
+    pub media_tls: Option<SocketAddr>,
+    /// The API as hosts reach it, where the Fleet does not say.
+    pub callback_url: Option<String>,
+    /// The media listeners as BMCs reach them, where the Fleet does not say.
+    pub media_urls: Vec<String>,
+    /// Unix socket of the CLI.
+    pub socket: Option<PathBuf>,
+    /// Who may use the API.
+    pub auth: Auth,
+    /// The maintenance ISO.
+    pub maintenance_iso: PathBuf,
+    /// Static files below `/static/`.
+    pub static_dir: Option<PathBuf>,
+    /// age private keys of the controller.
+    pub identities: Option<SecretString>,
+    /// Derives capabilities and tokens; drawn and kept below `storage_root` where it is not given.
+    pub signing_secret: Option<SecretString>,
+    /// Accepted beside it during a rotation.
+    pub old_signing_secret: Option<SecretString>,
+    /// Machines in flight; 0 drains.
+    pub worker_concurrency: u32,
+    /// BMC calls in flight in all.
+    pub bmc_concurrency: usize,
+    /// How long a BMC may take to answer one request.
+    pub redfish_timeout: Duration,
+    /// Tries of one BMC request.
+    pub redfish_retries: u32,
+    /// Pauses and budgets of BMC effects are divided by this, for worlds where time runs faster.
+    pub time_divisor: u64,
+    /// Budgets of jobs.
+    pub budgets: Budgets,
+    /// Git is asked so often, ± 20 %.
+    pub poll: Duration,
+    /// Every BMC is looked at so often, ± 20 %.
+    pub sweep: Duration,
+    /// Completed jobs are kept so long.
+    pub job_retention: Duration,
+    /// Version of Shoal.
+    pub version: &'static str,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Where the inventory is.
+pub enum Source {
+    /// A Git repository.
+    Git {
+        /// Its address.
+        url: RemoteUrl,
+        /// The watched branch; the remote's HEAD where nothing is said.
+        branch: Option<String>,
+        /// To read with, and to write status with.
+        credential: shoal_git::Credential,
+    },
+    /// A plain directory; status goes to files below `storage_root`.
+    Directory(PathBuf),
+}
+
+/// A listener of the API.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// How it speaks.
+    pub tls: TlsMode,
+}
+
+/// How a listener speaks.
+#[derive(Clone, Debug)]
+pub enum TlsMode {
+    /// Plain HTTP.
+    Off,
+    /// TLS with a certificate of the controller's own making; known by its key's pin.
+    Own,
+    /// TLS with these files, read again on SIGHUP.
+    Files {
+        /// Certificate chain, PEM.
+        cert: PathBuf,
+        /// Private key, PEM.
+        key: PathBuf,
+    },
+}
+
+/// Who may use the API.
+#[derive(Clone)]
+pub enum Auth {
+    /// Everybody who reaches it.
+    None,
+    /// Accounts.
+    Basic(Vec<Account>),
+}
+
+/// An account of the API.
+#[derive(Clone)]
+pub struct Account {
+    /// Name.
+    pub user: String,
+    /// Argon2id or bcrypt hash of the password.
+    pub hash: String,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Look.
+    Reader,
+    /// Everything.
+    Admin,
+}
+
+/// The wall clock, handed in.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> jiff::Timestamp;
+}
+
+/// Settings that contradict each other or are not safe.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// Open to the network without protection.
+    #[error("the API would listen on {addr} {without}; the loopback address is the default for a reason")]
+    Unprotected {
+        /// Where.
+        addr: SocketAddr,
+        /// Without what.
+        without: &'static str,
+    },
+}
+
+impl Settings {
+    /// Refuses to listen on more than loopback without TLS and authentication, unless told aloud.
+    pub fn check_exposure(&self, insecure_aloud: bool) -> Result<(), SettingsError> {
+        let addr = self.api.addr;
+        if insecure_aloud {
+            return Ok(());
+        }
+        if !addr.ip().is_loopback() && matches!(self.api.tls, TlsMode::Off) {
+            return Err(SettingsError::Unprotected { addr, without: "without TLS" });
+        }
+        let exposed = [Some(addr), self.api_tls].into_iter().flatten().find(|a| !a.ip().is_loopback());
+        match (&self.auth, exposed) {
+            (Auth::None, Some(addr)) => {
+                Err(SettingsError::Unprotected { addr, without: "without authentication" })
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Watches where the inventory is: a Git branch, or a plain directory.
+//!
+//! Guarantees: a rewritten branch is refused until an operator accepts it; whatever is wrong with a
+//! commit, the last good state stays in force; polling goes on whatever happens.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shoal_core::inventory::Inventory;
+use shoal_git::{CommitId, Mirror};
+use shoal_inventory::{Checks, DirectorySource, DirectoryWatcher, Loader};
+use shoal_schema::status::RefusedCommit;
+use shoal_store::{Batch, Table};
+use tokio::time::Instant;
+
+use crate::bmc::jitter;
+use crate::commit_source::CommitSource;
+use crate::controller::Controller;
+use crate::jobs::perform::chain;
+use crate::rows::{self, AcceptedRow};
+use crate::settings::Source;
+
+/// A directory that changes is read once it was quiet for so long.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// Watches until the controller stops.
+pub(crate) async fn run(controller: Arc<Controller>) {
+    let mut watcher = Watcher { loader: new_loader(), seen: None };
+    // Changes of a directory wake the loop at once; Git is asked from time to time.
+    let _directory = match &controller.settings.source {
+        Source::Directory(dir) => watch_directory(&controller, dir),
+        Source::Git { .. } => None,
+    };
+    loop {
+        let controller_now = Arc::clone(&controller);
+        watcher = match tokio::task::spawn_blocking(move || {
+            watcher.look(&controller_now);
+            watcher
+        })
+        .await
+        {
+            Ok(watcher) => watcher,
+            Err(error) => {
+                tracing::error!(%error, "the watcher failed; starting it anew");
+                Watcher { loader: new_loader(), seen: None }
+            }
+        };
+        accept(&controller, &mut watcher).await;
+        controller.fetched.notify_waiters();
+        let poll = controller.settings.poll.mul_f64(0.8 + 0.4 * jitter());
+        tokio::select! {
+            () = controller.shutdown.cancelled() => return,
+            () = controller.fetch.notified() => {}
+            () = tokio::time::sleep(poll) => {}
+        }
+    }
+}
+
+fn new_loader() -> Loader {
+    Loader::new(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+}
+
+fn watch_directory(controller: &Arc<Controller>, dir: &Path) -> Option<DirectoryWatcher> {
+    let wake = Arc::clone(controller);
+    match DirectoryWatcher::start(dir, QUIET, move || wake.fetch.notify_one()) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            tracing::warn!(error = %chain(&error), "the directory cannot be watched; it is read from time to time");
+            None
+        }
+    }
+}
+
+struct Watcher {
+    loader: Loader,
+    /// What was read and not yet taken over.
+    seen: Option<Seen>,
+}
+
+struct Seen {
+    commit: Option<String>,
+    inventory: Inventory,
+}
+
+impl Watcher {
+    /// Reads what is there now, if it is another thing than what is in force.
+    fn look(&mut self, controller: &Controller) {
+        let result = match (&controller.settings.source, &controller.mirror) {
+            (Source::Git { .. }, Some(mirror)) => self.look_at_git(controller, mirror),
+            (Source::Directory(dir), _) => self.look_at_directory(dir, controller.now()),
+            (Source::Git { .. }, None) => Err("the mirror was not opened".to_owned()),
+        };
+        let mut world = controller.world_mut();
+        match result {
+            Ok(()) => {
+                world.fetched_at = Some(Instant::now());
+                world.fetch_error = None;
+            }
+            Err(why) => {
+                if world.fetch_error.as_ref() != Some(&why) {
+                    tracing::warn!(why, "the inventory cannot be read; the last good state stays in force");
+                }
+                world.fetch_error = Some(why);
+            }
+        }
+    }
+
+    fn look_at_git(&mut self, controller: &Controller, mirror: &Mirror) -> Result<(), String> {
+        let fetched = match mirror.fetch() {
+            Ok(fetched) => fetched,
+            Err(error) => {
+                self.fall_back(controller, mirror);
+                return Err(with_hint(&error));
+            }
+        };
+        let tip = fetched.tip.to_string();
+        let (in_force, loaded) = {
+            let world = controller.world();
+            (world.commit.clone(), world.loaded)
+        };
+        if loaded && in_force.as_deref() == Some(tip.as_str()) {
+            controller.world_mut().refused = None;
+            return Ok(());
+        }
+        let reader = mirror.reader().map_err(|error| with_hint(&error))?;
+        let accepted: AcceptedRow = rows::get(&*controller.store, Table::Inventory, "accepted")
+            .map_err(|error| chain(&error))?
+            .unwrap_or_default();
+        if let Some(old) = &accepted.commit {
+            let old_id: CommitId = old.parse().map_err(|_| format!("{old} is no commit"))?;
+            let follows = reader.is_descendant(fetched.tip, old_id).unwrap_or(false);
+            if !follows && accepted.allow_rewrite_to.as_deref() != Some(tip.as_str()) {
+                let message = format!(
+                    "branch {} was rewritten: {} does not follow {}; 'shoal accept {}' takes it, the last good state stays in force",
+                    fetched.branch,
+                    fetched.tip.short(),
+                    old_id.short(),
+                    fetched.tip.short()
+                );
+                tracing::warn!(message, "commit refused");
+                controller.world_mut().refused = Some(RefusedCommit { commit: tip, message });
+                if !loaded {
+                    self.read_commit(mirror, old_id, old.clone(), controller.now())?;
+                }
+                return Ok(());
+            }
+        }
+        if !loaded && let Some(good) = accepted.last_good.as_ref().filter(|good| **good != tip) {
+            // What is broken at the tip stays as it was at the last commit without errors.
+            let id: CommitId = good.parse().map_err(|_| format!("{good} is no commit"))?;
+            if self.read_commit(mirror, id, good.clone(), controller.now()).is_ok()
+                && let Some(seen) = self.seen.take()
+            {
+                controller.world_mut().inventory = Arc::new(seen.inventory);
+            }
+        }
+        controller.world_mut().refused = None;
+        self.read_commit(mirror, fetched.tip, tip, controller.now())
+    }
+
+    /// Git cannot be reached after a start: the commit that was in force is still in the mirror.
+    fn fall_back(&mut self, controller: &Controller, mirror: &Mirror) {
+        if controller.world().loaded {
+            return;
+        }
+        let accepted: Option<AcceptedRow> =
+            rows::get(&*controller.store, Table::Inventory, "accepted").ok().flatten();
+        let Some(commit) = accepted.and_then(|accepted| accepted.commit) else { return };
+        let Ok(id) = commit.parse::<CommitId>() else { return };
+        if let Err(why) = self.read_commit(mirror, id, commit, controller.now()) {
+            tracing::warn!(why, "the commit that was in force is not in the mirror");
+        }
+    }
+
+    fn read_commit(
+        &mut self,
+        mirror: &Mirror,
+        id: CommitId,
+        commit: String,
+        now: jiff::Timestamp,
+    ) -> Result<(), String> {
+        let reader = mirror.reader().map_err(|error| with_hint(&error))?;
+        let source = CommitSource::at(reader, id).map_err(|error| with_hint(&error))?;
+        let watched_branch = mirror.watched().ok().flatten().map(|(branch, _)| branch);
+        let checks = Checks { watched_branch, now: Some(now) };
+        let inventory = self.loader.load(&source, &checks).map_err(|error| chain(&error))?.inventory;
+        self.seen = Some(Seen { commit: Some(commit), inventory });
+        Ok(())
+    }
+
+    fn look_at_directory(&mut self, dir: &Path, now: jiff::Timestamp) -> Result<(), String> {
+        let checks = Checks { watched_branch: None, now: Some(now) };
+        let source = DirectorySource::new(dir);
+        let inventory = self.loader.load(&source, &checks).map_err(|error| chain(&error))?.inventory;
+        self.seen = Some(Seen { commit: None, inventory });
+        Ok(())
+    }
+}
+
+fn with_hint(error: &shoal_git::GitError) -> String {
+    let text = chain(error);
+    error.hint().map_or_else(|| text.clone(), |hint| format!("{text} ({hint})"))
+}
+
+/// Takes over what was read.
+async fn accept(controller: &Arc<Controller>, watcher: &mut Watcher) {
+    let Some(Seen { commit, mut inventory }) = watcher.seen.take() else { return };
+    let (last, first, same) = {
+        let world = controller.world();
+        let same = world.loaded && world.inventory.digest == inventory.digest && world.commit == commit;
+        (Arc::clone(&world.inventory), !world.loaded, same)
+    };
+    if same {
+        return;
+    }
+    for problem in &inventory.problems {
+        tracing::warn!(place = problem.place, code = problem.code, "{}", problem.message);
+    }
+    let clean = inventory.problems.is_empty();
+    inventory.keep_last_good(&last);
+    if let Err(error) = keep(controller, commit.clone(), clean, &last, &inventory, first).await {
+        tracing::error!(error, "a new commit could not be kept; the last good state stays in force");
+        return;
+    }
+    let servers = inventory.servers.len();
+    {
+        let mut world = controller.world_mut();
+        world.set_inventory(Arc::new(inventory));
+        world.commit.clone_from(&commit);
+    }
+    tracing::info!(commit = commit.as_deref().unwrap_or("directory"), servers, clean, "inventory in force");
+    controller.wake.notify_one();
+    controller.publish.notify_one();
+}
+
+/// Makes the commit in force durable, with what protection was before it.
+async fn keep(
+    controller: &Controller,
+    commit: Option<String>,
+    clean: bool,
+    last: &Inventory,
+    inventory: &Inventory,
+    first: bool,
+) -> Result<(), String> {
+    let before: AcceptedRow = rows::get(&*controller.store, Table::Inventory, "accepted")
+        .map_err(|error| chain(&error))?
+        .unwrap_or_default();
+    // Read again after a restart, the commit in force is no new commit.
+    let again = first && before.commit == commit;
+    let accepted = AcceptedRow {
+        last_good: if clean { commit.clone() } else { before.last_good.clone() },
+        allow_rewrite_to: None,
+        commit,
+    };
+    let mut batch = Batch::new();
+    rows::put(&mut batch, Table::Inventory, "accepted", &accepted);
+    let mut guards = Vec::new();
+    let mut changed = Vec::new();
+    if !again {
+        let names: Vec<String> = controller.world().servers.keys().cloned().collect();
+        for name in names {
+            let protect = inventory.servers.get(&name).is_some_and(|server| server.value.spec.protect);
+            let row = controller.world().servers.get(&name).cloned();
+            let Some(row) = row else { continue };
+            let was = row.status.record.protected
+                || last.servers.get(&name).is_some_and(|server| server.value.spec.protect);
+            if row.status.record.protected == protect && row.status.record.protected_before == was {
+                continue;
+            }
+            guards.push(controller.lock(&name).await);
+            let Some(row) = controller.world().servers.get(&name).cloned() else { continue };
+            let mut row = (*row).clone();
+            row.status.record.protected_before = was;
+            row.status.record.protected = protect;
+            rows::put_server(&mut batch, &row);
+            changed.push(row);
+        }
+    }
+    controller.commit("the commit in force", batch).await.map_err(|error| chain(&error))?;
+    let mut world = controller.world_mut();
+    for row in changed {
+        world.servers.insert(row.status.name.clone(), Arc::new(row));
+    }
+    drop(world);
+    drop(guards);
+    Ok(())
+}
+
+impl Controller {
+    /// Asks for a fetch now and waits until it is over, but not for long.
+    pub(crate) async fn fetch_and_wait(&self, patience: Duration) {
+        let fetched = self.fetched.notified();
+        self.fetch.notify_one();
+        tokio::select! {
+            () = fetched => {}
+            () = tokio::time::sleep(patience) => {}
+        }
+    }
+}

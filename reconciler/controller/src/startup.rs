@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! How a controller starts: the database, whose it is, what was under way.
+//!
+//! Expected flow: open the database → take the next epoch → compare the ledger with the status branch
+//! → listen → read the inventory → take up active jobs → turn.
+//!
+//! Guarantees: before the comparison nothing is started and no permit is granted; an old copy of a
+//! database, and an empty one beside a branch with records, take a new ledger id, so that every
+//! approval in Git is void.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shoal_core::inventory::Inventory;
+use shoal_core::job::{Job, Outcome, Phase};
+use shoal_core::ledger::{LedgerVerdict, compare};
+use shoal_core::record;
+use shoal_git::{Mirror, RemoteSpec};
+use shoal_schema::api::Level;
+use shoal_schema::kinds::FleetSpec;
+use shoal_schema::status::{LastError, ServerStatus};
+use shoal_schema::step::Step;
+use shoal_store::{Batch, RedbStore, Store, Table, ledger};
+
+use crate::controller::{Controller, Parts};
+use crate::jobs::perform::chain;
+use crate::keys::Keys;
+use crate::media::MediaShelf;
+use crate::metrics::Metrics;
+use crate::publish::{read_servers, read_summary};
+use crate::rows::{self, ControlRow, ServerRow};
+use crate::settings::{Settings, Source};
+use crate::tls::OwnCertificate;
+use crate::world::World;
+
+/// The pause before the status branch is asked for again.
+const BRANCH_PAUSE: Duration = Duration::from_secs(5);
+
+/// The controller could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartupError {
+    /// A directory cannot be made.
+    #[error("cannot make the directory {path}")]
+    Directory {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] shoal_store::OpenError),
+    /// The ledger cannot be read or written.
+    #[error(transparent)]
+    Ledger(#[from] ledger::LedgerError),
+    /// A row cannot be read.
+    #[error(transparent)]
+    Row(#[from] rows::RowError),
+    /// The signing secret cannot be had.
+    #[error(transparent)]
+    Keys(#[from] crate::keys::KeysError),
+    /// The certificate cannot be had.
+    #[error(transparent)]
+    Tls(#[from] crate::tls::TlsError),
+    /// The maintenance ISO cannot be used.
+    #[error(transparent)]
+    Shelf(#[from] crate::media::ShelfError),
+    /// The mirror cannot be opened.
+    #[error(transparent)]
+    Git(#[from] shoal_git::GitError),
+    /// A metric cannot be registered.
+    #[error("cannot register the metrics")]
+    Metrics(#[source] prometheus::Error),
+    /// The operating system gave no randomness.
+    #[error("the operating system gave no randomness")]
+    Randomness,
+    /// A listener cannot be made.
+    #[error(transparent)]
+    Listen(#[from] crate::http::serve::ListenError),
+    /// The HTTP client for notifications cannot be made.
+    #[error("cannot make the HTTP client for notifications")]
+    Client(#[source] reqwest::Error),
+}
+
+/// Opens everything. Blocks.
+pub(crate) fn open(settings: Settings) -> Result<Arc<Controller>, StartupError> {
+    let directory = |path: &std::path::Path| {
+        std::fs::create_dir_all(path)
+            .map_err(|source| StartupError::Directory { path: path.to_owned(), source })
+    };
+    directory(&settings.storage_root)?;
+    if let Some(parent) = settings.db_path.parent() {
+        directory(parent)?;
+    }
+    let made_by = format!("shoal {}", settings.version);
+    let store: Arc<dyn Store> = Arc::new(RedbStore::open(&settings.db_path, &made_by)?);
+    ledger::open_or_create(&*store, random()?)?;
+    let ledger = ledger::next_epoch(&*store)?;
+    let keys_dir = settings.storage_root.join("keys");
+    directory(&keys_dir)?;
+    let old = settings.old_signing_secret.clone();
+    let keys = match &settings.signing_secret {
+        Some(secret) => Keys::new(secret.clone(), old),
+        None => Keys::kept(&keys_dir.join("signing.secret"), old)?,
+    };
+    let own_certificate = OwnCertificate::kept(&keys_dir)?;
+    let metrics = Metrics::new().map_err(StartupError::Metrics)?;
+    let media = MediaShelf::open(&settings.maintenance_iso)?;
+    let mirror = match &settings.source {
+        Source::Directory(_) => None,
+        Source::Git { url, branch, credential } => {
+            let spec = RemoteSpec {
+                branch: branch.clone(),
+                credentials: Arc::new(credential.clone()),
+                ..RemoteSpec::new(url.clone())
+            };
+            Some(Arc::new(Mirror::open_or_init(&settings.storage_root.join("mirror.git"), spec)?))
+        }
+    };
+    let mut world = World {
+        ledger,
+        inventory: Arc::new(Inventory::default()),
+        fleet: Arc::new(FleetSpec::default()),
+        loaded: false,
+        commit: None,
+        refused: None,
+        fetched_at: None,
+        fetch_error: None,
+        servers: BTreeMap::new(),
+        jobs: BTreeMap::new(),
+        active: BTreeMap::new(),
+        control: rows::get(&*store, Table::Control, "control")?.unwrap_or_default(),
+        plan: None,
+        turns: BTreeMap::new(),
+        reconciled: false,
+    };
+    for (name, row) in rows::all::<ServerRow, _>(&*store, Table::Records)? {
+        world.servers.insert(name, Arc::new(row));
+    }
+    for (_, job) in rows::all::<Job, _>(&*store, Table::Jobs)? {
+        world.set_job(Arc::new(job));
+    }
+    Ok(Controller::new(Parts { settings, store, keys, own_certificate, metrics, media, mirror, world }))
+}
+
+fn random() -> Result<[u8; 16], StartupError> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(|_| StartupError::Randomness)?;
+    Ok(bytes)
+}
+
+/// What the status branch shows.
+struct Branch {
+    ledger: shoal_schema::LedgerId,
+    counter: u64,
+    servers: Vec<(String, ServerStatus)>,
+}
+
+/// Compares the database with the status branch and acts on it. Tries until the branch could be
+/// asked for, or the controller stops.
+pub(crate) async fn judge_ledger(controller: &Arc<Controller>) {
+    let Some(mirror) = controller.mirror.clone() else { return };
+    let branch = loop {
+        let asked = Arc::clone(&mirror);
+        let answer = tokio::task::spawn_blocking(move || read_branch(&asked)).await;
+        match answer {
+            Ok(Ok(branch)) => break branch,
+            Ok(Err(error)) => {
+                let error = chain(&error);
+                tracing::warn!(error, "the status branch cannot be read; nothing is started before");
+                controller.world_mut().fetch_error = Some(error);
+            }
+            Err(error) => tracing::error!(%error, "reading the status branch failed"),
+        }
+        tokio::select! {
+            () = controller.shutdown.cancelled() => return,
+            () = tokio::time::sleep(BRANCH_PAUSE) => {}
+        }
+    };
+    let (own, empty) = {
+        let world = controller.world();
+        let known = world.servers.values().any(|row| row.status.record.number > 0);
+        (world.ledger.clone(), !known && world.jobs.is_empty())
+    };
+    let shown = branch.as_ref().map(|branch| (branch.ledger.clone(), branch.counter));
+    let verdict = compare(&own, shown, empty);
+    match verdict {
+        LedgerVerdict::Fresh | LedgerVerdict::InStep | LedgerVerdict::Ahead => {
+            tracing::info!(?verdict, ledger = %own.id, counter = own.counter, "the database and the status branch agree");
+            let mut control = controller.world().control.clone();
+            control.observe_only = false;
+            controller.world_mut().control = control;
+        }
+        LedgerVerdict::Foreign => {
+            tracing::error!("the status branch is another database's: only observing until 'shoal takeover'");
+            controller.world_mut().control.observe_only = true;
+        }
+        LedgerVerdict::BehindOldCopy | LedgerVerdict::LostDatabase => {
+            tracing::warn!(
+                ?verdict,
+                "this database is not what the branch tells of: a new ledger is taken, every approval in Git is void"
+            );
+            if let Err(why) = renew(controller, branch).await {
+                tracing::error!(why, "no new ledger could be taken; stopping");
+                controller.shutdown.cancel();
+            }
+        }
+    }
+}
+
+/// Takes over from the controller whose status the branch shows.
+pub(crate) async fn take_over(controller: &Arc<Controller>) -> Result<(), String> {
+    let Some(mirror) = controller.mirror.clone() else { return Ok(()) };
+    let branch = tokio::task::spawn_blocking(move || read_branch(&mirror))
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| chain(&error))?;
+    renew(controller, branch).await?;
+    controller.world_mut().control.observe_only = false;
+    controller.wake.notify_one();
+    controller.publish.notify_one();
+    Ok(())
+}
+
+fn read_branch(mirror: &Mirror) -> Result<Option<Branch>, shoal_git::GitError> {
+    if mirror.fetch_status()?.is_none() {
+        return Ok(None);
+    }
+    let Some(tip) = mirror.status_tip()? else { return Ok(None) };
+    let reader = mirror.reader()?;
+    let Some(summary) = read_summary(&reader, tip)? else { return Ok(None) };
+    let servers = read_servers(&reader, tip)?;
+    Ok(Some(Branch { ledger: summary.ledger, counter: summary.counter, servers }))
+}
+
+/// A new ledger id; every record is marked as restored, with what the branch knows and we do not;
+/// every job that seemed active is over: its tokens are dead.
+async fn renew(controller: &Arc<Controller>, branch: Option<Branch>) -> Result<(), String> {
+    let (mut servers, jobs) = {
+        let world = controller.world();
+        (world.servers.clone(), world.jobs.clone())
+    };
+    let shown = branch.as_ref().map(|branch| branch.ledger.clone());
+    for (path, status) in branch.map(|branch| branch.servers).unwrap_or_default() {
+        let newer =
+            servers.get(&status.name).is_none_or(|own| own.status.record.number < status.record.number);
+        if newer {
+            let mut row = ServerRow::new(&status.name);
+            row.file = path.replace(".json", ".yaml");
+            row.status = status;
+            servers.insert(row.status.name.clone(), Arc::new(row));
+        }
+    }
+    let mut batch = Batch::new();
+    let mut rows_after = BTreeMap::new();
+    for (name, row) in servers {
+        let mut row = (*row).clone();
+        row.status.record = record::restored(&row.status.record);
+        row.status.job = None;
+        rows::put_server(&mut batch, &row);
+        rows_after.insert(name, Arc::new(row));
+    }
+    let mut jobs_after = BTreeMap::new();
+    for (id, job) in jobs {
+        let job = if job.is_active() {
+            let over = over(&job, controller.now());
+            rows::put_job(&mut batch, &over);
+            batch.delete(Table::ActiveJobs, over.server.as_str());
+            Arc::new(over)
+        } else {
+            job
+        };
+        jobs_after.insert(id, job);
+    }
+    let control = ControlRow { failures: 0, observe_only: false, ..controller.world().control.clone() };
+    rows::put(&mut batch, Table::Control, "control", &control);
+    let store = Arc::clone(&controller.store);
+    let random = random().map_err(|error| error.to_string())?;
+    let ledger = tokio::task::spawn_blocking(move || ledger::renew(&*store, random, shown, batch))
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| chain(&error))?;
+    let mut world = controller.world_mut();
+    world.ledger = ledger;
+    world.servers = rows_after;
+    world.jobs = jobs_after;
+    world.active.clear();
+    world.control = control;
+    Ok(())
+}
+
+fn over(job: &Job, now: jiff::Timestamp) -> Job {
+    let mut job = job.clone();
+    let message = "the database was restored or replaced while this job was active; its tokens are dead";
+    job.note(now, Level::Error, None, message);
+    job.failure = Some(LastError {
+        step: Step::RedfishPoll,
+        unit: None,
+        code: "restored".to_owned(),
+        message: message.to_owned(),
+        hint: "look at the machine, then approve or adopt it anew".to_owned(),
+        log_tail: None,
+        job: Some(job.id.clone()),
+    });
+    job.outcome = Some(Outcome::Failed);
+    job.phase = Phase::Complete;
+    job.updated_at = now;
+    job
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What the controller knows at this moment, in memory: the commit in force, every row, every job
+//! that is kept. The store is the truth; this is read at start and follows each commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use shoal_core::decide::Turn;
+use shoal_core::desired::fleet_spec;
+use shoal_core::inventory::Inventory;
+use shoal_core::job::Job;
+use shoal_core::ledger::Ledger;
+use shoal_core::observed::Observed;
+use shoal_schema::JobId;
+use shoal_schema::kinds::FleetSpec;
+use shoal_schema::plan::Plan;
+use shoal_schema::status::RefusedCommit;
+use tokio::time::Instant;
+
+use crate::rows::{ControlRow, ServerRow};
+
+/// What the controller knows at this moment.
+pub struct World {
+    /// Which database this is.
+    pub ledger: Ledger,
+    /// The last good inventory.
+    pub inventory: Arc<Inventory>,
+    /// The fleet's values.
+    pub fleet: Arc<FleetSpec>,
+    /// Some inventory was read since the start.
+    pub loaded: bool,
+    /// The commit in force.
+    pub commit: Option<String>,
+    /// A newer commit that was not taken.
+    pub refused: Option<RefusedCommit>,
+    /// When Git was last fetched well.
+    pub fetched_at: Option<Instant>,
+    /// Why it could not be fetched.
+    pub fetch_error: Option<String>,
+    /// Servers by name.
+    pub servers: BTreeMap<String, Arc<ServerRow>>,
+    /// Jobs that are kept.
+    pub jobs: BTreeMap<JobId, Arc<Job>>,
+    /// The active job of a server.
+    pub active: BTreeMap<String, JobId>,
+    /// Switches.
+    pub control: ControlRow,
+    /// The plan at the commit in force.
+    pub plan: Option<Arc<Plan>>,
+    /// Who waits for what, beyond the plan's holds.
+    pub turns: BTreeMap<String, Turn>,
+    /// The plan's entries were decided on since everything was read.
+    pub reconciled: bool,
+}
+
+impl World {
+    /// What the status branch would say, for the plan.
+    pub fn observed(&self) -> Observed {
+        Observed {
+            ledger: Some(self.ledger.id.clone()),
+            counter: self.ledger.counter,
+            commit: self.commit.clone(),
+            paused: self.control.paused,
+            servers: self
+                .servers
+                .iter()
+                .map(|(name, row)| (name.clone(), Arc::new(row.status.clone())))
+                .collect(),
+        }
+    }
+
+    /// The job that is active on a server.
+    pub fn active_job(&self, server: &str) -> Option<&Arc<Job>> {
+        self.active.get(server).and_then(|id| self.jobs.get(id))
+    }
+
+    /// Takes over another inventory.
+    pub fn set_inventory(&mut self, inventory: Arc<Inventory>) {
+        self.fleet = Arc::new(fleet_spec(&inventory));
+        self.inventory = inventory;
+        self.loaded = true;
+    }
+
+    /// Keeps a job as it is now.
+    pub fn set_job(&mut self, job: Arc<Job>) {
+        if job.is_active() {
+            self.active.insert(job.server.clone(), job.id.clone());
+        } else if self.active.get(&job.server) == Some(&job.id) {
+            self.active.remove(&job.server);
+        }
+        self.jobs.insert(job.id.clone(), job);
+    }
+}
