@@ -65,6 +65,8 @@ pub struct Controller {
     pub mirror: Option<Arc<Mirror>>,
     /// What is known of the status branch.
     pub published: tokio::sync::Mutex<Published>,
+    /// One turn of the loop at a time, whoever asked for it.
+    pub(crate) turning: tokio::sync::Mutex<()>,
     /// The end.
     pub shutdown: CancellationToken,
     /// Everything that runs.
@@ -136,6 +138,7 @@ impl Controller {
             fetched: Notify::new(),
             mirror,
             published: tokio::sync::Mutex::default(),
+            turning: tokio::sync::Mutex::default(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
             world: RwLock::new(world),

@@ -11,6 +11,7 @@ mod apply;
 mod bmc;
 pub mod commit_source;
 pub mod controller;
+mod hex;
 pub mod http;
 mod janitor;
 mod jobs;

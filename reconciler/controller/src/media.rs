@@ -19,6 +19,7 @@ use shoal_schema::{JobId, Sha256};
 use shoal_taskiso::{Composed, DEFAULT_RAW_MULTIPLE, Iso, ReadAt};
 
 use crate::controller::Controller;
+use crate::hex::hex;
 use crate::jobs::task::{TaskError, build_task};
 
 /// The maintenance ISO, open since the start, and the task media in memory.
@@ -262,7 +263,7 @@ fn digest_of(file: &File) -> io::Result<Sha256> {
         hasher.update(&buffer[..n]);
         offset += n as u64;
     }
-    let hex: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&hasher.finalize());
     Ok(Sha256::parse(&format!("sha256:{hex}")).expect("64 hex digits were written"))
 }
 

@@ -10,7 +10,7 @@ use prometheus::{
 use shoal_core::job::{Job, Outcome, Phase};
 
 /// The prefix of every metric.
-pub const PREFIX: &str = "shoal_provisioner";
+const PREFIX: &str = "shoal_provisioner";
 
 /// Every metric. Cheap to clone.
 #[derive(Clone)]

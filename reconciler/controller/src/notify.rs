@@ -13,6 +13,7 @@ use shoal_store::{Batch, Scan, Table};
 use tokio::sync::Notify;
 
 use crate::controller::Controller;
+use crate::hex::hex;
 use crate::jobs::perform::chain;
 use crate::{rows, secrets};
 
@@ -25,7 +26,7 @@ const SIGNING_KEY: &str = "key";
 
 /// Something that people should hear of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
+pub(crate) struct Message {
     /// `held`, `failed`, `stalled`, `done`.
     pub kind: String,
     /// The server.
@@ -149,7 +150,7 @@ async fn deliver(controller: &Controller, client: &reqwest::Client, body: &[u8])
         let mut mac =
             Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).expect("HMAC takes any key length");
         mac.update(body);
-        let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(&mac.finalize().into_bytes());
         request = request.header("x-shoal-signature-256", format!("sha256={hex}"));
     }
     let answer = request.send().await.map_err(|error| chain(&error.without_url()))?;

@@ -44,6 +44,7 @@ pub(crate) async fn run(controller: Arc<Controller>) {
 
 /// One turn.
 pub(crate) async fn turn(controller: &Arc<Controller>) {
+    let _turning = controller.turning.lock().await;
     if let Err(error) = rename(controller).await {
         tracing::error!(error, "a rename was not kept");
     }

@@ -10,7 +10,11 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
 
+use crate::controller::Controller;
+use crate::hex::hex;
+use crate::jobs::perform::chain;
 use crate::keys::write_private;
+use crate::settings::TlsMode;
 
 /// The certificate of the controller's own making.
 pub struct OwnCertificate {
@@ -83,13 +87,28 @@ impl OwnCertificate {
     }
 
     /// SHA-256 of the public key (SPKI), as task media carry it.
-    pub fn pins(&self) -> Vec<String> {
-        vec![self.pin.clone()]
+    pub fn pin(&self) -> &str {
+        &self.pin
     }
 
     /// A server's configuration with it.
     pub fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
         config(vec![self.cert.clone()], self.key.clone_key())
+    }
+}
+
+impl Controller {
+    /// Every key that a machine may meet at the callback address: our own, and that of a certificate
+    /// that was given.
+    pub(crate) fn pins(&self) -> Vec<String> {
+        let mut pins = vec![self.own_certificate.pin().to_owned()];
+        if let TlsMode::Files { cert, .. } = &self.settings.api.tls {
+            match pin_of_file(cert) {
+                Ok(pin) => pins.push(pin),
+                Err(error) => tracing::error!(error = %chain(&error), "a certificate has no pin"),
+            }
+        }
+        pins
     }
 }
 
@@ -100,7 +119,7 @@ pub fn config_from_files(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, T
 }
 
 /// The pin of the first certificate in a file.
-pub fn pin_of_file(cert: &Path) -> Result<String, TlsError> {
+fn pin_of_file(cert: &Path) -> Result<String, TlsError> {
     let path = || cert.display().to_string();
     let der = CertificateDer::from_pem_file(cert).map_err(|source| TlsError::Pem { path: path(), source })?;
     let (_, parsed) =
@@ -136,8 +155,4 @@ fn config(
         .map_err(TlsError::Config)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

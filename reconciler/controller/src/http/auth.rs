@@ -187,15 +187,9 @@ pub(crate) async fn same_site(
             text("origin").map(|origin| host_only(origin.split_once("://").map_or(origin, |(_, rest)| rest)));
         (host, origin)
     };
-    if let Some(origin) = origin {
-        if origin != host {
-            return ApiError::new(
-                StatusCode::FORBIDDEN,
-                "cross_origin",
-                "another site's page may not use this",
-            )
+    if origin.is_some_and(|origin| origin != host) {
+        return ApiError::new(StatusCode::FORBIDDEN, "cross_origin", "another site's page may not use this")
             .into_response();
-        }
     }
     if matches!(controller.settings.auth, Auth::None) && !is_own_name(&controller, &host) {
         return ApiError::new(

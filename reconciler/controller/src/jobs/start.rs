@@ -19,7 +19,7 @@ use crate::rows::{self, ServerRow};
 
 /// Why an entry did not become a job.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub(crate) enum StartError {
     /// The server changed since the plan was made.
     #[error("not started: {server} changed since the plan was made")]
     Stale {

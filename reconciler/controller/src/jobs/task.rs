@@ -53,7 +53,7 @@ pub(crate) fn build_task(controller: &Controller, job: &Job) -> Result<Iso, Task
     let url = controller
         .callback_url(&job.server)
         .ok_or_else(|| TaskError::NoCallback { server: job.server.clone() })?;
-    let pins = if url.starts_with("https:") { controller.own_certificate.pins() } else { Vec::new() };
+    let pins = if url.starts_with("https:") { controller.pins() } else { Vec::new() };
     let task = Task {
         format: TASK_FORMAT,
         job_id: job.id.clone(),
