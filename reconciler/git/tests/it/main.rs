@@ -9,6 +9,7 @@ mod maintain;
 mod mirror;
 mod network;
 mod scale;
+mod seam;
 mod server;
 mod status;
 mod tree;

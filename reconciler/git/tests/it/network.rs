@@ -150,6 +150,12 @@ fn credentials_do_not_travel_where_they_could_be_read() {
         let error = failure(&origin, RemoteSpec::new(RemoteUrl::parse(&url).expect("valid")));
         assert!(matches!(error, GitError::Insecure { .. }), "{error:?}");
     }
+    // A server that asks gets none either. This address leads here without being a loopback one.
+    let forge = Forge::start(Manner::Guarded(origin.path().to_owned(), HEADER));
+    let url = format!("http://0.0.0.0:{}/origin.git", forge.address().port());
+    let error = failure(&origin, spec(RemoteUrl::parse(&url).expect("valid"), token()));
+    assert!(matches!(error, GitError::Insecure { .. }), "{error:?}");
+    assert!(forge.asked().iter().all(|(_, _, header)| header.is_none()), "{:?}", forge.asked());
 }
 
 #[test]

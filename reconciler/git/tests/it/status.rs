@@ -142,6 +142,17 @@ fn a_branch_that_was_removed_is_written_anew_with_all_files() {
 }
 
 #[test]
+fn a_branch_that_was_removed_is_forgotten_by_the_next_fetch() {
+    let origin = Origin::new();
+    let mirror = origin.mirror();
+    publish(&mirror, &[("a", Some("1"))]);
+    assert!(mirror.status_tip().expect("readable").is_some());
+    git(&origin.bare(), &["branch", "-D", BRANCH]);
+    assert_eq!(mirror.fetch_status().expect("no branch is no error"), None);
+    assert_eq!(mirror.status_tip().expect("readable"), None);
+}
+
+#[test]
 fn writers_on_many_threads_lose_nothing() {
     const WRITERS: usize = 3;
     const ROUNDS: usize = 12;
