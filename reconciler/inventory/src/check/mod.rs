@@ -2,9 +2,9 @@
 //! Cross-checks over the whole inventory: what no single document can say about itself.
 //!
 //! Guarantees: every check runs, whatever the others find; a reference to a document that is there
-//! but broken, or that may be in a file that cannot be read, is not reported again; a recipe or
-//! Fleet with an error is taken out and counts as broken, so that its last good version stays in
-//! force; a server with an error stays, and `problems` names it.
+//! but broken, or that may be in a file that cannot be read, is not reported again; a recipe
+//! with an error is taken out and counts as broken, so that its last good version stays in force; a
+//! server with an error stays, and `problems` names it.
 
 mod approvals;
 mod bmc;
@@ -29,6 +29,7 @@ use std::collections::BTreeSet;
 
 use shoal_core::inventory::Inventory;
 
+use crate::codes;
 use crate::load::Assembled;
 
 /// What checks need to know beside the inventory.
@@ -63,11 +64,10 @@ impl Context<'_> {
     }
 }
 
-/// Runs every check. Recipes and Fleet with errors leave the inventory.
+/// Runs every check. Recipes with errors, and what must not be used at all, leave the inventory.
 pub(crate) fn run(assembled: &mut Assembled, checks: &Checks) -> Vec<Finding> {
     let mut findings = names::doubles(&assembled.doubles);
     findings.extend(fleet::count(assembled));
-
     let mut broken = Vec::new();
     {
         let context = context(&assembled.inventory, checks, &assembled.hidden);
@@ -76,18 +76,23 @@ pub(crate) fn run(assembled: &mut Assembled, checks: &Checks) -> Vec<Finding> {
         findings.extend(recipes::check(&context));
         for finding in findings.iter().filter(|finding| finding.is_error()) {
             if let Some(subject) = &finding.subject
-                && matches!(subject.kind, "Fleet" | "Recipe")
+                && takes_out(finding.code, subject.kind)
             {
                 broken.push((subject.kind, subject.name.clone()));
             }
         }
     }
     for (kind, name) in broken {
+        let inventory = &mut assembled.inventory;
         match kind {
-            "Fleet" => drop(assembled.inventory.fleet.take()),
-            _ => drop(assembled.inventory.recipes.remove(&name)),
+            "Fleet" => drop(inventory.fleet.take()),
+            "Server" => drop(inventory.servers.remove(&name)),
+            "Recipe" => drop(inventory.recipes.remove(&name)),
+            "Image" => drop(inventory.images.remove(&name)),
+            "Secret" => drop(inventory.secrets.remove(&name)),
+            _ => drop(inventory.approvals.remove(&name)),
         }
-        assembled.inventory.broken.insert((kind, name));
+        inventory.broken.insert((kind, name));
     }
 
     let context = context(&assembled.inventory, checks, &assembled.hidden);
@@ -100,6 +105,16 @@ pub(crate) fn run(assembled: &mut Assembled, checks: &Checks) -> Vec<Finding> {
     findings.extend(vars::fleet_defaults(&context));
     findings.extend(approvals::check(&context));
     findings
+}
+
+/// Whether a document with this error must not be used at all.
+///
+/// A Fleet that names something unknown stays: without it every limit would be the default.
+fn takes_out(code: &str, kind: &str) -> bool {
+    match code {
+        codes::NAME_FORM | codes::FLEET_STATUS_BRANCH => true,
+        _ => kind == "Recipe",
+    }
 }
 
 fn context<'a>(

@@ -17,7 +17,16 @@ pub(crate) struct Identity {
 
 /// Finds kind and name. Of an incomplete document only what stands there is judged, not what may
 /// still have come.
-pub(crate) fn identify(root: &Node<'_>, start: Span, complete: bool, faults: &mut Vec<Fault>) -> Identity {
+///
+/// What stands among the secrets may be one, whatever it calls itself: `hide` keeps values out of
+/// messages.
+pub(crate) fn identify(
+    root: &Node<'_>,
+    start: Span,
+    complete: bool,
+    hide: bool,
+    faults: &mut Vec<Fault>,
+) -> Identity {
     let text = |entry: &'_ Entry<'_>| entry.value.text().map(str::to_owned);
     let kind = match root.get("kind") {
         None => {
@@ -33,7 +42,9 @@ pub(crate) fn identify(root: &Node<'_>, start: Span, complete: bool, faults: &mu
                 let span = root.find("/kind").value_span();
                 let hint =
                     closest(&name, &KINDS).map_or_else(kinds, |best| format!("did you mean `{best}`?"));
-                let message = if name.is_empty() {
+                let message = if hide {
+                    "unknown kind".to_owned()
+                } else if name.is_empty() {
                     "`kind` must be a word".to_owned()
                 } else {
                     format!("unknown kind `{}`", shown(&name))
@@ -53,6 +64,7 @@ pub(crate) fn identify(root: &Node<'_>, start: Span, complete: bool, faults: &mu
         Some(entry) if entry.value.text() != Some(API_VERSION) => {
             let span = root.find("/apiVersion").value_span();
             let message = match entry.value.text() {
+                Some(_) if hide => "unknown apiVersion".to_owned(),
                 Some(text) if !text.is_empty() => format!("unknown apiVersion `{}`", shown(text)),
                 _ => "`apiVersion` must be a word".to_owned(),
             };

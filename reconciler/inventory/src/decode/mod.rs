@@ -42,11 +42,12 @@ const HIDDEN: [&str; 4] = ["/spec/userData/text", "/spec/unattendXml/text", "/sp
 
 /// Whether the value at a place may be shown.
 pub(crate) fn is_hidden(kind: Option<&str>, pointer: &str) -> bool {
-    (kind == Some("Secret") && pointer.starts_with("/spec")) || HIDDEN.contains(&pointer)
+    kind == Some("Secret") || HIDDEN.contains(&pointer)
 }
 
-/// Decodes one document. Nothing where it is empty.
-pub(crate) fn decode(file: &Arc<str>, document: yaml::Document<'_>) -> Option<Decoded> {
+/// Decodes one document of a file that is for documents of the kind `expected`. Nothing where it
+/// is empty.
+pub(crate) fn decode(file: &Arc<str>, expected: &str, document: yaml::Document<'_>) -> Option<Decoded> {
     let yaml::Document { root, complete, mut faults } = document;
     let Some(root) = root else {
         // Empty, or broken before its first value.
@@ -64,7 +65,7 @@ pub(crate) fn decode(file: &Arc<str>, document: yaml::Document<'_>) -> Option<De
         return Some(Decoded { document: None, kind: None, name: None, name_span, faults });
     };
     let start = entries.first().map_or(root.span, |entry| entry.key_span);
-    let identity = identify(&root, start, complete, &mut faults);
+    let identity = identify(&root, start, complete, expected == "Secret", &mut faults);
     let mut decoded = Decoded {
         document: None,
         kind: identity.kind,
@@ -72,7 +73,7 @@ pub(crate) fn decode(file: &Arc<str>, document: yaml::Document<'_>) -> Option<De
         name_span: identity.name_span.unwrap_or(start),
         faults,
     };
-    if decoded.kind == Some("Secret") && !complete {
+    if decoded.kind == Some("Secret") {
         decoded.faults.iter_mut().for_each(|fault| fault.show = Show::Nothing);
     }
     if let (Some(kind), true) = (decoded.kind, complete) {

@@ -13,8 +13,8 @@ pub(crate) fn closest<'c, S: AsRef<str>>(name: &str, candidates: &'c [S]) -> Opt
     };
     let wanted = plain(name);
     let allowed = match name.chars().count() {
-        0..=2 => 0,
-        3..=4 => 1,
+        0..=1 => 0,
+        2..=4 => 1,
         5..=8 => 2,
         _ => 3,
     };

@@ -61,16 +61,15 @@ fn fault_of(kind: &'static str, root: &Node<'_>, violation: &Violation, odd: Opt
     };
     let text = found.node.text().filter(|_| !hidden && found.exact);
     let field = last_token(&violation.pointer);
-    let message = match violation.code {
-        "additionalProperties" | "required" => violation.message.clone(),
+    let hint = hint(violation, text, odd);
+    let message = match (violation.code, &violation.property) {
+        // The name that was meant says more than all that there are.
+        ("additionalProperties", Some(name)) if hint.is_some() => format!("unknown field `{}`", shown(name)),
+        ("additionalProperties" | "required", _) => violation.message.clone(),
         _ if field.is_empty() || field.bytes().all(|b| b.is_ascii_digit()) => violation.message.clone(),
         _ => format!("`{}`: {}", shown(&field), violation.message),
     };
-    Fault {
-        hint: hint(violation, text, odd),
-        show: show(hidden, &found),
-        ..Fault::error(code, span, message)
-    }
+    Fault { hint, show: show(hidden, &found), ..Fault::error(code, span, message) }
 }
 
 fn hint(violation: &Violation, text: Option<&str>, odd: Option<Odd>) -> Option<String> {

@@ -55,7 +55,7 @@ pub(crate) fn parse(path: &Arc<str>, place: Place, bytes: &[u8], sha256: Sha256)
     parsed.diagnostics.extend(faults.into_iter().map(|fault| diagnostic(path, fault, &lines, None)));
     let mut count = 0;
     for document in yaml::read(&text) {
-        let Some(decoded) = decode::decode(path, document) else { continue };
+        let Some(decoded) = decode::decode(path, expected, document) else { continue };
         count += 1;
         one(path, expected, bad_text, in_secrets, decoded, &lines, &mut parsed);
     }
@@ -82,7 +82,8 @@ fn one(
     if let Some(kind) = kind
         && kind != expected
     {
-        let message = format!("a {kind} does not belong here, but in {}", Place::belongs(kind));
+        let article = if kind.starts_with(['A', 'I']) { "an" } else { "a" };
+        let message = format!("{article} {kind} does not belong here, but in {}", Place::belongs(kind));
         let fault = Fault::error(codes::DIRECTORY, name_span, message);
         faults.push(fault.with_hint("who may change what is decided by directory"));
     }
@@ -133,9 +134,20 @@ pub(crate) fn source_line(lines: &Lines<'_>, span: Span, show: Show) -> Option<S
     let (text, cut) = match show {
         Show::Nothing => return None,
         Show::Line => (line.chars().take(MAX).collect::<String>(), line.chars().count() > MAX),
-        // The key stands in front of this column; its value may begin right behind.
-        Show::Before(column) => (line.chars().take(column as usize - 1).collect(), true),
+        // The key stands in front of this column, its value behind it; where another value may
+        // stand before the key, nothing is shown.
+        Show::Before(column) => {
+            let text: String = line.chars().take(column as usize - 1).collect();
+            let key = text.trim_start_matches([' ', '\t', '-']);
+            if key.contains([':', '{', '[', ',']) {
+                return None;
+            }
+            (text, true)
+        }
     };
+    if text.is_empty() {
+        return None;
+    }
     // One character for each: the caret counts them.
     let mut text: String =
         text.chars()

@@ -109,6 +109,12 @@ fn syntax_fault(error: &ScanError, line: u32, lines_before: u32, lines: &Lines<'
     if indentation.contains('\t') {
         return Fault::error(codes::TAB, span, "a tab in the indentation").with_hint("indent with spaces");
     }
+    if let Some((line, width)) = conflict(lines) {
+        let line = line + lines_before;
+        let span = Span { line, column: 1, end_line: line, end_column: width + 1 };
+        return Fault::error(codes::SYNTAX, span, "a merge conflict is not resolved")
+            .with_hint("choose one side and remove the markers");
+    }
     let info = error.info();
     if info.contains("unknown anchor") {
         return Fault::error(codes::ALIAS, span, "an alias to an anchor that is not there");
@@ -118,12 +124,23 @@ fn syntax_fault(error: &ScanError, line: u32, lines_before: u32, lines: &Lines<'
     }
     let hint = if info.contains("mapping values are not allowed") {
         Some("is the indentation right? text with `: ` in it must stand in quotes")
+    } else if info.contains("must be followed by a valid YAML whitespace") {
+        Some("put a blank behind the colon")
     } else if info.contains("unexpected character") {
         Some("text that begins with this character must stand in quotes")
     } else {
         None
     };
     Fault { hint: hint.map(str::to_owned), ..Fault::error(codes::SYNTAX, span, format!("not YAML: {info}")) }
+}
+
+/// The first marker of a merge conflict, and its width.
+fn conflict(lines: &Lines<'_>) -> Option<(u32, u32)> {
+    const MARKERS: [&str; 3] = ["<<<<<<< ", "=======", ">>>>>>> "];
+    (1..=lines.count()).find_map(|line| {
+        let text = lines.get(line)?;
+        MARKERS.iter().any(|marker| text.starts_with(marker)).then(|| (line, text.chars().count() as u32))
+    })
 }
 
 fn too_deep(span: Span) -> Fault {
@@ -340,7 +357,7 @@ impl<'a> Builder<'a> {
                         .with_hint("write the fields out"),
                 );
             } else if core(&text) != Core::Text {
-                keep = false;
+                // Kept as text all the same, so that nothing else seems to be missing.
                 let message = if text.is_empty() { "a key is missing" } else { "a key must be text" };
                 let fault = Fault::error(codes::KEY_NOT_TEXT, span, message);
                 self.faults.push(match quoted(&text) {
@@ -361,6 +378,7 @@ impl<'a> Builder<'a> {
             keep = false;
             self.faults.push(Fault {
                 related: vec![("first here", first)],
+                show: if self.within_template() || is_template(&text) { Show::Nothing } else { Show::Line },
                 ..Fault::error(
                     codes::DUPLICATE_KEY,
                     span,
@@ -393,9 +411,7 @@ impl<'a> Builder<'a> {
     /// Whether the keys that are open lead into text that goes to a machine.
     fn within_template(&self) -> bool {
         self.frames.iter().any(|frame| match &frame.content {
-            Content::Mapping { key: Some(key), .. } => {
-                matches!(key.text.as_ref(), "userData" | "unattendXml" | "ksCfg" | "age")
-            }
+            Content::Mapping { key: Some(key), .. } => is_template(&key.text),
             _ => false,
         })
     }
@@ -410,6 +426,11 @@ impl<'a> Builder<'a> {
         let empty = matches!(&self.root, Some(Node { kind: Kind::Scalar(text, Style::Plain), .. }) if text.is_empty());
         Document { root: self.root.filter(|_| !empty), complete, faults: self.faults }
     }
+}
+
+/// Keys of text that goes to a machine, or that only its readers can read.
+fn is_template(key: &str) -> bool {
+    matches!(key, "userData" | "unattendXml" | "ksCfg" | "age")
 }
 
 /// A scalar in quotes, for a hint; nothing where it would be long or hard to read.
