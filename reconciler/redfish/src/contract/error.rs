@@ -248,6 +248,12 @@ pub enum ErrorKind {
         /// What it takes instead.
         offered: String,
     },
+    /// The BMC could not read the image at its address.
+    #[error("the bmc could not read the image: {message}")]
+    ImageUnreadable {
+        /// The BMC's words.
+        message: String,
+    },
     /// The address has a form that this BMC refuses.
     #[error("the bmc does not take this image address: {why}")]
     UnsupportedImageUrl {
@@ -328,6 +334,7 @@ impl ErrorKind {
             | Self::Timeout { .. }
             | Self::CircuitOpen { .. }
             | Self::SessionsExhausted { .. }
+            | Self::ImageUnreadable { .. }
             | Self::NoEffect { .. }
             | Self::TaskFailed { .. }
             | Self::Busy { .. }

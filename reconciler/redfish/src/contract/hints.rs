@@ -54,6 +54,10 @@ impl ErrorKind {
             Self::UnsupportedImageScheme { .. } => {
                 "offer media under a scheme that the bmc takes (`mediaUrls` of the fleet)"
             }
+            Self::ImageUnreadable { .. } => {
+                "check that the bmc reaches the media address (route, firewall, name) and takes its scheme: \
+                 some bmcs take https only"
+            }
             Self::UnsupportedImageUrl { .. } => "offer media under an address without a query string",
             Self::WrongBootMode { .. } => {
                 "set the boot mode to UEFI in the firmware's settings and restart the machine once"
@@ -101,6 +105,7 @@ impl ErrorKind {
             Self::NoInsertRoute => "no-insert-route",
             Self::WrongImageKind { .. } => "wrong-image-kind",
             Self::UnsupportedImageScheme { .. } => "unsupported-image-scheme",
+            Self::ImageUnreadable { .. } => "image-unreadable",
             Self::UnsupportedImageUrl { .. } => "unsupported-image-url",
             Self::WrongBootMode { .. } => "wrong-boot-mode",
             Self::NoBootTarget { .. } => "no-boot-target",

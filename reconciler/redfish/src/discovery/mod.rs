@@ -100,7 +100,6 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint) -> Result<Discovery, 
     let not_redfish =
         |why: &str| wire.error(Op::Discover, None, ErrorKind::NotRedfish { why: why.to_owned() });
     let root = walk.must(ROOT).await?;
-    wire.set_vendor(Vendor::of(root_words(&root).iter().map(String::as_str)).label());
     let systems = json::link(&root, "Systems").ok_or_else(|| not_redfish("it names no systems"))?;
     let systems: Vec<System> =
         walk.collection(&systems).await?.iter().map(|found| System::read(&found.uri, &found.value)).collect();
@@ -131,6 +130,7 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint) -> Result<Discovery, 
         vendor = known;
     }
 
+    wire.set_vendor(vendor.label());
     let reset = reset(&mut walk, &system).await?;
     let boot = boot::place(&mut walk, &system).await?;
     let views = slots::read(&mut walk, &system, &managers).await?;

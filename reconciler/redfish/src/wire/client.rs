@@ -123,7 +123,7 @@ impl Wire {
                 return Ok(answer);
             }
             let refusal = Refusal::of(&answer);
-            if answer.status != 401 {
+            if answer.status != 401 || refusal.is_about_the_image() {
                 return Err(Failure::Refused(refusal));
             }
             // A session that ended is opened once more. Basic that is refused is wrong.

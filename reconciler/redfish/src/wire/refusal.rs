@@ -49,9 +49,12 @@ const OCCUPIED: [&str; 4] = [
 const SESSIONS: [&str; 3] = ["RAC0218", "SessionLimitExceeded", "CreateLimitReachedForResource"];
 /// iLO answers 400 with this to a wrong password.
 const CREDENTIALS: [&str; 3] = ["UnauthorizedLoginAttempt", "NoValidSession", "AccountLocked"];
-/// bmcweb refuses `http` with the first, iBMC with the second.
-const SCHEME: [&str; 3] =
-    ["ResourceAtUriInUnknownFormat", "FileTransferProtocolMismatch", "UnsupportedTransferProtocol"];
+/// iBMC; DMTF's own.
+const SCHEME: [&str; 2] = ["FileTransferProtocolMismatch", "SourceDoesNotSupportProtocol"];
+/// DMTF's own; iDRAC's `RAC0720` is "unable to locate the ISO". bmcweb answers the first one to
+/// an `http` address as well.
+const IMAGE: [&str; 4] =
+    ["ResourceAtUriInUnknownFormat", "ResourceAtUriUnauthorized", "CouldNotEstablishConnection", "RAC0720"];
 
 impl Refusal {
     /// Of an answer that is not 2xx.
@@ -73,6 +76,12 @@ impl Refusal {
         self.has_any(&SCHEME)
     }
 
+    /// Whether it says that the image could not be read. bmcweb says so with 401 as well, which
+    /// has nothing to do with our login then.
+    pub(crate) fn is_about_the_image(&self) -> bool {
+        self.has_any(&IMAGE)
+    }
+
     /// The pause before the write is sent again: what the BMC asked for, or `usual`.
     pub(crate) fn pause(&self, usual: Duration) -> Duration {
         self.retry_after.unwrap_or_default().max(usual)
@@ -87,7 +96,9 @@ impl Refusal {
     pub(crate) fn kind(&self, scrubber: &Scrubber) -> ErrorKind {
         let message = scrubber.clean(&self.messages.line());
         let status = self.status;
-        if status == 401 || self.has_any(&CREDENTIALS) {
+        if self.is_about_the_image() {
+            ErrorKind::ImageUnreadable { message }
+        } else if status == 401 || self.has_any(&CREDENTIALS) {
             ErrorKind::CredentialsRejected
         } else if self.has_any(&SESSIONS) {
             ErrorKind::SessionsExhausted { message }
@@ -148,6 +159,8 @@ mod tests {
             (403, "", "A required license is missing or expired", "licence-missing"),
             (400, "iLO.2.14.VirtualMediaIsDisabled", "", "virtual-media-disabled"),
             (400, "iLO.2.14.MaxVirtualMediaConnectionEstablished", "", "slot-occupied"),
+            (400, "Base.1.13.ResourceAtUriInUnknownFormat", "", "image-unreadable"),
+            (500, "IDRAC.2.7.RAC0720", "Unable to locate the ISO or IMG image file", "image-unreadable"),
             (400, "iLO.2.14.UnableToModifyDuringSystemPOST", "", "busy"),
             (409, "Base.1.12.ActionParameterValueConflict", "", "busy"),
             (500, "IDRAC.2.7.SYS518", "", "busy"),

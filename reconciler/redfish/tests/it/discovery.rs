@@ -299,3 +299,23 @@ async fn openbmc_takes_https_images_whoever_built_it() {
     );
     assert_eq!(found.warnings, ["images are taken over https only"]);
 }
+
+#[tokio::test]
+async fn makers_whose_images_must_be_https_are_known() {
+    for vendor in ["FUJITSU", "xFusion"] {
+        let found = found(made_by(two_cd(), vendor)).await;
+        assert!(!found.facts.schemes.http && found.facts.schemes.https, "{vendor}");
+    }
+}
+
+#[tokio::test]
+async fn xcc_slots_are_patched_even_where_allow_does_not_say_so() {
+    let at = format!("{MEDIA}/EXT1");
+    let fake = Fake::new(made_by(machine(&[patched_slot(&at)]), "Lenovo"));
+    fake.hook(move |asked, state| {
+        (asked.method == "GET" && asked.path == at)
+            .then(|| Reply::json(200, &state.tree[&at]).header("Allow", "GET, HEAD"))
+    });
+    let (_server, bmc) = fake.connected().await;
+    assert_eq!(rung(bmc.discovered()), (Rung::Single, Some("EXT1"), None));
+}

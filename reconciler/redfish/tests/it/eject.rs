@@ -9,7 +9,7 @@ use shoal_redfish::{Bmc, Effect, Error, ErrorKind};
 use crate::flow::image;
 use crate::support::fake::{Fake, eject, refused};
 use crate::support::server::Reply;
-use crate::support::trees::{FIRST, SECOND, two_cd};
+use crate::support::trees::{FIRST, SECOND, machine, patched_slot, two_cd};
 
 const EJECT: &str = "/1/Actions/VirtualMedia.EjectMedia";
 
@@ -155,4 +155,11 @@ async fn a_task_that_fails_on_an_empty_slot_has_nothing_to_do() {
     assert_eq!(ejected(&fake, false).await.unwrap(), Effect::AlreadySo);
     let error = ejected(&fake, true).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::TaskFailed { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_slot_that_is_patched_and_looks_empty_is_emptied_to_make_sure() {
+    let fake = Fake::new(machine(&[patched_slot(FIRST)]));
+    assert_eq!(ejected(&fake, false).await.unwrap(), Effect::AlreadySo);
+    assert_eq!(fake.asked("PATCH", FIRST).len(), 1);
 }

@@ -187,6 +187,23 @@ async fn one_request_at_a_time_reaches_a_bmc_whatever_is_asked_of_its_clients() 
     assert_eq!(counting.most.load(Ordering::SeqCst), 1);
 }
 
+#[tokio::test]
+async fn all_bmcs_together_share_one_limit() {
+    let fake = Fake::new(two_cd());
+    let server = Server::https(fake.clone()).await;
+    let wiring = wiring();
+    let endpoint = endpoint(&server);
+    let bmc = RedfishBmc::connect(&endpoint, wiring.clone()).await.unwrap();
+    let all = wiring.limit.available_permits() as u32;
+    let held = wiring.limit.acquire_many(all).await.unwrap();
+    let before = fake.log().len();
+    let waiting = tokio::time::timeout(Duration::from_millis(100), bmc.read_state()).await;
+    assert!(waiting.is_err());
+    assert_eq!(fake.log().len(), before);
+    drop(held);
+    bmc.read_state().await.unwrap();
+}
+
 #[test]
 fn a_proxy_in_the_environment_is_not_used() {
     // The environment of a test cannot be changed, so another test runs in a child that has one.

@@ -187,9 +187,10 @@ async fn refusals_that_an_operator_can_act_on_are_named_and_not_repeated() {
         ("virtual-media-disabled", || refused(400, "iLO.2.14.VirtualMediaIsDisabled", "", &[])),
         ("slot-occupied", || refused(400, "iLO.2.14.MaxVirtualMediaConnectionEstablished", "", &[])),
         ("slot-occupied", || refused(500, "", "Virtual media is already attached to the host", &[])),
-        ("unsupported-image-scheme", || {
-            refused(400, "Base.1.13.ResourceAtUriInUnknownFormat", "", &["https://h/x"])
-        }),
+        ("unsupported-image-scheme", || refused(400, "iBMC.1.0.FileTransferProtocolMismatch", "", &[])),
+        ("image-unreadable", || refused(400, "Base.1.13.ResourceAtUriInUnknownFormat", "", &["https://h/x"])),
+        ("image-unreadable", || refused(401, "Base.1.13.ResourceAtUriUnauthorized", "", &["https://h/x"])),
+        ("image-unreadable", || refused(500, "IDRAC.2.7.RAC0720", "Unable to locate the ISO", &[])),
         ("forbidden", || refused(403, "Base.1.12.InsufficientPrivilege", "", &[])),
         ("not-found", || Reply::status(404)),
     ] {

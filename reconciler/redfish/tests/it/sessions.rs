@@ -65,6 +65,18 @@ async fn a_wrong_password_is_tried_once() {
 }
 
 #[tokio::test]
+async fn a_client_whose_password_was_refused_never_sends_it_again() {
+    let fake = Fake::new(two_cd());
+    let (server, bmc) = fake.connected().await;
+    let bmc = RedfishBmc::resume(&wrong_password(&server), wiring(), bmc.discovery()).unwrap();
+    for _ in 0..2 {
+        let error = bmc.read_state().await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::CredentialsRejected), "{error}");
+    }
+    assert_eq!(logins(&fake), 2, "the good one and a single wrong one");
+}
+
+#[tokio::test]
 async fn ilos_400_to_a_wrong_password_is_understood() {
     let fake = Fake::new(two_cd());
     fake.answer("POST", SESSIONS, 9, || refused(400, "iLO.2.14.UnauthorizedLoginAttempt", "", &[]));
