@@ -4,7 +4,7 @@
 //! A Secret with other recipients can still be decrypted by those that it has: it stays in the
 //! inventory, and the error stands until someone encrypts it anew.
 
-use shoal_schema::Sha256;
+use shoal_schema::recipients::recipients_digest;
 
 use super::{At, Context, Finding};
 use crate::codes;
@@ -18,11 +18,11 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, secret) in &context.inventory.secrets {
         let spec = &secret.value.spec;
-        let mut lines = Vec::with_capacity(spec.recipients.len());
+        let mut named = Vec::with_capacity(spec.recipients.len());
         let mut unknown = false;
         for (index, wanted) in spec.recipients.iter().enumerate() {
             if let Some(recipient) = recipients.iter().find(|recipient| recipient.name == *wanted) {
-                lines.push(format!("{} {}\n", recipient.name, recipient.key));
+                named.push(recipient);
             } else {
                 unknown = true;
                 let at = At::of(secret, format!("/spec/recipients/{index}"));
@@ -36,9 +36,7 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
                 );
             }
         }
-        lines.sort();
-        lines.dedup();
-        if !unknown && Sha256::of(lines.concat().as_bytes()) != spec.recipients_digest {
+        if !unknown && recipients_digest(named) != spec.recipients_digest {
             let at = At::of(secret, "/spec/recipientsDigest").key();
             findings.push(
                 Finding::error(

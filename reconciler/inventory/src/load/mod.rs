@@ -177,8 +177,10 @@ fn refusal(path: &Arc<str>, refused: Refused) -> Diagnostic {
         Refused::TooLarge => {
             (codes::TOO_LARGE, "the file is over 1 MiB", "one document a file keeps files small")
         }
-        Refused::Special => (codes::FILE_REFUSED, "not a regular file", "remove it"),
-        Refused::PathNotUtf8 => (codes::FILE_REFUSED, "the path is not UTF-8", "rename the file"),
+        Refused::Special => (codes::FILE_REFUSED, "not a regular file that can be read", "remove it"),
+        Refused::PathNotUtf8 => {
+            (codes::FILE_REFUSED, "the path is not UTF-8, or not safe to print", "rename the file")
+        }
     };
     of_file(path, code, message.to_owned(), hint)
 }

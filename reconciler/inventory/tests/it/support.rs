@@ -27,9 +27,13 @@ pub(crate) struct Tree {
 impl Tree {
     /// The small repository with which nothing is wrong.
     pub(crate) fn base() -> Self {
+        Self::directory(&tests_directory().join("base"))
+    }
+
+    /// The files of a directory.
+    pub(crate) fn directory(root: &Path) -> Self {
         let mut tree = Self::default();
-        let root = tests_directory().join("base");
-        tree.add_directory(&root, &root);
+        tree.add_directory(root, root);
         tree
     }
 
