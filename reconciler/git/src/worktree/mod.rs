@@ -11,19 +11,17 @@
 
 mod error;
 mod files;
+mod index;
 
 pub use error::WorktreeError;
 
-use git2::{Config, ErrorCode, Index, IndexEntry, IndexTime, ObjectType, Oid, Repository, RepositoryState};
+use git2::{Config, ErrorCode, ObjectType, Oid, Repository, RepositoryState};
 
 use crate::clone::branch_of;
 use crate::edit::{Edit, Files};
 use crate::remote::head_ref;
 use crate::status::{Author, commit_text};
 use crate::{CloneView, CommitId, GitError};
-
-/// Mode of a file in the index.
-const FILE: u32 = 0o100_644;
 
 /// Whose commit it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,22 +187,7 @@ impl CloneView {
 
     /// Makes the index agree with the commit for these paths alone.
     fn stage(&self, repository: &Repository, files: &Files) -> Result<(), WorktreeError> {
-        let update = |index: &mut Index| {
-            for (path, content) in files {
-                match content {
-                    Some(bytes) => {
-                        let id = Oid::hash_object(ObjectType::Blob, bytes)?;
-                        index.add(&index_entry(path, id))?;
-                    }
-                    None => match index.remove_path(std::path::Path::new(path)) {
-                        Err(error) if error.code() != ErrorCode::NotFound => return Err(error),
-                        _ => {}
-                    },
-                }
-            }
-            index.write()
-        };
-        repository.index().and_then(|mut index| update(&mut index)).map_err(|error| match error.code() {
+        index::update(repository, files).map_err(|error| match error.code() {
             ErrorCode::Locked => WorktreeError::Busy { repository: self.shown() },
             _ => self.failed("write the index of")(error).into(),
         })
@@ -232,24 +215,4 @@ fn author(config: &Config, change: &Change) -> Result<Author, WorktreeError> {
         None => (configured("user.name")?, configured("user.email")?),
     };
     Ok(Author { name, email, time: change.time })
-}
-
-/// An entry as `git update-index --cacheinfo` makes it: git compares the contents when it next
-/// looks, since the size is zero.
-fn index_entry(path: &str, id: Oid) -> IndexEntry {
-    let never = IndexTime::new(0, 0);
-    IndexEntry {
-        ctime: never,
-        mtime: never,
-        dev: 0,
-        ino: 0,
-        mode: FILE,
-        uid: 0,
-        gid: 0,
-        file_size: 0,
-        id,
-        flags: 0,
-        flags_extended: 0,
-        path: path.as_bytes().to_vec(),
-    }
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::{Duration, SystemTime};
 
 use shoal_git::{CloneView, Identity, WorktreeChange, WorktreeError};
 
@@ -103,6 +104,30 @@ fn a_new_branch_takes_the_commit_and_is_checked_out() {
     let error = clone(&origin).write_and_commit(&files, false, &on_branch).expect_err("there already");
     assert!(matches!(error, WorktreeError::BranchExists { .. }), "{error}");
     assert!(!origin.work().join("approvals").exists());
+}
+
+#[test]
+fn a_change_made_in_the_second_of_the_last_index_is_still_seen_after_the_commit() {
+    let origin = Origin::new();
+    let work = origin.work();
+    // The times of the change are set by hand, and this one cannot be.
+    git(&work, &["config", "core.trustctime", "false"]);
+    let second = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let at = |path: &str, milliseconds: u64| {
+        let time = second + Duration::from_millis(milliseconds);
+        let file = fs::File::options().append(true).open(work.join(path)).expect("there");
+        file.set_times(fs::FileTimes::new().set_modified(time)).expect("set");
+    };
+    at("README.md", 100);
+    git(&work, &["update-index", "--refresh"]);
+    at(".git/index", 500);
+    // As many bytes as before.
+    origin.write("README.md", "HELLO\n");
+    at("README.md", 700);
+    clone(&origin)
+        .write_and_commit(&files(&[("a.yaml", Some("x"))]), false, &change("x"))
+        .expect("committed");
+    assert_eq!(porcelain(&origin), " M README.md");
 }
 
 #[test]
