@@ -98,7 +98,10 @@ fn no_route(desired: &Desired, bmc: &BmcFacts) -> Option<Hold> {
 }
 
 fn destructive(held: &Held<'_>, holds: &mut Vec<Hold>) {
-    let name = &held.desired.name;
+    let approve = match held.status.and_then(active_job) {
+        None => format!("shoal approve {}", held.desired.name),
+        Some(_) => "not before the active job is over: until then an approval would be void".to_owned(),
+    };
     let mut hold = |code, message: String, hint: String| holds.push(Hold { code, message, hint: Some(hint) });
     if held.observed.ledger.is_none() {
         hold(
@@ -110,11 +113,11 @@ fn destructive(held: &Held<'_>, holds: &mut Vec<Hold>) {
     match held.approval {
         ApprovalState::Needed => {
             let message = "needs an approval in Git".to_owned();
-            hold(HoldCode::ApprovalNeeded, message, format!("shoal approve {name}"));
+            hold(HoldCode::ApprovalNeeded, message, approve);
         }
         ApprovalState::Expired { by } => {
             let message = format!("the approval in {by} has run out");
-            hold(HoldCode::ApprovalExpired, message, format!("shoal approve {name}"));
+            hold(HoldCode::ApprovalExpired, message, approve);
         }
         ApprovalState::NotNeeded | ApprovalState::BlankOnly | ApprovalState::Approved { .. } => {}
     }

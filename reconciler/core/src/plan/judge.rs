@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use shoal_schema::Sha256;
 use shoal_schema::kinds::{ApprovedAction, FirstInstall};
-use shoal_schema::plan::{Action, ApprovalState, Class, Entry, EntryKey, Reason};
+use shoal_schema::plan::{Action, ApprovalState, Class, Effect, Entry, EntryKey, Reason};
 use shoal_schema::status::{Record, RecordState};
 
 use super::approvals::Approvals;
@@ -86,6 +86,7 @@ impl Judge<'_> {
                 verdict.action = Action::Adopt;
                 verdict.reason = Reason::AdoptionApproved;
                 verdict.notes = vec!["recorded as it is, unverified; nothing is touched".to_owned()];
+                verdict.changes.iter_mut().for_each(|change| change.effect = Effect::Now);
                 approval = adopt;
             } else {
                 approval = self.approval(&record, &digest(verdict.action)?);
@@ -95,7 +96,7 @@ impl Judge<'_> {
         let mut loses = Vec::new();
         if class_of(verdict.action) == Class::Destructive {
             steps = INSTALL_STEPS.map(str::to_owned).to_vec();
-            loses = losses::of(desired, &record);
+            loses = losses::of(desired, &record, &approval);
             if let Some(target) = &desired.install
                 && expected_disk(&record, &desired.identity, target).is_none()
             {

@@ -2,6 +2,7 @@
 //! What an install loses: the disk that would be written, by name where it is known, and what is known
 //! to be on it. What is not known is said to be unknown, never guessed.
 
+use shoal_schema::plan::ApprovalState;
 use shoal_schema::status::{Record, RecordState};
 
 use crate::desired::Desired;
@@ -9,9 +10,12 @@ use crate::known_disk::expected_disk;
 use crate::record::machine_change;
 
 /// What an install of this server loses.
-pub(super) fn of(desired: &Desired, record: &Record) -> Vec<String> {
+pub(super) fn of(desired: &Desired, record: &Record, approval: &ApprovalState) -> Vec<String> {
     let Some(target) = &desired.install else { return Vec::new() };
     let selector = target.disk.to_string();
+    if *approval == ApprovalState::BlankOnly {
+        return vec![format!("nothing: the machine itself must find the disk blank ({selector})")];
+    }
     let same_machine = machine_change(record, &desired.identity).is_none();
     let how_sure = match record.state {
         RecordState::Installed => Some(""),

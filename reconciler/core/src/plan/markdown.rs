@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use shoal_schema::plan::{Action, ApprovalState, Change, Class, Entry, Plan};
 
-use super::plain::{acts, cut};
+use super::plain::{acts, brief, cut};
 use super::text::{unchanged, verb};
 
 /// Finds the comment again.
@@ -170,7 +170,7 @@ fn values(change: &Change) -> String {
         return "changed".to_owned();
     }
     let before = change.before.as_deref().unwrap_or("unknown");
-    format!("{before} → {}", change.after.as_deref().unwrap_or("none"))
+    format!("{} → {}", brief(before), brief(change.after.as_deref().unwrap_or("none")))
 }
 
 fn grouped(plan: &Plan) -> String {
@@ -268,7 +268,8 @@ fn code(text: &str) -> String {
             c => c,
         })
         .collect();
-    format!("`{inner}`")
+    // Not even here, where it would only be read: the comment is found again by its marker.
+    format!("`{}`", inner.replace("<!--", "<!-\u{fffd}"))
 }
 
 #[cfg(test)]

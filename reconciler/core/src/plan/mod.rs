@@ -22,12 +22,12 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shoal_schema::Sha256;
 use shoal_schema::digest::CanonicalError;
 use shoal_schema::plan::{
     Action, ApprovalState, Change, Class, Entry, EntryKey, Hold, HoldCode, PLAN_FORMAT, Plan, PlanInputs,
     PlanSource, PlanSummary, Problem,
 };
+use shoal_schema::{LedgerId, Sha256};
 
 use crate::desired::{DesiredError, fleet_spec, resolve};
 use crate::inventory::Inventory;
@@ -190,10 +190,24 @@ pub fn against_base(plan: &Plan, base: &Plan) -> Result<Plan, PlanError> {
     Ok(narrowed)
 }
 
+/// The digest that an approval with `action: adopt` names, to record the entry's machine as it is
+/// instead of installing it.
+pub fn adoption_digest(entry: &Entry, ledger: Option<&LedgerId>) -> Result<Sha256, PlanError> {
+    entry_digest(&EntryKey {
+        server: &entry.server,
+        machine: &entry.machine,
+        action: Action::Adopt,
+        desired: entry.desired_digest.as_ref(),
+        observed: &entry.observed_digest,
+        record: entry.record,
+        ledger,
+    })
+}
+
 /// What a plan's outcome means to scripts: exit codes of the plan rules, §2.
 pub fn exit_code(plan: &Plan) -> u8 {
     let destructive_held = plan.entries.iter().any(unapproved) || !plan.guards.is_empty();
-    if plan.errored {
+    if plan.errored || !plan.complete {
         7
     } else if destructive_held {
         3
@@ -218,8 +232,11 @@ fn seal(plan: &mut Plan) -> Result<(), PlanError> {
     Ok(())
 }
 
+/// Waits for agreement. While a job is active, nothing is to be agreed to: what it leaves behind
+/// decides what is planned next.
 fn unapproved(entry: &Entry) -> bool {
     matches!(entry.approval, ApprovalState::Needed | ApprovalState::Expired { .. })
+        && !entry.holds.iter().any(|hold| hold.code == HoldCode::ActiveJob)
 }
 
 fn problem(inventory: &Inventory, name: &str, error: &DesiredError) -> Problem {

@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use shoal_schema::Sha256;
+
 /// Whether a character does something instead of being seen: control characters (escape sequences,
 /// line breaks), and those that reorder or hide the text around them (CVE-2021-42574).
 pub(super) fn acts(c: char) -> bool {
@@ -34,6 +36,14 @@ pub(super) fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(shown).collect())
 }
 
+/// A digest by its first digits, as people compare them; anything else as it is.
+pub(super) fn brief(value: &str) -> &str {
+    match Sha256::parse(value) {
+        Ok(_) => &value[.."sha256:".len() + 12],
+        Err(_) => value,
+    }
+}
+
 /// The beginning of a text, at most so many characters.
 pub(super) fn cut(text: &str, characters: usize) -> Cow<'_, str> {
     match text.char_indices().nth(characters) {
@@ -50,6 +60,14 @@ mod tests {
     fn what_acts_is_shown_as_replaced_and_the_rest_stays() {
         assert_eq!(plain("web-01 é 服务器"), "web-01 é 服务器");
         assert_eq!(plain("a\nb\u{1b}[2Jc\u{202e}d"), "a b\u{fffd}[2Jc\u{fffd}d");
+    }
+
+    #[test]
+    fn a_digest_is_brief_and_nothing_else_is() {
+        assert_eq!(brief(Sha256::of(b"").as_str()), "sha256:e3b0c44298fc");
+        for text in ["sha256:é", "debian 13.1", ""] {
+            assert_eq!(brief(text), text);
+        }
     }
 
     #[test]

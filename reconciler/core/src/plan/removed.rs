@@ -65,7 +65,7 @@ fn claims<'a>(inventory: &'a Inventory, observed: &'a Observed) -> BTreeMap<&'a 
 pub(super) fn gone(inventory: &Inventory, observed: &Observed) -> Vec<String> {
     let broken = inventory.broken_servers();
     let new = |name: &&str| !inventory.servers.contains_key(*name) && !observed.servers.contains_key(*name);
-    if inventory.unreadable || broken.iter().any(|name| new(name)) {
+    if inventory.unreadable || broken.iter().any(new) {
         return Vec::new();
     }
     let claimed = claims(inventory, observed);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use shoal_schema::plan::{Action, ApprovalState, Class, Effect, Entry, Plan};
 
-use super::plain::plain;
+use super::plain::{brief, plain};
 
 /// One word for an action.
 pub fn verb(action: Action) -> &'static str {
@@ -69,7 +69,8 @@ fn render_to(plan: &Plan, out: &mut String) -> std::fmt::Result {
         s.held
     )?;
     if s.broken > 0 {
-        writeln!(out, "{} servers could not be planned; see the errors above", s.broken)?;
+        let servers = if s.broken == 1 { "server" } else { "servers" };
+        writeln!(out, "{} {servers} could not be planned; see the errors above", s.broken)?;
     }
     Ok(())
 }
@@ -100,7 +101,8 @@ fn render_entry(entry: &Entry, out: &mut String) -> std::fmt::Result {
             "changed".to_owned()
         } else {
             let before = change.before.as_deref().unwrap_or("unknown");
-            format!("{} -> {}", plain(before), plain(change.after.as_deref().unwrap_or("none")))
+            let after = change.after.as_deref().unwrap_or("none");
+            format!("{} -> {}", plain(brief(before)), plain(brief(after)))
         };
         writeln!(out, "    {}: {what}{when}{place}", plain(&change.field))?;
     }

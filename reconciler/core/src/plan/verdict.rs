@@ -26,11 +26,13 @@ pub(super) fn of(desired: &Desired, record: &Record) -> Verdict {
             notes: Vec::new(),
         };
     };
+    // What an install that did not end well left behind is not what was there before.
+    let known = record.installed.as_ref().filter(|_| record.state != RecordState::Dirty);
     let installed = record.installed.as_ref();
     let fresh = |action, reason, note: &str| Verdict {
         action,
         reason,
-        changes: fresh_changes(installed, target),
+        changes: fresh_changes(known, target),
         notes: vec![note.to_owned()],
     };
     if record.state == RecordState::Unknown {
@@ -39,7 +41,7 @@ pub(super) fn of(desired: &Desired, record: &Record) -> Verdict {
         return fresh(Action::Install, Reason::NoRecord, note);
     }
     if let Some(change) = machine_change(record, &desired.identity) {
-        let known = record.state != RecordState::Released;
+        let released = record.state == RecordState::Released;
         let mut changes = fresh_changes(None, target);
         changes.insert(
             0,
@@ -53,7 +55,7 @@ pub(super) fn of(desired: &Desired, record: &Record) -> Verdict {
             },
         );
         return Verdict {
-            action: if known { Action::Reinstall } else { Action::Install },
+            action: if released { Action::Install } else { Action::Reinstall },
             reason: Reason::MachineChanged,
             changes,
             notes: vec![
@@ -93,15 +95,15 @@ fn change(field: &str, before: Option<String>, after: String, from: &str) -> Cha
 
 /// What a machine without a usable record gets.
 fn fresh_changes(installed: Option<&Installed>, target: &InstallTarget) -> Vec<Change> {
-    vec![
-        change(
-            "os",
-            installed.map(|i| format!("{} {}", i.image, i.version)),
-            format!("{} {}", target.image, target.version),
-            &target.places.version,
-        ),
-        change("disk", installed.map(|i| i.disk.clone()), target.disk.to_string(), &target.places.disk),
-    ]
+    let before = installed.map(|i| format!("{} {}", i.image, i.version));
+    let after = format!("{} {}", target.image, target.version);
+    let mut changes = vec![change("os", before, after, &target.places.version)];
+    let before = installed.map(|i| i.disk.clone());
+    let after = target.disk.to_string();
+    if before.as_ref() != Some(&after) {
+        changes.push(change("disk", before, after, &target.places.disk));
+    }
+    changes
 }
 
 fn compare(record: &Record, installed: &Installed, target: &InstallTarget) -> Verdict {

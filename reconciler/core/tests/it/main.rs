@@ -3,9 +3,19 @@
 
 mod support;
 
+mod conditions;
+mod decide;
 mod job_life;
 mod job_table;
 mod job_walk;
+mod markdown;
+mod permit;
+mod plan_approvals;
 mod plan_fleet;
+mod plan_holds;
+mod plan_random;
 mod plan_table;
+mod records;
+mod report;
 mod retry;
+mod scenarios;

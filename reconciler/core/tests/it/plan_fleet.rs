@@ -8,7 +8,7 @@ use shoal_schema::kinds::ApprovedAction;
 use shoal_schema::plan::{Action, Class, HoldCode, Plan, Problem};
 use shoal_schema::status::RecordState;
 
-use crate::support::world::{World, in_short};
+use crate::support::world::{Change, World, in_short};
 
 fn guards(plan: &Plan) -> Vec<&str> {
     plan.guards.iter().map(|guard| guard.code.as_str()).collect()
@@ -148,6 +148,7 @@ fn where_a_file_is_unreadable_nothing_counts_as_gone() {
     let plan = world.plan();
     assert!(plan.entries.is_empty() && plan.guards.is_empty());
     assert!(!plan.complete);
+    assert_eq!(shoal_core::plan::exit_code(&plan), 7);
 }
 
 #[test]
@@ -234,7 +235,7 @@ fn a_server_that_something_is_wrong_with_is_not_planned_and_the_others_are() {
 
 #[test]
 fn a_server_that_cannot_be_put_together_says_what_is_missing() {
-    let rows: [(fn(&mut World), &str); 4] = [
+    let rows: [(Change, &str); 4] = [
         (|w| w.inventory.recipes.clear(), "Recipe `debian` does not exist"),
         (|w| w.inventory.images.clear(), "Image `debian` does not exist"),
         (|w| w.version("web-01", "99"), "version of Image `99` does not exist (servers/web-01.yaml:5)"),
@@ -258,7 +259,7 @@ fn a_server_that_cannot_be_put_together_says_what_is_missing() {
 
 #[test]
 fn servers_that_claim_one_machine_or_one_bmc_are_not_planned() {
-    let rows: [(&str, fn(&mut World)); 5] = [
+    let rows: [(&str, Change); 5] = [
         ("serial", |w| w.edit("web-0001", |spec| spec.serial = Some("s-WEB-0000".into()))),
         ("uuid", |w| {
             for name in ["web-0000", "web-0001"] {

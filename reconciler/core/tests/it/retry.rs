@@ -8,7 +8,7 @@ use shoal_schema::plan::Entry;
 use shoal_schema::status::RecordState;
 
 use crate::support::jobs::{after, cancel, discovered_another, in_phase, queued, reported};
-use crate::support::world::World;
+use crate::support::world::{Change, World};
 
 /// A version bump that was approved, started and cancelled before anything was written, and the
 /// plan's entry after that.
@@ -77,11 +77,10 @@ fn a_job_without_an_approval_has_none_to_hand_on() {
 
 #[test]
 fn whatever_git_changes_needs_agreement_anew() {
-    type Change = fn(&mut World);
     let changes: [(&str, Change); 4] = [
         ("version", |world| world.version("web-01", "13.1-other")),
         ("disk", |world| {
-            world.edit("web-01", |spec| spec.disk = Some(crate::support::world::by_serial("D9")))
+            world.edit("web-01", |spec| spec.disk = Some(crate::support::world::by_serial("D9")));
         }),
         ("reinstall", |world| world.edit("web-01", |spec| spec.reinstall = 9)),
         ("layout", |world| world.recipe(|recipe| recipe.layout.truncate(1))),

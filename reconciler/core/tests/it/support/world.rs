@@ -13,7 +13,8 @@ use shoal_schema::disk::{DiskSelector, Format, Partition};
 use shoal_schema::kinds::{
     ApiVersion, Approval, ApprovalKind, ApprovalSpec, ApprovedAction, ApprovedEntry, Bmc, Fleet, FleetKind,
     FleetSpec, Image, ImageKind, ImageSpec, ImageVersion, Metadata, OsRef, Parameter, Recipe, RecipeKind,
-    RecipeSpec, Secret, SecretKind, SecretRef, SecretSpec, Server, ServerKind, ServerSpec, Template,
+    RecipeSpec, Secret, SecretKind, SecretRef, SecretSpec, Server, ServerKind, ServerSpec, Suspend,
+    Suspension, Template,
 };
 use shoal_schema::plan::{Entry, Plan};
 use shoal_schema::size::{ByteSize, PartitionSize};
@@ -21,6 +22,9 @@ use shoal_schema::status::{BmcFacts, JobSummary, Record, RecordState, ServerStat
 use shoal_schema::{JobId, LedgerId, Sha256};
 
 use super::{at, disk};
+
+/// Something that happens to a fleet.
+pub(crate) type Change = fn(&mut World);
 
 /// A fleet. `Default` is empty; [`World::new`] has a recipe, an image and no server.
 #[derive(Clone)]
@@ -316,23 +320,14 @@ impl World {
 
     /// Agrees to adopt a server as it is.
     pub(crate) fn approve_adoption(&mut self, name: &str) {
-        let digest = self.adoption_digest(name);
+        let entry = self.entry(name).expect("an entry to adopt instead");
+        let digest = self.adoption_digest(&entry);
         self.approve_digest(name, ApprovedAction::Adopt, digest, None);
     }
 
     /// The digest that `shoal adopt` writes.
-    pub(crate) fn adoption_digest(&self, name: &str) -> Sha256 {
-        let entry = self.entry(name).expect("an entry to adopt instead");
-        Sha256::of_value(&shoal_schema::plan::EntryKey {
-            server: &entry.server,
-            machine: &entry.machine,
-            action: shoal_schema::plan::Action::Adopt,
-            desired: entry.desired_digest.as_ref(),
-            observed: &entry.observed_digest,
-            record: entry.record,
-            ledger: self.observed.ledger.as_ref(),
-        })
-        .expect("a digest")
+    pub(crate) fn adoption_digest(&self, entry: &Entry) -> Sha256 {
+        plan::adoption_digest(entry, self.observed.ledger.as_ref()).expect("a digest")
     }
 
     /// Puts an approval.
@@ -368,6 +363,26 @@ pub(crate) fn in_short(entry: Option<&Entry>) -> String {
     let holds = if holds.is_empty() { String::new() } else { format!(" [{}]", holds.join(" ")) };
     let [class, action, reason] = ["class", "action", "reason"].map(|key| word(&json[key]));
     format!("{class} {action} {reason} {}{holds}", word(&json["approval"]["state"]))
+}
+
+/// What an entry without agreement ends with.
+pub(crate) const NEEDS: &str = "needed [approval-needed]";
+
+/// `web-01`, changed, and what the plan says of it.
+pub(crate) fn assert_rows(start: fn() -> World, rows: &[(&str, Change, &str)]) {
+    for (what, change, expected) in rows {
+        let mut world = start();
+        change(&mut world);
+        let expected = expected.replace("NEEDS", NEEDS);
+        assert_eq!(in_short(world.entry("web-01").as_ref()), expected, "{what}");
+        assert!(plan::lint::check(&world.plan()).is_empty(), "{what}");
+    }
+}
+
+/// Nothing is done to `web-01`.
+pub(crate) fn suspend(world: &mut World, until: Option<jiff::Timestamp>) {
+    let why = Suspension { reason: "a new power supply".into(), until };
+    world.edit("web-01", |spec| spec.suspend = Some(Suspend::Because(why)));
 }
 
 /// A status with nothing in it.
