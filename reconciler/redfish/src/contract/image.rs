@@ -128,6 +128,14 @@ mod tests {
     }
 
     #[test]
+    fn another_scheme_or_host_is_another_image() {
+        for other in ["https://10.0.0.1:8081", "http://10.0.0.2:8081"] {
+            let shown = MediaUrl::new(format!("{other}/media/{CAPABILITY}/task.iso"));
+            assert!(!ours().same_image(&shown), "{other}");
+        }
+    }
+
+    #[test]
     fn an_echo_of_the_file_name_alone_is_believed() {
         assert!(ours().same_image(&MediaUrl::new("task.iso")));
         assert!(!ours().same_image(&MediaUrl::new("other.iso")));

@@ -110,6 +110,7 @@ mod tests {
         let mut endpoint = endpoint();
         endpoint.identity.serial = Some("S9".to_owned());
         assert_eq!(chosen(&[blade("1", "S1")], &endpoint), Err("wrong-machine"));
+        assert_eq!(chosen(&[baseboard(), blade("1", "S1")], &endpoint), Err("wrong-machine"));
         endpoint.system = Some("1".to_owned());
         assert_eq!(chosen(&[blade("1", "S1"), blade("2", "S2")], &endpoint), Err("wrong-machine"));
     }

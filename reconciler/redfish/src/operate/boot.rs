@@ -71,10 +71,8 @@ impl Wanted<'_> {
                 if all || left_out.contains(&CLEAR_BY_ENABLED_ALONE) {
                     set("BootSourceOverrideTarget", "None", None);
                 }
-                if all {
-                    if let Some(mode) = current.mode.as_deref() {
-                        set(MODE, mode, None);
-                    }
+                if all && let Some(mode) = current.mode.as_deref() {
+                    set(MODE, mode, None);
                 }
             }
         }

@@ -212,10 +212,14 @@ async fn every_error_says_what_to_do_and_tells_no_capability() {
         })
     });
     let (_server, bmc) = fake.connected().await;
-    let error = bmc.insert(FIRST, &image("boot.iso")).await.unwrap_err();
-    assert!(error.to_string().contains("cannot mount"), "{error}");
-    assert!(!format!("{error} {error:?}").contains("c4pab1l1ty"), "{error:?}");
-    assert!(!error.hint().is_empty());
+    // One that looks like a token, and one that looks like a word.
+    for capability in ["c4pab1l1ty".repeat(3), "capability".repeat(3)] {
+        let url = MediaUrl::new(format!("https://127.0.0.1:9/media/{capability}/boot.iso"));
+        let error = bmc.insert(FIRST, &ImageRef { url, kind: ImageKind::Iso }).await.unwrap_err();
+        assert!(error.to_string().contains("cannot mount"), "{error}");
+        assert!(!format!("{error} {error:?}").contains(&capability), "{error:?}");
+        assert!(!error.hint().is_empty());
+    }
 }
 
 fn accepted() -> Reply {
@@ -386,4 +390,19 @@ async fn a_bmc_that_stays_busy_is_asked_until_the_budget_is_over() {
     let (_server, bmc) = fake.connected_in_a_hurry().await;
     let error = bmc.insert(FIRST, &image("boot.iso")).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Busy { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_task_whose_monitor_is_not_there_is_asked_itself() {
+    for location in ["/redfish/v1/TaskService/TaskMonitors/42", "/redfish/v1/TaskService/Tasks/42/Monitor"] {
+        let fake = Fake::new(two_cd());
+        fake.answer("POST", INSERT, u32::MAX, move || Reply::status(202).header("Location", location));
+        fake.answer("GET", TASK, u32::MAX, || {
+            Reply::json(200, &json!({"TaskState": "Exception", "Messages": [{"Message": "it broke"}]}))
+        });
+        let (_server, bmc) = fake.connected().await;
+        let error = bmc.insert(FIRST, &image("boot.iso")).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::TaskFailed { .. }), "{error}");
+        assert!(error.to_string().contains("it broke"), "{error}");
+    }
 }
