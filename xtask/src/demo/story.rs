@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The story, act by act: installs, a crash in the middle of them, a version bump that waits for people.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use shoal_schema::api::ServerView;
+use shoal_schema::plan::Plan;
+use shoal_schema::status::ConditionType;
+use shoal_testbed::bmc::{BootProgress, Snapshot};
+use tokio::time::Instant;
+
+use super::Pace;
+use super::api::Peer;
+use super::cast::{self, BUMP_TO, BUMPED, FAILS, Player};
+use super::controller::{Controller, Ports, write_maintenance_iso};
+use super::evidence::{Bump, Crash, Evidence, InFlight, Planned};
+use super::machines::Machines;
+use super::place::Place;
+use super::program::Programs;
+use super::screen::Screen;
+use super::secrets::Planted;
+use super::watch::{self, condition, is_active};
+use super::{collect, collect_git, repository};
+
+/// All first installs, the one that fails three times included.
+const INSTALLS: Duration = Duration::from_secs(150);
+/// Installs come into their middle.
+const MIDDLE: Duration = Duration::from_secs(60);
+/// Whatever needs no machine.
+const SHORT: Duration = Duration::from_secs(30);
+/// For so long it is watched that nothing happens without an approval.
+const HELD_FOR: Duration = Duration::from_millis(1500);
+/// For readers.
+const READ: Duration = Duration::from_millis(1500);
+
+/// Who is in the story.
+struct Stage<'a> {
+    screen: &'a Screen,
+    place: &'a Place,
+    pace: Pace,
+    programs: Programs,
+    players: Vec<Player>,
+    machines: Machines,
+    control: Peer,
+    controller: Peer,
+    /// Everything that commands printed, to be searched for secrets.
+    printed: String,
+}
+
+/// Tells the story and brings the evidence home.
+pub(crate) async fn tell(screen: &Screen, place: &Place, pace: Pace) -> anyhow::Result<Evidence> {
+    screen.act("Eight servers, three kinds of BMC, one Git repository");
+    let programs = Programs::find(place)?;
+    let planted = Planted::draw()?;
+    let players = cast::read(&super::program::example_inventory())?;
+    write_maintenance_iso(place)?;
+    let machines = Machines::start(place, &players, &planted).await?;
+    repository::make(&programs, place, &players, &machines.reached(), &planted)?;
+    for player in &players {
+        screen.say(&format!("{:<10} {}", player.name(), player.profile.name));
+    }
+    let mut stage = Stage {
+        control: Peer::Address(machines.control),
+        controller: Peer::Socket(place.socket()),
+        screen,
+        place,
+        pace,
+        programs,
+        players,
+        machines,
+        printed: String::new(),
+    };
+    let ports = Ports::choose()?;
+    let (controller, crash) = stage.installs(ports).await?;
+    let bump = stage.bump().await?;
+    stage.close(controller, crash, bump, &planted).await
+}
+
+impl Stage<'_> {
+    /// The first push, and a crash in the middle of what follows from it.
+    async fn installs(&mut self, ports: Ports) -> anyhow::Result<(Controller, Crash)> {
+        self.screen.act("A push: blank machines are installed, three of a rack at once");
+        self.git(&["push", "--quiet", "origin", "main"])?;
+        let controller = Controller::start(&self.programs, self.place, ports).await?;
+        let middle =
+            watch::until(self.screen, &self.controller, "the middle of the installs", MIDDLE, is_middle);
+        let in_flight: Vec<InFlight> = middle.await?.iter().filter_map(in_flight).collect();
+        let signal = controller.kill()?;
+        self.screen.settle();
+        self.screen.act("kill -9 of the controller, in the middle; and a new one");
+        let controller = Controller::start(&self.programs, self.place, ports).await?;
+        let all = |servers: &[ServerView]| {
+            servers.len() == cast::SERVERS.len() && servers.iter().all(|server| is_settled(server, None))
+        };
+        watch::until(self.screen, &self.controller, "every first install", INSTALLS, all).await?;
+        self.machines_run().await?;
+        self.screen.settle();
+        let said = self.shoal(&["explain", FAILS])?;
+        self.screen.command(&format!("shoal explain {FAILS}"), &said);
+        self.pause().await;
+        Ok((controller, Crash { signal, in_flight, stopped: None }))
+    }
+
+    /// Another version for two servers: planned, held, approved, carried out.
+    async fn bump(&mut self) -> anyhow::Result<Bump> {
+        self.screen.act(&format!("A version bump: {} to debian {BUMP_TO}", BUMPED.join(" and ")));
+        let before = self.last_records().await?;
+        let began = Instant::now();
+        repository::bump(&self.programs, self.place, &self.players)?;
+        self.git(&["push", "--quiet", "origin", "main"])?;
+        self.reconcile()?;
+        let held = |servers: &[ServerView]| {
+            let mut bumped = servers.iter().filter(|server| is_bumped(server));
+            bumped.all(|server| condition(server, ConditionType::Reconciling) == Some("ApprovalNeeded"))
+        };
+        watch::until(self.screen, &self.controller, "the hold", SHORT, held).await?;
+        let held_as = self.published_as("ApprovalNeeded").await?;
+        self.screen.settle();
+        self.git(&["fetch", "--quiet", "origin"])?;
+        let file = self.place.root().join("plan.json");
+        let said =
+            self.programs.shoal(&self.place.clone(), &["plan", "--out", &file.display().to_string()])?;
+        self.screen.command("shoal plan", &said.out);
+        self.printed.push_str(&said.out);
+        self.printed.push_str(&said.err);
+        let planned = planned(&fs::read_to_string(&file).context("read the plan")?)?;
+        tokio::time::sleep_until(began + HELD_FOR).await;
+        self.pause().await;
+        let happened_while_held = self.happened_since(&before).await?;
+        let held_ms = began.elapsed().as_millis() as u64;
+        self.approve()?;
+        let all = |servers: &[ServerView]| servers.iter().all(|server| is_settled(server, Some(BUMP_TO)));
+        watch::until(self.screen, &self.controller, "the version bump", INSTALLS, all).await?;
+        self.machines_run().await?;
+        self.screen.settle();
+        Ok(Bump { plan_exit: said.code, planned, held_as, happened_while_held, held_ms })
+    }
+
+    fn approve(&mut self) -> anyhow::Result<()> {
+        self.screen.act("Agreed, in Git");
+        let mut args = vec!["approve"];
+        args.extend(BUMPED);
+        let reason = format!("move to debian {BUMP_TO}, CHG-4711");
+        args.extend(["--reason", reason.as_str()]);
+        let said = self.shoal(&args)?;
+        self.screen.command(&format!("shoal {}", args.join(" ")), &said);
+        self.git(&["push", "--quiet", "origin", "main"])?;
+        self.reconcile()
+    }
+
+    /// How it all ended, and the evidence.
+    async fn close(
+        mut self,
+        controller: Controller,
+        crash: Crash,
+        bump: Bump,
+        planted: &Planted,
+    ) -> anyhow::Result<Evidence> {
+        self.screen.act("The end");
+        for args in [&["status"][..], &["jobs"]] {
+            let said = self.shoal(args)?;
+            self.screen.command(&format!("shoal {}", args.join(" ")), &said);
+        }
+        let api = collect::api(&self.controller).await?;
+        let served = self.served().await?;
+        // The last word on the status branch is published when it stops.
+        let stopped = controller.stop().await?;
+        let crash = Crash { stopped, ..crash };
+        let log = self.programs.git(&self.place.bare(), &["log", "--oneline", "-8", collect_git::STATUS])?;
+        self.screen.command(&format!("git log --oneline -8 {}", collect_git::STATUS), &log);
+        let machines = collect::machines(&self.control, &self.players).await?;
+        let git = collect_git::git(&self.programs, self.place)?;
+        let files = self.machines.disk_files();
+        self.machines.stop().await;
+        let disks = collect::disks(&self.players, &files)?;
+        let mut texts = BTreeMap::from([
+            ("what the API answers".to_owned(), served),
+            ("what commands print".to_owned(), self.printed.into_bytes()),
+        ]);
+        let history = collect_git::whole_status_history(&self.programs, self.place)?;
+        texts.insert("the status branch".to_owned(), history.into_bytes());
+        for (what, path) in [
+            ("the controller's log", self.place.controller_log()),
+            ("the plan", self.place.root().join("plan.json")),
+            ("the BMCs' request log", self.place.bmc_log()),
+            ("the database", self.place.database()),
+        ] {
+            texts.insert(
+                what.to_owned(),
+                fs::read(&path).with_context(|| format!("read {}", path.display()))?,
+            );
+        }
+        Ok(Evidence {
+            cast: self.players.iter().map(Player::actor).collect(),
+            rack_limit: repository::RACK_LIMIT,
+            crash,
+            bump,
+            git,
+            api,
+            machines,
+            disks,
+            search: planted.search(&texts),
+        })
+    }
+
+    /// Everything that a reader can get from the API.
+    async fn served(&self) -> anyhow::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for path in ["/api/v1/jobs", "/api/v1/servers", "/api/v1/status", "/api/v1/plan", "/metrics"] {
+            bytes.extend_from_slice(&self.controller.get(path).await?.1);
+        }
+        Ok(bytes)
+    }
+
+    /// Waits until each machine that should runs its own system; the controller learns it by looking.
+    async fn machines_run(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + SHORT;
+        loop {
+            let states: Vec<Snapshot> = self.control.json("/control/bmcs").await?;
+            let late =
+                self.players.iter().zip(&states).find(|(player, state)| {
+                    player.name() != FAILS && state.progress != BootProgress::OSRunning
+                });
+            let Some((player, state)) = late else { return Ok(()) };
+            if Instant::now() >= deadline {
+                bail!("{} does not start: {:?} {:?}", player.name(), state.power, state.progress);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until the status branch says so of all bumped servers, and answers with what it says.
+    async fn published_as(&self, reason: &str) -> anyhow::Result<BTreeMap<String, String>> {
+        let deadline = Instant::now() + SHORT;
+        loop {
+            let servers = collect_git::servers(&self.programs, self.place)?;
+            let said: BTreeMap<String, String> = BUMPED
+                .iter()
+                .filter_map(|name| {
+                    let reason = servers.get(*name)?.conditions.get("Reconciling")?;
+                    Some(((*name).to_owned(), reason.clone()))
+                })
+                .collect();
+            let all = BUMPED.iter().all(|name| said.get(*name).is_some_and(|said| said == reason));
+            if all || Instant::now() >= deadline {
+                return Ok(said);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// The number of each machine's last record.
+    async fn last_records(&self) -> anyhow::Result<Vec<u64>> {
+        let mut last = Vec::new();
+        for index in 0..self.players.len() {
+            let log = collect::log(&self.control, index, 0).await?;
+            last.push(log.last().map_or(0, |record| record.seq));
+        }
+        Ok(last)
+    }
+
+    /// What happened to any machine since.
+    async fn happened_since(&self, before: &[u64]) -> anyhow::Result<Vec<String>> {
+        let mut happened = Vec::new();
+        for (index, (player, after)) in self.players.iter().zip(before).enumerate() {
+            for record in collect::log(&self.control, index, *after).await? {
+                happened.extend(collect::happened(&record).map(|what| format!("{}: {what}", player.name())));
+            }
+        }
+        Ok(happened)
+    }
+
+    fn git(&self, args: &[&str]) -> anyhow::Result<()> {
+        self.programs.git(&self.place.clone(), args).map(drop)
+    }
+
+    /// Tells the controller to look at Git now, as a hook of the repository would.
+    fn reconcile(&mut self) -> anyhow::Result<()> {
+        self.shoal(&["reconcile"]).map(drop)
+    }
+
+    fn shoal(&mut self, args: &[&str]) -> anyhow::Result<String> {
+        let said = self.programs.shoal(&self.place.clone(), args)?;
+        self.printed.push_str(&said.err);
+        let out = said.expect_success(&format!("shoal {}", args.join(" ")))?;
+        self.printed.push_str(&out);
+        Ok(out)
+    }
+
+    async fn pause(&self) {
+        if self.pace == Pace::Readable {
+            tokio::time::sleep(READ).await;
+        }
+    }
+}
+
+fn is_bumped(server: &ServerView) -> bool {
+    BUMPED.contains(&server.status.name.as_str())
+}
+
+/// The middle: several machines write, and none reads a medium now, so that what follows is what the
+/// controller makes of it and not what an unread medium makes of the machine.
+fn is_middle(servers: &[ServerView]) -> bool {
+    let phases: Vec<&str> = servers
+        .iter()
+        .filter(|server| is_active(server))
+        .filter_map(|server| server.job.as_ref().map(|job| job.phase.as_str()))
+        .collect();
+    let reading = |phase: &&&str| matches!(**phase, "powering on" | "booting the maintenance OS");
+    let installing = phases.iter().filter(|phase| **phase == "installing").count();
+    installing >= 2 && !phases.iter().any(|phase| reading(&phase))
+}
+
+/// A job that is neither waiting nor over.
+fn in_flight(server: &ServerView) -> Option<InFlight> {
+    let job = server.job.as_ref().filter(|job| job.status == "provisioning")?;
+    Some(InFlight {
+        job: job.job_id.to_string(),
+        server: server.status.name.clone(),
+        attempt: job.attempt,
+        phase: job.phase.clone(),
+    })
+}
+
+/// Installed and seen to start, with this version where it was bumped; or failed for good.
+fn is_settled(server: &ServerView, bumped_to: Option<&str>) -> bool {
+    if is_active(server) {
+        return false;
+    }
+    if server.status.name == FAILS {
+        return condition(server, ConditionType::Stalled).is_some();
+    }
+    let installed = server.status.record.installed.as_ref();
+    let wanted = bumped_to.filter(|_| is_bumped(server));
+    installed.is_some_and(|installed| {
+        installed.boot_observed && wanted.is_none_or(|version| installed.version == version)
+    })
+}
+
+/// The plan's entries of the bumped servers.
+fn planned(text: &str) -> anyhow::Result<BTreeMap<String, Planned>> {
+    let plan: Plan = serde_json::from_str(text).context("understand the plan")?;
+    let entries = plan.entries.iter().filter(|entry| BUMPED.contains(&entry.server.as_str()));
+    let planned = entries.map(|entry| {
+        let approval = serde_json::to_value(&entry.approval).context("write an approval as JSON")?;
+        let planned = Planned {
+            digest: entry.digest.to_string(),
+            approval: approval["state"].as_str().unwrap_or_default().to_owned(),
+            action: collect_git::word(&entry.action),
+        };
+        Ok((entry.server.clone(), planned))
+    });
+    planned.collect()
+}
