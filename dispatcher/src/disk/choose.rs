@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Which disk is meant, and whether it will do.
 
-use shoal_schema::disk::{DiskFacts, DiskSelector, Partition};
-use shoal_schema::size::PartitionSize;
+use shoal_schema::disk::{DiskFacts, DiskSelector};
 
-/// Space that a layout needs beside its partitions: both tables, and the alignment of each end to 1 MiB.
-const OVERHEAD: u64 = 2 << 20;
-
-/// Smallest partition that a share of the rest is worth, in bytes.
-const SMALLEST_SHARE: u64 = 1 << 20;
+use super::layout::LayoutError;
 
 /// What the selectors choose among a machine's disks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,15 +60,14 @@ pub enum DiskError {
         /// How many disks there are.
         present: usize,
     },
-    /// The layout needs more.
-    #[error("use {disk}: the layout needs {needed} bytes, the disk has {size}")]
-    TooSmall {
+    /// The layout has no place on it.
+    #[error("use {disk}")]
+    Layout {
         /// The disk.
         disk: String,
-        /// Bytes needed.
-        needed: u64,
-        /// Bytes there are.
-        size: u64,
+        /// Why not.
+        #[source]
+        source: LayoutError,
     },
     /// It must be blank and is not.
     #[error("use {disk}: it must be blank, and has {contents}")]
@@ -92,7 +86,8 @@ impl DiskError {
             Self::List(_) | Self::Inspect { .. } => "disk_unreadable",
             Self::NoneFits { .. } => "disk_not_found",
             Self::SeveralFit { .. } => "disk_ambiguous",
-            Self::TooSmall { .. } => "disk_too_small",
+            Self::Layout { source: LayoutError::TooSmall { .. }, .. } => "disk_too_small",
+            Self::Layout { .. } => "layout_invalid",
             Self::NotBlank { .. } => "disk_not_blank",
         }
     }
@@ -117,18 +112,8 @@ pub fn choose(selectors: &[&DiskSelector], disks: &[DiskFacts]) -> Choice {
     }
 }
 
-/// The smallest disk that a layout fits on, in bytes.
-pub fn required_bytes(partitions: &[Partition]) -> u64 {
-    let each = partitions.iter().map(|partition| match partition.size {
-        PartitionSize::Bytes(size) => size.bytes().next_multiple_of(1 << 20),
-        PartitionSize::Percent(_) => SMALLEST_SHARE,
-    });
-    each.fold(OVERHEAD, u64::saturating_add)
-}
-
 #[cfg(test)]
 mod tests {
-    use shoal_schema::disk::Format;
     use shoal_schema::size::ByteSize;
 
     use super::*;
@@ -162,15 +147,5 @@ mod tests {
         let named = DiskSelector { path: Some("/dev/md0".to_owned()), ..DiskSelector::default() };
         assert_eq!(choose(&[&large], &disks), Choice::One(disks[0].clone()));
         assert_eq!(choose(&[&named], &disks), Choice::One(disks[1].clone()));
-    }
-
-    #[test]
-    fn a_layout_needs_its_fixed_sizes_and_a_little_more() {
-        let part = |size| Partition { size, type_guid: "8300".to_owned(), format: Format::Raw, label: None };
-        let fixed = part(PartitionSize::Bytes(ByteSize::from_bytes(512 << 20)));
-        let rest = part(PartitionSize::Percent(100));
-        assert_eq!(required_bytes(&[fixed, rest]), (512 + 1 + 2) << 20);
-        let huge = part(PartitionSize::Bytes(ByteSize::from_bytes(u64::MAX - (2 << 20))));
-        assert_eq!(required_bytes(&[huge.clone(), huge]), u64::MAX);
     }
 }

@@ -4,11 +4,13 @@
 mod choose;
 mod fat;
 mod inspect;
+mod layout;
 mod signature;
 mod table;
 mod window;
 
-pub use choose::{Choice, DiskError, choose, required_bytes};
+pub use choose::{Choice, DiskError, choose};
 pub use fat::{FatError, read_file as read_fat_file};
 pub use inspect::{Inspection, inspect};
+pub use layout::{ALIGNMENT, LayoutError, Place, place, required_bytes, type_guid};
 pub use table::{GptEntry, TableError, read_gpt};

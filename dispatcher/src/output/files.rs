@@ -8,7 +8,7 @@ use shoal_schema::wire::permit::Grant;
 use shoal_schema::wire::recipe::WireRecipe;
 use shoal_schema::wire::task::Task;
 
-use super::env_file::{self, ControlCharacter};
+use super::env_file::{self, BadCharacter};
 use super::{
     BUILD_INFO, LAYOUT, META_DATA, NETWORK_CONFIG, OutputFile, RECIPE_ENV, REGISTRY_TOKEN, STAMP, TOKEN,
     UNATTEND, USER_DATA,
@@ -51,7 +51,7 @@ pub struct Sources<'a> {
 pub enum FilesError {
     /// A value does not fit into the environment file.
     #[error("make {RECIPE_ENV}")]
-    Env(#[from] ControlCharacter),
+    Env(#[from] BadCharacter),
     /// A value does not serialise.
     #[error("make {name}")]
     Json {

@@ -32,9 +32,10 @@ pub enum RunError {
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// The disk will not do, and the controller said no as well.
-    #[error("{disk} (the controller: {code}: {message})")]
+    #[error("asked for the permit with a disk that will not do; the controller: {code}: {message}")]
     DiskRefused {
         /// Why the disk will not do.
+        #[source]
         disk: DiskError,
         /// The controller's word.
         code: String,

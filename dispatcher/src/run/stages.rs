@@ -11,7 +11,7 @@ use shoal_schema::wire::permit::{DiskState, Grant, PermitRequest};
 use super::error::RunError;
 use super::hand_over::HandOver;
 use super::{Passed, keep_session};
-use crate::disk::{Choice, DiskError, Inspection, choose, inspect, required_bytes};
+use crate::disk::{Choice, DiskError, Inspection, choose, inspect, place};
 use crate::documents::{self, Recipe, TaskSheet};
 use crate::host::Host;
 use crate::identity::{self, IdentityError};
@@ -206,9 +206,8 @@ impl Disk {
             Choice::Not(0) => Some(DiskError::NoneFits { selector, present }),
             Choice::Not(matching) => Some(DiskError::SeveralFit { selector, matching: *matching, present }),
             Choice::One(facts) => {
-                let needed = required_bytes(&recipe.recipe.partition_layout);
-                let size = facts.size_bytes;
-                (needed > size).then(|| DiskError::TooSmall { disk: facts.describe(), needed, size })
+                let placed = place(&recipe.recipe.partition_layout, facts.size_bytes);
+                placed.err().map(|source| DiskError::Layout { disk: facts.describe(), source })
             }
         }
     }
