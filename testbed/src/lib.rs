@@ -6,4 +6,5 @@
 
 pub mod bmc;
 pub mod faults;
+pub mod machine;
 pub mod tls;
