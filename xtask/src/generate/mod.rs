@@ -13,6 +13,7 @@ mod schemas;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
@@ -30,22 +31,32 @@ pub(crate) struct Args {
 /// A file's path below the workspace, and its text.
 type Files = BTreeMap<String, String>;
 
-impl Args {
-    /// Writes or checks the files of the workspace at `root`.
-    pub(crate) fn perform(&self, root: &Path) -> anyhow::Result<()> {
-        let files = files(root)?;
-        let drifts = drift::find(root, &files, &GENERATED_DIRS)?;
-        if self.check {
-            return refuse(&drifts);
+/// Writes or checks the files of the workspace; exit code 1 where something differs or fails.
+pub(crate) fn main(args: &Args) -> ExitCode {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask stands in the workspace");
+    match perform(args, root) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to be told where standard error is closed.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
         }
-        let mut out = std::io::stdout().lock();
-        for drift in &drifts {
-            drift.mend(root, &files)?;
-            writeln!(out, "{}", drift.path)?;
-        }
-        writeln!(out, "{} generated files, {} changed", files.len(), drifts.len())?;
-        Ok(())
     }
+}
+
+fn perform(args: &Args, root: &Path) -> anyhow::Result<()> {
+    let files = files(root)?;
+    let drifts = drift::find(root, &files, &GENERATED_DIRS)?;
+    if args.check {
+        return refuse(&drifts);
+    }
+    let mut out = std::io::stdout().lock();
+    for drift in &drifts {
+        drift.mend(root, &files)?;
+        writeln!(out, "{}", drift.path)?;
+    }
+    writeln!(out, "{} generated files, {} changed", files.len(), drifts.len())?;
+    Ok(())
 }
 
 fn refuse(drifts: &[drift::Drift]) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! `docs/reference/`: step keys, exit codes of the dispatcher, OpenAPI.
+//! `docs/reference/`: command line, inventory, step keys, diagnostics, exit codes of the dispatcher,
+//! OpenAPI.
 
 use std::fmt::Write as _;
 
@@ -13,7 +14,10 @@ use super::{Files, add_markdown, json_text};
 
 /// Adds every reference that is made from types.
 pub(super) fn add(files: &mut Files) -> anyhow::Result<()> {
+    add_markdown(files, "cli", &shoal::docs::cli_markdown());
+    add_markdown(files, "inventory", &shoal::docs::inventory_markdown());
     add_markdown(files, "step-keys", &step_keys()?);
+    add_markdown(files, "diagnostics", &diagnostics());
     add_markdown(files, "dispatcher-exit-codes", &exit_codes());
     let openapi = json_text(&shoal_controller::http::openapi::document())?;
     files.insert("docs/reference/openapi.json".to_owned(), openapi);
@@ -43,6 +47,17 @@ fn meaning(step: Step) -> Option<String> {
             || choice.get("enum").and_then(Value::as_array).is_some_and(|list| list.contains(&value))
     })?;
     choice.get("description")?.as_str().map(cell)
+}
+
+fn diagnostics() -> String {
+    let mut out = String::from(
+        "# Diagnostics\n\nWhat `shoal validate` can say, by its stable code. A code is never given another \
+         meaning.\n\n| code | what it stands for |\n|---|---|\n",
+    );
+    for (code, about) in shoal_inventory::codes::ALL {
+        let _ = writeln!(out, "| `{code}` | {} |", cell(about));
+    }
+    out
 }
 
 fn exit_codes() -> String {
