@@ -51,6 +51,7 @@ codes! {
     NETWORK_DUPLICATE "network.duplicate" "Two interfaces have the same name, hardware address or address."
     NETWORK_GATEWAY "network.gateway" "A gateway is in no subnet of its interface."
     NETWORK_MAC "network.mac" "An interface has a hardware address that it should not have, or lacks one."
+    NETWORK_SIZE "network.size" "More interfaces than any machine has."
     NETWORK_VLAN "network.vlan" "A VLAN and its parent do not fit."
     PARAMETER_NAME "parameter.name" "A parameter's name cannot be used in a template, or is taken."
     PARAMETER_UNUSED "parameter.unused" "A parameter that no template uses."

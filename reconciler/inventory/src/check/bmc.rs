@@ -38,15 +38,13 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     for owners in shared {
         for (index, server) in owners.iter().enumerate() {
             let at = At::of(server, "/spec/bmc/address");
-            let mut finding = Finding::error(codes::BMC_DUPLICATE, at, "another server has the same BMC")
+            let finding = Finding::error(codes::BMC_DUPLICATE, at, "another server has the same BMC")
                 .hint("where several systems stand behind one BMC, each server names its own in `bmc.system`")
-                .about("Server", &server.value.metadata.name);
-            for (other, server) in owners.iter().enumerate() {
-                if other != index {
+                .others(&owners, index, |server| {
                     let who = format!("server `{}`", server.value.metadata.name);
-                    finding = finding.related(who, At::of(server, "/spec/bmc/address"));
-                }
-            }
+                    (who, At::of(server, "/spec/bmc/address"))
+                })
+                .about("Server", &server.value.metadata.name);
             findings.push(finding);
         }
     }
@@ -72,7 +70,7 @@ fn access(context: &Context<'_>, name: &str, server: &Located<Server>, findings:
         context.inventory.fleet.as_ref().and_then(|fleet| fleet.value.spec.defaults.bmc.credentials.as_ref());
     match &bmc.credentials {
         Some(credentials) => {
-            let at = At::of(server, "/spec/bmc/credentials/secret");
+            let at = || At::of(server, "/spec/bmc/credentials/secret");
             let finding = references::secret(context, &credentials.secret, at);
             findings.extend(finding.map(|finding| finding.about("Server", name)));
         }
@@ -99,21 +97,22 @@ fn access(context: &Context<'_>, name: &str, server: &Located<Server>, findings:
         );
     }
     if let Some(tls) = &bmc.tls {
-        findings
-            .extend(insecure(tls, At::of(server, "/spec/bmc/tls/insecure")).map(|f| f.about("Server", name)));
+        findings.extend(
+            insecure(tls, || At::of(server, "/spec/bmc/tls/insecure")).map(|f| f.about("Server", name)),
+        );
     }
 }
 
 fn fleet_access(context: &Context<'_>) -> Option<Finding> {
     let fleet = context.inventory.fleet.as_ref()?;
     let tls = fleet.value.spec.defaults.bmc.tls.as_ref()?;
-    insecure(tls, At::of(fleet, "/spec/defaults/bmc/tls/insecure"))
+    insecure(tls, || At::of(fleet, "/spec/defaults/bmc/tls/insecure"))
         .map(|finding| finding.about("Fleet", &fleet.value.metadata.name))
 }
 
-fn insecure(tls: &BmcTls, at: At) -> Option<Finding> {
+fn insecure(tls: &BmcTls, at: impl FnOnce() -> At) -> Option<Finding> {
     tls.insecure.then(|| {
-        Finding::warning(codes::BMC_INSECURE, at, "any certificate is accepted")
+        Finding::warning(codes::BMC_INSECURE, at(), "any certificate is accepted")
             .hint("pin the certificate with `sha256`, give its `ca`, or use `trustOnFirstUse`")
     })
 }

@@ -30,10 +30,10 @@ pub(super) fn selector(disk: &DiskSelector, at: impl Fn(&str) -> At) -> Vec<Find
 }
 
 /// Whether the disk that is chosen can hold an image.
-pub(super) fn holds(disk: &DiskSelector, image: &ImageVersion, at: At) -> Option<Finding> {
+pub(super) fn holds(disk: &DiskSelector, image: &ImageVersion, at: impl FnOnce() -> At) -> Option<Finding> {
     let (most, needed) = (disk.max_size?, image.min_disk?);
     (most < needed).then(|| {
         let message = format!("the image needs a disk of {needed}, and this one has at most {most}");
-        Finding::error(codes::DISK_TOO_SMALL, at, message)
+        Finding::error(codes::DISK_TOO_SMALL, at(), message)
     })
 }

@@ -66,7 +66,7 @@ pub(crate) struct Finding {
     /// Where; nothing where what is wrong is that something is not there at all.
     pub(crate) at: Option<At>,
     pub(crate) hint: Option<String>,
-    pub(crate) related: Vec<(String, Option<At>)>,
+    pub(crate) related: Vec<(String, At)>,
     pub(crate) subject: Option<Subject>,
 }
 
@@ -102,7 +102,20 @@ impl Finding {
     }
 
     pub(crate) fn related(mut self, message: impl Into<String>, at: At) -> Self {
-        self.related.push((message.into(), Some(at)));
+        self.related.push((message.into(), at));
+        self
+    }
+
+    /// The other places of something that is there more than once, the first few of them.
+    pub(crate) fn others<T>(
+        mut self,
+        all: &[T],
+        index: usize,
+        describe: impl Fn(&T) -> (String, At),
+    ) -> Self {
+        const TOLD: usize = 8;
+        let others = all.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, other)| other);
+        self.related.extend(others.take(TOLD).map(describe));
         self
     }
 

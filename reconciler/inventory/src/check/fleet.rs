@@ -20,15 +20,10 @@ pub(super) fn count(assembled: &Assembled) -> Vec<Finding> {
             .enumerate()
             .map(|(index, (name, at))| {
                 let message = "there is more than one Fleet";
-                let mut finding = Finding::error(codes::DUPLICATE_NAME, (*at).clone(), message)
+                Finding::error(codes::DUPLICATE_NAME, (*at).clone(), message)
                     .hint("keep one; until then none of them counts")
-                    .about("Fleet", name);
-                for (other, (_, at)) in doubles.iter().enumerate() {
-                    if other != index {
-                        finding = finding.related("also here", (*at).clone());
-                    }
-                }
-                finding
+                    .others(&doubles, index, |(_, at)| ("also here".to_owned(), (*at).clone()))
+                    .about("Fleet", name)
             })
             .collect();
     }
@@ -69,16 +64,16 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
         );
     }
     if let Some(secret) = spec.notify.as_ref().and_then(|notify| notify.secret.as_deref()) {
-        let at = At::of(fleet, "/spec/notify/secret");
+        let at = || At::of(fleet, "/spec/notify/secret");
         findings.extend(references::secret(context, secret, at).map(|finding| finding.about("Fleet", name)));
     }
     if let Some(credentials) = &spec.defaults.bmc.credentials {
-        let at = At::of(fleet, "/spec/defaults/bmc/credentials/secret");
+        let at = || At::of(fleet, "/spec/defaults/bmc/credentials/secret");
         let finding = references::secret(context, &credentials.secret, at);
         findings.extend(finding.map(|finding| finding.about("Fleet", name)));
     }
     if let Some(recipe) = &spec.defaults.recipe {
-        let at = At::of(fleet, "/spec/defaults/recipe");
+        let at = || At::of(fleet, "/spec/defaults/recipe");
         findings.extend(references::recipe(context, recipe, at).map(|finding| finding.about("Fleet", name)));
     }
     findings

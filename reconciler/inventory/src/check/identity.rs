@@ -119,22 +119,20 @@ impl<'a> Owners<'a> {
         }
         let mut findings = Vec::new();
         for owners in shared.values() {
+            let first = &owners[0].0.value.metadata.name;
+            let same_server = owners.iter().all(|(other, _)| other.value.metadata.name == *first);
             for (index, (server, pointer)) in owners.iter().enumerate() {
                 let name = &server.value.metadata.name;
-                let same_server = owners.iter().all(|(other, _)| other.value.metadata.name == *name);
                 let message = if same_server {
                     format!("the {} is here twice", self.what)
                 } else {
                     format!("another server has the same {}", self.what)
                 };
-                let mut finding = Finding::error(codes::SERVER_DUPLICATE, At::of(server, *pointer), message)
+                let finding = Finding::error(codes::SERVER_DUPLICATE, At::of(server, *pointer), message)
+                    .others(owners, index, |(server, pointer)| {
+                        (format!("server `{}`", server.value.metadata.name), At::of(server, *pointer))
+                    })
                     .about("Server", name);
-                for (other, (server, pointer)) in owners.iter().enumerate() {
-                    if other != index {
-                        let who = format!("server `{}`", server.value.metadata.name);
-                        finding = finding.related(who, At::of(server, *pointer));
-                    }
-                }
                 findings.push(finding);
             }
         }

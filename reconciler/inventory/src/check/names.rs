@@ -17,15 +17,12 @@ pub(super) fn doubles(doubles: &BTreeMap<(&'static str, String), Vec<At>>) -> Ve
         }
         for (index, place) in places.iter().enumerate() {
             let message = format!("there is more than one {kind} `{}`", shown(name));
-            let mut finding = Finding::error(codes::DUPLICATE_NAME, place.clone(), message)
-                .hint("rename or remove one; until then none of them counts")
-                .about(kind, name);
-            for (other, at) in places.iter().enumerate() {
-                if other != index {
-                    finding = finding.related("also here", at.clone());
-                }
-            }
-            findings.push(finding);
+            findings.push(
+                Finding::error(codes::DUPLICATE_NAME, place.clone(), message)
+                    .hint("rename or remove one; until then none of them counts")
+                    .others(places, index, |at| ("also here".to_owned(), at.clone()))
+                    .about(kind, name),
+            );
         }
     }
     findings

@@ -12,8 +12,18 @@ use super::{At, Context, Finding};
 use crate::codes;
 use crate::diagnostic::shown;
 
+/// No machine has more; interfaces are compared with each other.
+const MAX_INTERFACES: usize = 512;
+
 pub(super) fn of_server(server: &Located<Server>, found: &mut Vec<Finding>) {
     let network = &server.value.spec.network;
+    let size: usize = network.iter().map(|interface| 1 + interface.bond.len()).sum();
+    if size > MAX_INTERFACES {
+        let message = format!("more than {MAX_INTERFACES} interfaces and members of bonds");
+        let at = At::of(server, "/spec/network").key();
+        found.push(Finding::error(codes::NETWORK_SIZE, at, message));
+        return;
+    }
     let mut names: HashMap<&str, usize> = HashMap::new();
     for (index, interface) in network.iter().enumerate() {
         let at = |field: &str| At::of(server, format!("/spec/network/{index}{field}"));

@@ -9,7 +9,7 @@ use crate::decode::did_you_mean;
 use crate::diagnostic::shown;
 
 /// A Secret's name.
-pub(super) fn secret(context: &Context<'_>, name: &str, at: At) -> Option<Finding> {
+pub(super) fn secret(context: &Context<'_>, name: &str, at: impl FnOnce() -> At) -> Option<Finding> {
     one(context, "Secret", name, &context.inventory.secrets, at).map(|finding| {
         let hint = finding.hint.clone();
         finding.maybe_hint(hint.or_else(|| Some(format!("make it with `shoal secret new {}`", shown(name)))))
@@ -17,12 +17,12 @@ pub(super) fn secret(context: &Context<'_>, name: &str, at: At) -> Option<Findin
 }
 
 /// A Recipe's name.
-pub(super) fn recipe(context: &Context<'_>, name: &str, at: At) -> Option<Finding> {
+pub(super) fn recipe(context: &Context<'_>, name: &str, at: impl FnOnce() -> At) -> Option<Finding> {
     one(context, "Recipe", name, &context.inventory.recipes, at)
 }
 
 /// An Image's name.
-pub(super) fn image(context: &Context<'_>, name: &str, at: At) -> Option<Finding> {
+pub(super) fn image(context: &Context<'_>, name: &str, at: impl FnOnce() -> At) -> Option<Finding> {
     one(context, "Image", name, &context.inventory.images, at)
 }
 
@@ -31,7 +31,7 @@ fn one<T>(
     kind: &'static str,
     name: &str,
     all: &BTreeMap<String, T>,
-    at: At,
+    at: impl FnOnce() -> At,
 ) -> Option<Finding> {
     if all.contains_key(name) || context.may_exist(kind, name) {
         return None;
@@ -43,5 +43,5 @@ fn one<T>(
         _ => "there are the Images",
     };
     let message = format!("there is no {kind} `{}`", shown(name));
-    Some(Finding::error(codes::REFERENCE, at, message).maybe_hint(did_you_mean(name, &names, there_are)))
+    Some(Finding::error(codes::REFERENCE, at(), message).maybe_hint(did_you_mean(name, &names, there_are)))
 }

@@ -49,7 +49,7 @@ fn one(
     let default =
         context.inventory.fleet.as_ref().and_then(|fleet| fleet.value.spec.defaults.recipe.as_deref());
     if let Some(name) = &spec.recipe {
-        found.extend(references::recipe(context, name, At::of(server, "/spec/recipe")));
+        found.extend(references::recipe(context, name, || At::of(server, "/spec/recipe")));
     }
     let recipe_name = spec.recipe.as_deref().or(default);
     let recipe = recipe_name.and_then(|name| recipes.get(name));
@@ -70,7 +70,7 @@ fn one(
         );
     }
     let image = context.inventory.images.get(&os.image);
-    found.extend(references::image(context, &os.image, At::of(server, "/spec/os/image")));
+    found.extend(references::image(context, &os.image, || At::of(server, "/spec/os/image")));
     let version = image.and_then(|image| image.value.spec.versions.get(&os.version));
     if let (Some(image), None) = (image, version) {
         let versions: Vec<&str> = image.value.spec.versions.keys().map(String::as_str).collect();
@@ -84,9 +84,9 @@ fn one(
     let from_recipe = recipe.value.spec.disk.as_ref();
     match spec.disk.as_ref().or(from_recipe) {
         Some(disk) => {
-            let at =
-                if spec.disk.is_some() { At::of(server, "/spec/disk") } else { At::of(server, "/spec/os") };
-            found.extend(version.and_then(|version| disks::holds(disk, version, at.key())));
+            let pointer = if spec.disk.is_some() { "/spec/disk" } else { "/spec/os" };
+            let at = || At::of(server, pointer).key();
+            found.extend(version.and_then(|version| disks::holds(disk, version, at)));
         }
         None if matches!(recipe.value.spec.target.as_str(), LINUX | WINDOWS) => {
             let at = At::of(server, "/spec/os").key();

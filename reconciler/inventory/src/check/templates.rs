@@ -16,6 +16,9 @@ use crate::codes;
 use crate::decode::did_you_mean;
 use crate::diagnostic::shown;
 
+/// So much is said about one recipe's templates.
+const MAX_FINDINGS: usize = 200;
+
 /// What a recipe's templates ask of a server.
 #[derive(Default)]
 pub(super) struct Asked {
@@ -62,7 +65,7 @@ pub(super) fn check(context: &Context<'_>, recipe: &Located<Recipe>) -> Vec<Find
     for (field, template) in templates_of(&recipe.value) {
         let text_at = |offset| At::of(recipe, format!("/spec/{field}/text")).text(offset);
         for (key, reference) in &template.secrets {
-            let at = At::of(recipe, format!("/spec/{field}/secrets/{}/secret", token(key)));
+            let at = || At::of(recipe, format!("/spec/{field}/secrets/{}/secret", token(key)));
             findings.extend(names::secret(context, &reference.secret, at));
         }
         let found = match references(&template.text) {
@@ -75,6 +78,9 @@ pub(super) fn check(context: &Context<'_>, recipe: &Located<Recipe>) -> Vec<Find
         };
         let mut secrets_used: BTreeSet<&str> = BTreeSet::new();
         for reference in &found {
+            if findings.len() > MAX_FINDINGS {
+                break;
+            }
             let name = reference.name.as_str();
             if let Some(key) = name.strip_prefix(SECRET_PREFIX) {
                 secrets_used.insert(key);

@@ -12,6 +12,9 @@ use crate::codes;
 use crate::decode::did_you_mean;
 use crate::diagnostic::shown;
 
+/// So much is said about one server's values.
+const MAX_FINDINGS: usize = 200;
+
 /// A server's values, against its recipe.
 pub(super) fn of_server(
     context: &Context<'_>,
@@ -26,7 +29,9 @@ pub(super) fn of_server(
     let fleet_vars = fleet.map(|fleet| &fleet.value.spec.defaults.vars);
     for (name, value) in &spec.vars {
         let at = || At::of(server, format!("/spec/vars/{}", token(name)));
-        if !parameters.contains_key(name) {
+        if !parameters.contains_key(name) && findings.len() > MAX_FINDINGS {
+            break;
+        } else if !parameters.contains_key(name) {
             let names: Vec<&str> = parameters.keys().map(String::as_str).collect();
             let message =
                 format!("the recipe `{}` has no parameter `{}`", recipe.value.metadata.name, shown(name));

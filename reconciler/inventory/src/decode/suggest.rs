@@ -8,6 +8,7 @@ pub(crate) fn closest<'c, S: AsRef<str>>(name: &str, candidates: &'c [S]) -> Opt
     if name.is_empty() || name.len() > MAX {
         return None;
     }
+    let candidates = nearest(name, candidates);
     let plain = |text: &str| -> String {
         text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
     };
@@ -26,11 +27,26 @@ pub(crate) fn closest<'c, S: AsRef<str>>(name: &str, candidates: &'c [S]) -> Opt
             if !wanted.is_empty() && plain(candidate) == wanted {
                 return Some((0, candidate));
             }
+            if name.len().abs_diff(candidate.len()) > allowed * 4 {
+                return None;
+            }
             let distance = strsim::osa_distance(name, candidate);
             (distance <= allowed).then_some((distance, candidate))
         })
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+/// Of many candidates, which are then sorted, those whose beginning is most like the name's: ten
+/// thousand servers with a wrong name each must not be compared with ten thousand names each.
+fn nearest<'c, S: AsRef<str>>(name: &str, candidates: &'c [S]) -> &'c [S] {
+    const COMPARED: usize = 200;
+    if candidates.len() <= COMPARED {
+        return candidates;
+    }
+    let middle = candidates.partition_point(|candidate| candidate.as_ref() < name);
+    let start = middle.saturating_sub(COMPARED / 2).min(candidates.len() - COMPARED);
+    &candidates[start..start + COMPARED]
 }
 
 /// The hint for a name that leads nowhere: the closest one, else what there is.
@@ -69,6 +85,13 @@ mod tests {
         ] {
             assert_eq!(closest(wrong, &fields), right, "{wrong}");
         }
+    }
+
+    #[test]
+    fn among_many_names_those_that_begin_alike_are_compared() {
+        let names: Vec<String> = (0..5000).map(|index| format!("bmc/srv-{index:05}")).collect();
+        assert_eq!(closest("bmc/srv-0123x", &names).map(str::len), Some(13));
+        assert_eq!(closest("zzz", &names), None);
     }
 
     #[test]

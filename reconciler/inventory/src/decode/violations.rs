@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! From schema violations, and remarks on scalars, to faults with a place and a hint.
 
+use std::collections::{HashMap, HashSet};
+
 use shoal_validate::Violation;
 
 use super::convert::{Odd, Remark};
@@ -10,6 +12,10 @@ use crate::diagnostic::shown;
 use crate::yaml::scalar::Misread;
 use crate::yaml::{Fault, Node, Show, quoted};
 
+/// So many of a kind are said for one document: a list of a thousand wrong values needs no
+/// thousand lines, and to find the place of each costs time.
+const MAX: usize = 200;
+
 /// Puts everything into `faults`, one for each place: what says more wins.
 pub(crate) fn report(
     kind: &'static str,
@@ -18,8 +24,10 @@ pub(crate) fn report(
     remarks: Vec<Remark>,
     faults: &mut Vec<Fault>,
 ) {
-    let odd_at = |pointer: &str| remarks.iter().find(|remark| remark.pointer == pointer).map(|r| r.what);
-    for violation in &violations {
+    let odd: HashMap<&str, Odd> =
+        remarks.iter().map(|remark| (remark.pointer.as_str(), remark.what)).collect();
+    let violated: HashSet<&str> = violations.iter().map(|violation| violation.pointer.as_str()).collect();
+    for violation in violations.iter().take(MAX) {
         // Both were judged when the document was identified.
         if matches!(violation.pointer.as_str(), "/apiVersion" | "/kind")
             || (violation.pointer.is_empty()
@@ -28,17 +36,22 @@ pub(crate) fn report(
         {
             continue;
         }
-        let odd = odd_at(&violation.pointer);
+        let odd = odd.get(violation.pointer.as_str()).copied();
         if matches!(odd, Some(Odd::Null | Odd::NotFinite)) {
             continue;
         }
         faults.push(fault_of(kind, root, violation, odd));
     }
-    for remark in &remarks {
-        let covered = violations.iter().any(|violation| violation.pointer == remark.pointer);
+    for remark in remarks.iter().take(MAX) {
+        let covered = violated.contains(remark.pointer.as_str());
         if !covered || matches!(remark.what, Odd::Null | Odd::NotFinite) {
             faults.push(fault_of_remark(kind, root, remark));
         }
+    }
+    let more = violations.len().saturating_sub(MAX) + remarks.len().saturating_sub(MAX);
+    if more > 0 {
+        let message = format!("and {more} more in this document");
+        faults.push(Fault::error(codes::SCHEMA_OTHER, root.find("").key_span(), message));
     }
 }
 

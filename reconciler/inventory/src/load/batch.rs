@@ -13,6 +13,9 @@ use super::file::{Parsed, parse};
 /// Below this, starting threads costs more than it saves.
 const PARALLEL_FROM: usize = 64;
 
+/// Contents that wait are parsed when they come to so many bytes: a tree may be larger than memory.
+const WAITING_BYTES: usize = 64 << 20;
+
 /// So many files are taken at a time, so that threads seldom meet.
 const CHUNK: usize = 32;
 
@@ -67,24 +70,38 @@ impl Job {
 pub(crate) struct Jobs {
     threads: NonZeroUsize,
     waiting: Vec<Job>,
+    waiting_bytes: usize,
+    done: Vec<Done>,
 }
 
 impl Jobs {
     pub(crate) fn new(threads: NonZeroUsize) -> Self {
-        Self { threads, waiting: Vec::new() }
+        Self { threads, waiting: Vec::new(), waiting_bytes: 0, done: Vec::new() }
     }
 
     pub(crate) fn push(&mut self, job: Job) {
+        self.waiting_bytes += job.bytes.len();
         self.waiting.push(job);
+        if self.waiting_bytes > WAITING_BYTES {
+            self.run();
+        }
     }
 
     /// Parses all of them. The order of the answer says nothing.
-    pub(crate) fn finish(self) -> Vec<Done> {
-        let threads = self.threads.get().min(self.waiting.len() / CHUNK);
-        if self.waiting.len() < PARALLEL_FROM || threads < 2 {
-            return self.waiting.into_iter().map(Job::run).collect();
+    pub(crate) fn finish(mut self) -> Vec<Done> {
+        self.run();
+        self.done
+    }
+
+    fn run(&mut self) {
+        self.waiting_bytes = 0;
+        let waiting = std::mem::take(&mut self.waiting);
+        let threads = self.threads.get().min(waiting.len() / CHUNK);
+        if waiting.len() < PARALLEL_FROM || threads < 2 {
+            self.done.extend(waiting.into_iter().map(Job::run));
+            return;
         }
-        let waiting = Mutex::new(self.waiting);
+        let waiting = Mutex::new(waiting);
         let take = || {
             // A thread that panicked held no job of others; what waits is still whole.
             let mut waiting = waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -101,7 +118,7 @@ impl Jobs {
                 done.extend(jobs.into_iter().map(Job::run));
             }
         };
-        thread::scope(|scope| {
+        let done = thread::scope(|scope| {
             let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
             let mut done = work();
             for other in others {
@@ -111,6 +128,7 @@ impl Jobs {
                 }
             }
             done
-        })
+        });
+        self.done.extend(done);
     }
 }

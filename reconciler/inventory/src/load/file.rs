@@ -33,6 +33,9 @@ pub(crate) struct Broken {
     pub(crate) span: Span,
 }
 
+/// So much is said about one file.
+const MAX_DIAGNOSTICS: usize = 500;
+
 /// Parses a file. `sha256` is the digest of `bytes`.
 pub(crate) fn parse(path: &Arc<str>, place: Place, bytes: &[u8], sha256: Sha256) -> Parsed {
     let mut parsed =
@@ -66,6 +69,21 @@ pub(crate) fn parse(path: &Arc<str>, place: Place, bytes: &[u8], sha256: Sha256)
     }
     parsed.diagnostics.sort_by(Diagnostic::order);
     parsed.diagnostics.dedup();
+    let more = parsed.diagnostics.len().saturating_sub(MAX_DIAGNOSTICS);
+    if more > 0 {
+        // An error is kept as long as there is one: dropping a warning makes nothing valid.
+        parsed.diagnostics.sort_by_key(|diagnostic| diagnostic.severity);
+        let worst = parsed.diagnostics[MAX_DIAGNOSTICS].severity;
+        parsed.diagnostics.truncate(MAX_DIAGNOSTICS);
+        let span = Span::line_start(lines.count());
+        let fault = Fault {
+            severity: worst,
+            show: Show::Nothing,
+            ..Fault::error(codes::SCHEMA_OTHER, span, format!("and {more} more in this file"))
+        };
+        parsed.diagnostics.push(diagnostic(path, fault, &lines, None));
+        parsed.diagnostics.sort_by(Diagnostic::order);
+    }
     parsed
 }
 

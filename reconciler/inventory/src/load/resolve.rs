@@ -49,7 +49,7 @@ pub(crate) fn resolve(
 ) -> Vec<Diagnostic> {
     let mut wanted: BTreeMap<&str, HashSet<Key>> = BTreeMap::new();
     for finding in &findings {
-        for at in std::iter::once(&finding.at).chain(finding.related.iter().map(|(_, at)| at)).flatten() {
+        for at in finding.at.iter().chain(finding.related.iter().map(|(_, at)| at)) {
             wanted.entry(&at.file).or_default().insert(Key::of(at));
         }
     }
@@ -76,10 +76,7 @@ fn diagnostic(finding: Finding, known: &HashMap<Arc<str>, Spots>) -> Diagnostic 
     let related = finding
         .related
         .iter()
-        .filter_map(|(message, at)| {
-            let at = at.as_ref()?;
-            Some(Related { message: message.clone(), file: Arc::clone(&at.file), span: span(at) })
-        })
+        .map(|(message, at)| Related { message: message.clone(), file: Arc::clone(&at.file), span: span(at) })
         .collect();
     Diagnostic {
         severity: finding.severity,

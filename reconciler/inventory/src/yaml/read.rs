@@ -20,6 +20,9 @@ const MAX_EXPANSION: usize = 10_000;
 /// From here on keys are looked up by hash: a large mapping must not cost the square of its size.
 const HASHED_FROM: usize = 16;
 
+/// After so many broken documents the rest of a file is not looked at: each costs a new start.
+const MAX_BROKEN: usize = 64;
+
 /// One document of a file.
 pub(crate) struct Document<'a> {
     /// The tree; nothing where the document is empty. With `complete` false it is what stands in
@@ -34,25 +37,26 @@ pub(crate) struct Document<'a> {
 /// Reads every document of a file. After a syntax error reading goes on at the next `---`.
 pub(crate) fn read(text: &str) -> Vec<Document<'_>> {
     let mut documents = Vec::new();
-    let mut rest = text;
+    let lines = Lines::new(text);
+    // A document marker at the start of a line ends whatever stands before it, by YAML's own rules
+    // even within quotes: the next one behind a broken document's own is the safe place to go on,
+    // wherever the parser noticed.
+    let is_marker = |text: &str| {
+        text.strip_prefix("---").is_some_and(|behind| behind.is_empty() || behind.starts_with([' ', '\t']))
+    };
     let mut lines_before = 0;
-    loop {
+    for _ in 0..MAX_BROKEN {
+        let start = lines.start(lines_before + 1).unwrap_or(text.len());
         let mut stream = Stream { builder: Builder::new(lines_before), documents: &mut documents };
-        let Err(error) = stream.run(rest) else { break };
-        let begun = stream.fail(&error, rest);
-        // A document marker at the start of a line ends whatever stands before it, by YAML's own
-        // rules even within quotes: the next one behind the broken document's own is the safe
-        // place to go on, wherever the parser noticed.
-        let lines = Lines::new(rest);
-        let marker = |text: &str| {
-            text.strip_prefix("---")
-                .is_some_and(|behind| behind.is_empty() || behind.starts_with([' ', '\t']))
-        };
-        let next = (begun + 1..=lines.count()).find(|line| lines.get(*line).is_some_and(marker));
-        let Some((next, start)) = next.and_then(|next| Some((next, lines.start(next)?))) else { break };
-        lines_before += next - 1;
-        rest = &rest[start..];
+        let Err(error) = stream.run(&text[start..]) else { return documents };
+        let begun = stream.fail(&error, &lines);
+        let next = (begun + 1..=lines.count()).find(|line| lines.get(*line).is_some_and(is_marker));
+        let Some(next) = next else { return documents };
+        lines_before = next - 1;
     }
+    let span = Span::line_start(lines_before + 1);
+    let fault = Fault::error(codes::SYNTAX, span, "too much in this file is broken: it is read no further");
+    documents.push(Document { root: None, complete: false, faults: vec![fault] });
     documents
 }
 
@@ -70,7 +74,7 @@ impl<'a> Stream<'_, 'a> {
             match event {
                 Event::DocumentStart(_) => {
                     let lines_before = self.builder.lines_before;
-                    self.builder = Builder { begun: span.line - lines_before, ..Builder::new(lines_before) };
+                    self.builder = Builder { begun: span.line, ..Builder::new(lines_before) };
                 }
                 Event::DocumentEnd => self.finish(true),
                 Event::Nothing | Event::StreamStart | Event::StreamEnd => {}
@@ -86,11 +90,11 @@ impl<'a> Stream<'_, 'a> {
         self.documents.push(builder.finish(complete));
     }
 
-    /// Puts a syntax error down. Answers the line within `rest` where its document begins.
-    fn fail(&mut self, error: &ScanError, rest: &str) -> u32 {
+    /// Puts a syntax error down. Answers the line where its document begins.
+    fn fail(&mut self, error: &ScanError, lines: &Lines<'_>) -> u32 {
         let begun = self.builder.begun;
-        let line = (error.marker().line() as u32).max(1);
-        let fault = syntax_fault(error, line, self.builder.lines_before, &Lines::new(rest));
+        let line = (error.marker().line() as u32).max(1) + self.builder.lines_before;
+        let fault = syntax_fault(error, begun, line, lines);
         let fault =
             if self.builder.within_template() { Fault { show: Show::Nothing, ..fault } } else { fault };
         self.builder.faults.push(fault);
@@ -100,17 +104,15 @@ impl<'a> Stream<'_, 'a> {
 }
 
 /// The parser's words are fixed texts, but for one that quotes a character: no value is in them.
-fn syntax_fault(error: &ScanError, line: u32, lines_before: u32, lines: &Lines<'_>) -> Fault {
+fn syntax_fault(error: &ScanError, begun: u32, line: u32, lines: &Lines<'_>) -> Fault {
     let column = error.marker().col() as u32 + 1;
-    let place = line + lines_before;
-    let span = Span { line: place, column, end_line: place, end_column: column + 1 };
+    let span = Span { line, column, end_line: line, end_column: column + 1 };
     let text = lines.get(line).unwrap_or_default();
     let indentation = &text[..text.len() - text.trim_start().len()];
     if indentation.contains('\t') {
         return Fault::error(codes::TAB, span, "a tab in the indentation").with_hint("indent with spaces");
     }
-    if let Some((line, width)) = conflict(lines) {
-        let line = line + lines_before;
+    if let Some((line, width)) = conflict(lines, begun..=line) {
         let span = Span { line, column: 1, end_line: line, end_column: width + 1 };
         return Fault::error(codes::SYNTAX, span, "a merge conflict is not resolved")
             .with_hint("choose one side and remove the markers");
@@ -134,10 +136,10 @@ fn syntax_fault(error: &ScanError, line: u32, lines_before: u32, lines: &Lines<'
     Fault { hint: hint.map(str::to_owned), ..Fault::error(codes::SYNTAX, span, format!("not YAML: {info}")) }
 }
 
-/// The first marker of a merge conflict, and its width.
-fn conflict(lines: &Lines<'_>) -> Option<(u32, u32)> {
+/// The first marker of a merge conflict among some lines, and its width.
+fn conflict(lines: &Lines<'_>, mut range: std::ops::RangeInclusive<u32>) -> Option<(u32, u32)> {
     const MARKERS: [&str; 3] = ["<<<<<<< ", "=======", ">>>>>>> "];
-    (1..=lines.count()).find_map(|line| {
+    range.find_map(|line| {
         let text = lines.get(line)?;
         MARKERS.iter().any(|marker| text.starts_with(marker)).then(|| (line, text.chars().count() as u32))
     })
@@ -176,7 +178,7 @@ struct Builder<'a> {
     anchors: HashMap<usize, Node<'a>>,
     expanded: usize,
     lines_before: u32,
-    /// The line within the text being parsed where the document begins.
+    /// The line where the document begins.
     begun: u32,
     /// So many levels too deep: events are counted and ignored.
     beyond: usize,
@@ -191,7 +193,7 @@ impl<'a> Builder<'a> {
             anchors: HashMap::new(),
             expanded: 0,
             lines_before,
-            begun: 1,
+            begun: lines_before + 1,
             beyond: 0,
         }
     }
@@ -474,6 +476,16 @@ mod tests {
         let spans: Vec<u32> =
             documents[3].root.iter().map(|root| root.get("kind").unwrap().key_span.line).collect();
         assert_eq!(spans, [8]);
+    }
+
+    #[test]
+    fn a_file_of_nothing_but_broken_documents_is_given_up() {
+        let text = "---\n[\n".repeat(100_000);
+        let documents = read(&text);
+        assert_eq!(documents.len(), MAX_BROKEN + 1);
+        assert!(documents.iter().all(|document| !document.complete));
+        let last = documents.last().unwrap().faults[0].span.unwrap();
+        assert_eq!(last.line, 2 * MAX_BROKEN as u32 + 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod documents;
 mod example;
+mod hostile;
 mod load;
 mod properties;
 mod render;
