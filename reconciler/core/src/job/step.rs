@@ -221,7 +221,13 @@ fn elapsed(job: &mut Job, ms: u64, budgets: &Budgets, now: jiff::Timestamp) {
     if job.phase.is_preparing() {
         job.prepare_ms = job.prepare_ms.saturating_add(ms);
     }
+    let unfinished = job.phase.is_preparing() || job.phase == Phase::Backoff;
     match job.phase {
+        _ if unfinished && job.total_ms >= budgets.stuck_ms => {
+            let message = "the job as a whole took longer than a job may take";
+            let failure = Failure { passing: false, ..passing(job.phase.step(), "stuck", message) };
+            job.fail(&failure, now);
+        }
         Phase::AwaitPermit if job.phase_ms >= budgets.boot_ms => {
             let (code, message) = if job.medium_read {
                 ("no_permit_request", "the machine read its medium and never asked for a permit")

@@ -194,6 +194,20 @@ fn a_job_past_its_whole_budget_gets_no_further_attempt() {
 }
 
 #[test]
+fn a_job_past_its_whole_budget_ends_wherever_no_permit_runs() {
+    let budgets = Budgets::default();
+    for phase in [Phase::Discover, Phase::PowerOff, Phase::InsertTask, Phase::PowerOn, Phase::Backoff] {
+        let mut job = in_phase(phase);
+        job.total_ms = budgets.stuck_ms - 1;
+        let job = after(job, elapsed(1));
+        assert_eq!((job.outcome, code(&job)), (Some(Outcome::Failed), "stuck"), "{phase:?}");
+    }
+    let mut job = in_phase(Phase::AwaitResult);
+    job.total_ms = budgets.stuck_ms;
+    assert_eq!(after(job, elapsed(1)).phase, Phase::AwaitResult);
+}
+
+#[test]
 fn waiting_for_a_place_counts_against_no_budget() {
     let job = after_all(queued(), [elapsed(48 * 60 * MINUTE), Event::Started, discovered(Power::On)]);
     let job = after(after_all(job, (0..6).map(|_| in_force())), reported(1, Some(failure(true))));

@@ -238,6 +238,15 @@ fn the_first_question_of_an_attempt() {
                 "stamp_newer workflow.permit Fail",
             ),
             (
+                "a higher number of another ledger says nothing about ours",
+                |c| {
+                    let ledger = LedgerId::from_bytes([8; 16]);
+                    let stamp = Stamp { record: c.job.record + 9, ledger, ..stamp(&c.job) };
+                    disk_of(c).stamp = Some(stamp);
+                },
+                "grant",
+            ),
+            (
                 "our own, of an attempt that did not end well",
                 |c| {
                     let stamp = Stamp { record: c.job.record, job_id: c.job.id.clone(), ..stamp(&c.job) };

@@ -454,5 +454,6 @@ fn a_released_machine_that_comes_back_under_another_name_needs_agreement() {
         in_short(world.entry("web-02").as_ref()),
         "destructive install no-record needed [approval-needed]"
     );
+    assert!(renames(&world.inventory, &world.observed).is_empty(), "what was released is forgotten");
     assert_eq!(world.record("web-01").state, RecordState::Released);
 }

@@ -76,6 +76,15 @@ fn what_reinstalls_a_known_machine() {
                 "destructive reinstall disk-changed NEEDS",
             ),
             (
+                "a kernel name that was the disk's at one boot",
+                |w| {
+                    w.edit("web-01", |spec| spec.disk = Some(by_serial("D-web-01")));
+                    w.install("web-01");
+                    w.edit("web-01", |spec| spec.disk = Some(by_path("/dev/sda")));
+                },
+                "destructive reinstall disk-changed NEEDS",
+            ),
+            (
                 "the counter raised",
                 |w| w.edit("web-01", |spec| spec.reinstall = 1),
                 "destructive reinstall reinstall-raised NEEDS",
