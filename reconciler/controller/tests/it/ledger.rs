@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Databases that are lost, restored or somebody else's.
+
+use super::world::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_database_installs_nothing_and_voids_every_approval() {
+    let mut world = World::new(&["ilo5"]).await;
+    world.push("one server");
+    world.start().await;
+    world.wait_job_complete(0, "succeeded").await;
+    world.write_server(0, "13.1");
+    world.push("bump");
+    world.approve(0, "install").await;
+    world
+        .wait_server(0, "the new version", |view| {
+            view["status"]["record"]["installed"]["version"] == "13.1" && view["job"]["status"] == "complete"
+        })
+        .await;
+    world
+        .wait_status("servers/rack-a/web-00.json", "it", |s| s["record"]["installed"]["version"] == "13.1")
+        .await;
+    let before = world.get("/api/v1/status").await["ledger"].clone();
+    world.stop().await;
+    std::fs::remove_dir_all(world.path("state")).unwrap();
+    world.start().await;
+    let view = world
+        .wait_server(0, "a restored record", |view| view["status"]["record"]["state"] == "restored")
+        .await;
+    assert_eq!(view["entry"]["reason"], "restored");
+    assert_eq!(view["entry"]["approval"]["state"], "needed", "{view:#}");
+    assert_ne!(world.get("/api/v1/status").await["ledger"], before);
+    assert_eq!(world.puppets[0].seen().maintenance_boots, 2);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_copy_of_a_database_is_found_out() {
+    let mut world = World::new(&["ilo5"]).await;
+    world.write_fleet("approve");
+    world.push("one server");
+    world.start().await;
+    world.wait_server(0, "an entry", |v| v["entry"]["approval"]["state"] == "needed").await;
+    world.stop().await;
+    std::fs::create_dir(world.path("copy")).unwrap();
+    std::fs::copy(world.path("state/db/shoal.redb"), world.path("copy/shoal.redb")).unwrap();
+    world.start().await;
+    world.approve(0, "install").await;
+    world.wait_job_complete(0, "succeeded").await;
+    world.stop().await;
+    // The copy never saw the job: the approval would still be unused there.
+    std::fs::copy(world.path("copy/shoal.redb"), world.path("state/db/shoal.redb")).unwrap();
+    world.start().await;
+    let view = world
+        .wait_server(0, "a restored record", |view| view["status"]["record"]["state"] == "restored")
+        .await;
+    assert_eq!(view["entry"]["approval"]["state"], "needed", "{view:#}");
+    assert_eq!(world.puppets[0].seen().maintenance_boots, 1);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewritten_branch_is_refused_until_it_is_accepted() {
+    let mut world = World::new(&["ilo5"]).await;
+    let good = world.push("one server");
+    world.start().await;
+    world.wait_job_complete(0, "succeeded").await;
+    world.git(&["-C", "work", "commit", "-q", "--amend", "-m", "rewritten"]);
+    world.git(&["-C", "work", "push", "-q", "--force", "origin", "main"]);
+    let summary = world.wait_status("summary.json", "the refusal", |s| s["refused"].is_object()).await;
+    assert_eq!(summary["commit"], good.as_str());
+    let refused = summary["refused"]["commit"].as_str().unwrap().to_owned();
+    let (code, _) = world.post("/api/v1/accept", serde_json::json!({"revision": "0000000"})).await;
+    assert_eq!(code, 409);
+    let (code, body) = world.post("/api/v1/accept", serde_json::json!({"revision": refused})).await;
+    assert_eq!(code, 200, "{body}");
+    world.wait_status("summary.json", "the accepted commit", |s| s["commit"] == refused.as_str()).await;
+    world.stop().await;
+}

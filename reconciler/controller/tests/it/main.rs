@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The controller beside a real Git repository, real BMC emulators over HTTPS and a scripted machine.
+
+mod api;
+mod crash;
+mod install;
+mod ledger;
+mod puppet;
+mod world;
