@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Serials, UUIDs and hardware addresses: real ones, each of one server only.
 
+use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use shoal_core::inventory::Located;
 use shoal_schema::kinds::Server;
@@ -24,33 +25,33 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let servers = &context.inventory.servers;
     let mut findings = Vec::new();
     let mut serials = Owners::new("serial", servers.len());
-    let mut uuids = Owners::new("UUID", servers.len());
-    let mut macs = Owners::new("hardware address", servers.len());
+    let mut uuids = Owners::new("UUID", 0);
+    let mut macs = Owners::new("hardware address", 2 * servers.len());
     for server in servers.values() {
         let spec = &server.value.spec;
         if let Some(serial) = &spec.serial {
             if is_placeholder_serial(serial) {
-                findings.push(placeholder(server, "/spec/serial", "serial"));
+                findings.push(placeholder(server, Field::Serial));
             } else {
-                serials.add(serial.trim().to_ascii_lowercase(), server, || "/spec/serial".to_owned());
+                serials.add(serial.trim().to_ascii_lowercase().into(), server, Field::Serial);
             }
         }
         if let Some(uuid) = &spec.uuid {
             let hex: String = uuid.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect();
             if PLACEHOLDER_UUIDS.contains(&hex.as_str()) {
-                findings.push(placeholder(server, "/spec/uuid", "UUID"));
+                findings.push(placeholder(server, Field::Uuid));
             } else {
-                uuids.add(either_byte_order(hex), server, || "/spec/uuid".to_owned());
+                uuids.add(either_byte_order(hex).into(), server, Field::Uuid);
             }
         }
         for (index, mac) in spec.macs.iter().enumerate() {
-            macs.add(mac.as_str().to_owned(), server, || format!("/spec/macs/{index}"));
+            macs.add(mac.as_str().into(), server, Field::Mac(index));
         }
         for (index, interface) in spec.network.iter().enumerate() {
             if let Some(mac) = &interface.mac
                 && !spec.macs.contains(mac)
             {
-                macs.add(mac.as_str().to_owned(), server, || format!("/spec/network/{index}/mac"));
+                macs.add(mac.as_str().into(), server, Field::Interface(index));
             }
         }
     }
@@ -60,9 +61,30 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-fn placeholder(server: &Arc<Located<Server>>, pointer: &str, what: &str) -> Finding {
+/// Where in a server a value stands.
+#[derive(Clone, Copy)]
+enum Field {
+    Serial,
+    Uuid,
+    Mac(usize),
+    Interface(usize),
+}
+
+impl Field {
+    fn at(self, server: &Located<Server>) -> At {
+        match self {
+            Self::Serial => At::of(server, "/spec/serial"),
+            Self::Uuid => At::of(server, "/spec/uuid"),
+            Self::Mac(index) => At::of(server, format!("/spec/macs/{index}")),
+            Self::Interface(index) => At::of(server, format!("/spec/network/{index}/mac")),
+        }
+    }
+}
+
+fn placeholder(server: &Located<Server>, field: Field) -> Finding {
+    let what = if matches!(field, Field::Uuid) { "UUID" } else { "serial" };
     let message = format!("this {what} is what mainboards carry when nobody set one: it proves nothing");
-    Finding::error(codes::SERVER_PLACEHOLDER, At::of(server, pointer), message)
+    Finding::error(codes::SERVER_PLACEHOLDER, field.at(server), message)
         .hint("take it from the machine's label, and set it in the BMC; `serial` or `uuid` will do")
         .about("Server", &server.value.metadata.name)
 }
@@ -81,13 +103,13 @@ fn either_byte_order(hex: String) -> String {
 }
 
 /// A server and where in it a value stands.
-type Owner<'a> = (&'a Arc<Located<Server>>, &'a str);
+type Owner<'a> = (&'a Located<Server>, Field);
 
 /// Who has a value.
 struct Owners<'a> {
     what: &'static str,
-    first: HashMap<String, (&'a Arc<Located<Server>>, String)>,
-    again: Vec<(String, &'a Arc<Located<Server>>, String)>,
+    first: HashMap<Cow<'a, str>, Owner<'a>>,
+    again: Vec<(Cow<'a, str>, Owner<'a>)>,
 }
 
 impl<'a> Owners<'a> {
@@ -95,11 +117,11 @@ impl<'a> Owners<'a> {
         Self { what, first: HashMap::with_capacity(expected), again: Vec::new() }
     }
 
-    fn add(&mut self, value: String, server: &'a Arc<Located<Server>>, pointer: impl Fn() -> String) {
-        match self.first.get(&value) {
-            Some(_) => self.again.push((value, server, pointer())),
-            None => {
-                self.first.insert(value, (server, pointer()));
+    fn add(&mut self, value: Cow<'a, str>, server: &'a Located<Server>, field: Field) {
+        match self.first.entry(value) {
+            Entry::Occupied(entry) => self.again.push((entry.key().clone(), (server, field))),
+            Entry::Vacant(entry) => {
+                entry.insert((server, field));
             }
         }
     }
@@ -107,33 +129,28 @@ impl<'a> Owners<'a> {
     /// One finding for each server that shares a value, telling of the others.
     fn findings(self) -> Vec<Finding> {
         let mut shared: BTreeMap<&str, Vec<Owner<'_>>> = BTreeMap::new();
-        for (value, server, pointer) in &self.again {
-            let owners = shared.entry(value).or_insert_with(|| {
-                self.first
-                    .get(value)
-                    .map(|(server, pointer)| (*server, pointer.as_str()))
-                    .into_iter()
-                    .collect()
-            });
-            owners.push((server, pointer));
+        for (value, owner) in &self.again {
+            let owners =
+                shared.entry(value).or_insert_with(|| self.first.get(value).copied().into_iter().collect());
+            owners.push(*owner);
         }
         let mut findings = Vec::new();
         for owners in shared.values() {
             let first = &owners[0].0.value.metadata.name;
             let same_server = owners.iter().all(|(other, _)| other.value.metadata.name == *first);
-            for (index, (server, pointer)) in owners.iter().enumerate() {
-                let name = &server.value.metadata.name;
-                let message = if same_server {
-                    format!("the {} is here twice", self.what)
-                } else {
-                    format!("another server has the same {}", self.what)
-                };
-                let finding = Finding::error(codes::SERVER_DUPLICATE, At::of(server, *pointer), message)
-                    .others(owners, index, |(server, pointer)| {
-                        (format!("server `{}`", server.value.metadata.name), At::of(server, *pointer))
-                    })
-                    .about("Server", name);
-                findings.push(finding);
+            let message = if same_server {
+                format!("the {} is here twice", self.what)
+            } else {
+                format!("another server has the same {}", self.what)
+            };
+            for (index, (server, field)) in owners.iter().enumerate() {
+                findings.push(
+                    Finding::error(codes::SERVER_DUPLICATE, field.at(server), message.clone())
+                        .others(owners, index, |(server, field)| {
+                            (format!("server `{}`", server.value.metadata.name), field.at(server))
+                        })
+                        .about("Server", &server.value.metadata.name),
+                );
             }
         }
         findings

@@ -171,26 +171,28 @@ fn stacking(
 
 /// The same address on two servers: likely a copied file.
 pub(super) fn duplicates(context: &Context<'_>) -> Vec<Finding> {
-    let mut first: HashMap<&str, (&Located<Server>, String)> = HashMap::new();
+    let at = |server: &Located<Server>, index: usize, number: usize| {
+        At::of(server, format!("/spec/network/{index}/addresses/{number}"))
+    };
+    let mut first: HashMap<&str, (&Located<Server>, usize, usize)> = HashMap::new();
     let mut findings = Vec::new();
     for (name, server) in &context.inventory.servers {
         for (index, interface) in server.value.spec.network.iter().enumerate() {
             for (number, text) in interface.addresses.iter().enumerate() {
                 let address = text.split('/').next().unwrap_or_default();
-                let pointer = format!("/spec/network/{index}/addresses/{number}");
-                if let Some((other, place)) = first.get(address) {
+                if let Some((other, other_index, other_number)) = first.get(address) {
                     let who = format!("server `{}`", other.value.metadata.name);
                     findings.push(
                         Finding::warning(
                             codes::NETWORK_DUPLICATE,
-                            At::of(server, pointer),
+                            at(server, index, number),
                             "another interface has the same address",
                         )
-                        .related(who, At::of(other, place.as_str()))
+                        .related(who, at(other, *other_index, *other_number))
                         .about("Server", name),
                     );
                 } else {
-                    first.insert(address, (server, pointer));
+                    first.insert(address, (server, index, number));
                 }
             }
         }
