@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shoal_taskiso::reader::open_task;
-use shoal_testbed::bmc::{AfterShutdown, BootDevice, BootPlan, BootProgress, Host, Machine, StopCause};
+use shoal_testbed::bmc::{
+    AfterShutdown, AttachedMedium, BootDevice, BootPlan, BootProgress, Host, Machine, StopCause,
+};
 
 /// What the machine does once it has booted the maintenance OS.
 #[derive(Clone, Debug, Default)]
@@ -113,15 +115,7 @@ impl Inner {
     async fn maintenance(&self, host: &Host, plan: &BootPlan) {
         let mut task = None;
         for medium in &plan.media {
-            let Ok(reader) = host.open(medium).await else { continue };
-            let mut bytes = Vec::new();
-            while (bytes.len() as u64) < reader.size() {
-                let Ok(piece) = reader.read_at(bytes.len() as u64, 1 << 20).await else { break };
-                if piece.is_empty() {
-                    break;
-                }
-                bytes.extend_from_slice(&piece);
-            }
+            let Some(bytes) = read_all(host, medium).await else { return };
             if let Ok((_, volume)) = open_task(bytes) {
                 let json = volume.read("task.json", 1 << 20).unwrap();
                 task = Some(serde_json::from_slice::<Value>(&json).unwrap());
@@ -209,6 +203,26 @@ impl Inner {
             }
         }
     }
+}
+
+/// Reads a medium as a BMC does: again and again while the server is away, until the power goes.
+async fn read_all(host: &Host, medium: &AttachedMedium) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while host.is_current() {
+        if let Ok(reader) = host.open(medium).await {
+            while (bytes.len() as u64) < reader.size() {
+                match reader.read_at(bytes.len() as u64, 1 << 20).await {
+                    Ok(piece) => bytes.extend_from_slice(&piece),
+                    Err(_) => break,
+                }
+            }
+            if bytes.len() as u64 == reader.size() {
+                return Some(bytes);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    None
 }
 
 fn base(task: &Value) -> String {

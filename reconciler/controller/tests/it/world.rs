@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shoal_controller::settings::{Auth, Clock, Listener, Settings, Source, TlsMode};
-use shoal_controller::{Running, start};
+use shoal_controller::{Addresses, Running, start};
 use shoal_core::job::Budgets;
 use shoal_git::{Credential, RemoteUrl};
 use shoal_schema::SecretString;
@@ -43,6 +43,8 @@ pub(crate) struct World {
     pub(crate) puppets: Vec<Puppet>,
     pub(crate) controller: Option<Running>,
     runtime: Option<tokio::runtime::Runtime>,
+    /// Where it first listened: it comes back to the same place, as machines expect.
+    addresses: Addresses,
     key: KeyPair,
 }
 
@@ -81,7 +83,15 @@ impl World {
         })
         .await
         .unwrap();
-        let world = Self { dir, farm, puppets, controller: None, runtime: None, key: KeyPair::generate() };
+        let world = Self {
+            dir,
+            farm,
+            puppets,
+            controller: None,
+            runtime: None,
+            addresses: Addresses::default(),
+            key: KeyPair::generate(),
+        };
         world.git(&["init", "-q", "--bare", "-b", "main", "repo.git"]);
         world.git(&["init", "-q", "-b", "main", "work"]);
         world.git(&["-C", "work", "remote", "add", "origin", "../repo.git"]);
@@ -223,9 +233,9 @@ impl World {
             },
             db_path: self.path("state/db/shoal.redb"),
             storage_root: self.path("state"),
-            api: Listener { addr: loopback, tls: TlsMode::Off },
-            api_tls: Some(loopback),
-            media: Some(loopback),
+            api: Listener { addr: self.addresses.api.unwrap_or(loopback), tls: TlsMode::Off },
+            api_tls: self.addresses.api_tls.or(Some(loopback)),
+            media: self.addresses.media.or(Some(loopback)),
             media_tls: None,
             callback_url: None,
             media_urls: Vec::new(),
@@ -256,6 +266,7 @@ impl World {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let running = runtime.spawn(async move { start(settings).await }).await.unwrap().unwrap();
+        self.addresses = running.addresses.clone();
         self.controller = Some(running);
         self.runtime = Some(runtime);
     }
