@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! An error and its causes in one line.
+//! Errors as text: with their causes in one line, and no longer than they should be.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -17,6 +17,15 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+/// The first `limit` bytes of a text, less where a character stands across the limit.
+pub fn cut(text: &str, limit: usize) -> &str {
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 #[cfg(test)]

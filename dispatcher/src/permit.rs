@@ -13,10 +13,13 @@ use shoal_schema::api::ErrorBody;
 use shoal_schema::wire::permit::{Grant, PermitAnswer, PermitRequest};
 use shoal_schema::{JobId, SecretString, Sha256};
 
-use crate::cause::chain;
+use crate::cause::{chain, cut};
 use crate::host::Clock;
 use crate::run_log::RunLog;
 use crate::transport::{Answer, Call, Route, Transport, TransportError};
+
+/// Longest text that is kept of what the controller says, in bytes.
+const SAID_LIMIT: usize = 512;
 
 /// How long and how often to ask.
 #[derive(Clone, Debug)]
@@ -162,10 +165,15 @@ fn read(answer: &Answer) -> Result<Read, PermitError> {
             Ok(PermitAnswer::Granted(grant)) => Ok(Read::Final(Permit::Granted(grant))),
             Ok(PermitAnswer::AlreadyInstalled) => Ok(Read::Final(Permit::AlreadyInstalled)),
             Ok(PermitAnswer::Wait { reason, retry_after_seconds }) => {
+                let reason = cut(&reason, SAID_LIMIT).to_owned();
                 let pause = Duration::from_secs(retry_after_seconds.clamp(1, 300).into());
                 Ok(Read::Wait { reason, pause })
             }
-            Ok(PermitAnswer::Refused { code, message }) => Err(PermitError::Refused { code, message }),
+            Ok(PermitAnswer::Refused { code, message }) => {
+                let (code, message) =
+                    (cut(&code, SAID_LIMIT).to_owned(), cut(&message, SAID_LIMIT).to_owned());
+                Err(PermitError::Refused { code, message })
+            }
             // The parser's message may quote the answer, which may hold secrets.
             Err(_) => Ok(Read::Again {
                 said: format!("status {} with an answer that is no permit", answer.status),
@@ -183,7 +191,9 @@ fn read(answer: &Answer) -> Result<Read, PermitError> {
 /// What an error answer says, without anything else that may stand in it.
 pub(crate) fn error_text(answer: &Answer) -> String {
     match serde_json::from_slice::<ErrorBody>(&answer.body) {
-        Ok(body) => format!("status {}: {}: {}", answer.status, body.error, body.message),
+        Ok(ErrorBody { error, message, .. }) => {
+            format!("status {}: {}: {}", answer.status, cut(&error, SAID_LIMIT), cut(&message, SAID_LIMIT))
+        }
         Err(_) => format!("status {}", answer.status),
     }
 }

@@ -56,21 +56,21 @@ pub async fn report<H: Host + ?Sized>(
             redactor.add(&SecretString::new(String::from_utf8_lossy(&content).into_owned()));
         }
     }
-    let (outcome, exit) = match ended {
-        Ended::Success => (Outcome::Success, Exit::HandedOff),
+    let outcome = match ended {
+        Ended::Success => Outcome::Success,
         Ended::Failed { unit, code, message } => {
             let log_of_unit =
                 host.log_of(unit).await.unwrap_or_else(|error| format!("no log of {unit}: {error}"));
-            let outcome = Outcome::Failed {
+            Outcome::Failed {
                 unit: unit.clone(),
                 code: code.clone().unwrap_or_else(|| "unit_failed".to_owned()),
                 message: message.clone().unwrap_or_else(|| format!("{unit} failed")),
                 log: log_of_unit,
-            };
-            (outcome, Exit::Unreported)
+            }
         }
     };
-    let claim = Claim { body: webhook::body(&session, &outcome, &redactor, host.now()), exit };
+    let body = webhook::body(&session, &outcome, &redactor, host.now());
+    let claim = Claim { body, exit: Exit::HandedOff };
     let counts = webhook::claim(host, claim.clone()).await?;
     if counts.body.delivery_id != claim.body.delivery_id {
         let first = counts.body.failed_step.as_deref().unwrap_or("success");
@@ -78,6 +78,5 @@ pub async fn report<H: Host + ?Sized>(
         return Ok(Told { exit: Exit::HandedOff, delivery: None });
     }
     let delivery = run::deliver(host, settings, &session, &counts, log).await?;
-    let exit = if delivery.accepted { Exit::HandedOff } else { Exit::Unreported };
-    Ok(Told { exit, delivery: Some(delivery) })
+    Ok(Told { exit: counts.exit_after(Some(&delivery)), delivery: Some(delivery) })
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use shoal_schema::wire::webhook::{LOG_TAIL_LIMIT, WebhookAnswer, WebhookBody, WebhookError, WebhookStatus};
 use shoal_schema::{SecretString, Sha256};
 
-use crate::cause::chain;
+use crate::cause::{chain, cut};
 use crate::exit::Exit;
 use crate::host::{Clock, Provision};
 use crate::output::{OUTCOME, OutputFile};
@@ -73,8 +73,20 @@ pub enum Outcome {
 pub struct Claim {
     /// What is sent, the same at every try.
     pub body: WebhookBody,
-    /// The exit code that goes with it.
+    /// The exit code that goes with it, once it is delivered.
     pub exit: Exit,
+}
+
+impl Claim {
+    /// The exit code of whoever tried to deliver it.
+    pub fn exit_after(&self, delivery: Option<&Delivery>) -> Exit {
+        match (self.exit, delivery) {
+            // Whoever reads a 0 must be able to rely on the controller having heard of it.
+            (Exit::HandedOff, Some(delivery)) if !delivery.accepted => Exit::Unreported,
+            (Exit::HandedOff, None) => Exit::Unreported,
+            (exit, _) => exit,
+        }
+    }
 }
 
 /// How a delivery went.
@@ -110,8 +122,8 @@ pub fn body(session: &Session, outcome: &Outcome, redactor: &Redactor, now: jiff
         Outcome::Failed { unit, code, message, log } => {
             let tail = redactor.clean_tail(log, LOG_TAIL_LIMIT);
             let error = WebhookError {
-                code: cut(&redactor.clean(code), CODE_LIMIT),
-                message: cut(&redactor.clean(message), MESSAGE_LIMIT),
+                code: cut(&redactor.clean(code), CODE_LIMIT).to_owned(),
+                message: cut(&redactor.clean(message), MESSAGE_LIMIT).to_owned(),
                 log_tail: (!tail.is_empty()).then_some(tail),
             };
             (WebhookStatus::Failed, Some(unit.clone()), Some(error))
@@ -131,14 +143,6 @@ pub fn body(session: &Session, outcome: &Outcome, redactor: &Redactor, now: jiff
         finished_at: Some(now),
         error,
     }
-}
-
-fn cut(text: &str, limit: usize) -> String {
-    let mut end = text.len().min(limit);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
 }
 
 /// Why the outcome of this boot could not be claimed.

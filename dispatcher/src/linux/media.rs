@@ -136,3 +136,107 @@ impl Drop for Mounted<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_taskiso::{
+        Composed, DEFAULT_LIMIT, Iso, ReadAt as _, TaskFiles, TaskMedium as Spec, build, build_volume,
+    };
+
+    use super::*;
+
+    struct Machine(tempfile::TempDir);
+
+    impl Machine {
+        fn new() -> Self {
+            Self(tempfile::tempdir().expect("a directory"))
+        }
+
+        /// A device with content, or an empty drive.
+        fn device(&self, name: &str, content: Option<&[u8]>, flags: &[&str]) {
+            let (sys, dev) = (self.0.path().join("sys/block").join(name), self.0.path().join("dev"));
+            fs::create_dir_all(&sys).expect("made");
+            fs::create_dir_all(&dev).expect("made");
+            for flag in flags {
+                fs::write(sys.join(flag), "1\n").expect("written");
+            }
+            if let Some(content) = content {
+                fs::write(dev.join(name), content).expect("written");
+            }
+        }
+
+        fn scan(&self) -> Scan {
+            let root = self.0.path();
+            let paths = Paths { sys: root.join("sys"), dev: root.join("dev"), ..Paths::default() };
+            scan(&paths, &["task.json".to_owned(), "missing".to_owned()])
+        }
+
+        fn found(&self) -> Vec<(String, u64)> {
+            let scan = self.scan();
+            assert!(scan.troubles.is_empty(), "{:?}", scan.troubles);
+            let name = |medium: &TaskMedium| medium.device.rsplit('/').next().unwrap_or_default().to_owned();
+            scan.media.iter().map(|medium| (name(medium), medium.offset)).collect()
+        }
+    }
+
+    fn task() -> Iso {
+        let mut files = TaskFiles::new();
+        files.insert("task.json", "{}").expect("a legal name");
+        build(&Spec { job_id: "ab".repeat(16), files, epoch: 0, pad: 0, limit: DEFAULT_LIMIT })
+            .expect("small")
+    }
+
+    fn maintenance() -> Iso {
+        let mut files = TaskFiles::new();
+        files.insert("vmlinuz", "kernel").expect("a legal name");
+        build_volume("SHOAL_MAINTENANCE", &files, 0, 0, DEFAULT_LIMIT).expect("small")
+    }
+
+    #[test]
+    fn a_task_is_found_by_its_label_on_whatever_may_be_a_medium() {
+        let machine = Machine::new();
+        machine.device("sr0", Some(&maintenance().bytes), &[]);
+        machine.device("sr1", None, &[]);
+        machine.device("sda", Some(&vec![0; 100_000]), &["removable"]);
+        assert_eq!(machine.found(), []);
+        machine.device("sr1", Some(&task().bytes), &[]);
+        assert_eq!(machine.found(), [("sr1".to_owned(), 0)]);
+        machine.device("sda", Some(&task().bytes), &["removable"]);
+        assert_eq!(machine.found(), [("sda".to_owned(), 0), ("sr1".to_owned(), 0)]);
+        let scan = machine.scan();
+        assert_eq!(
+            scan.media[0].files.keys().collect::<Vec<_>>(),
+            ["task.json"],
+            "a file that is not there is left out"
+        );
+    }
+
+    #[test]
+    fn a_copy_on_an_internal_disk_is_no_medium() {
+        let machine = Machine::new();
+        machine.device("sda", Some(&task().bytes), &[]);
+        machine.device("nvme0n1", Some(&task().bytes), &[]);
+        assert_eq!(machine.found(), []);
+    }
+
+    #[test]
+    fn a_task_behind_the_maintenance_iso_is_found_by_its_footer() {
+        let composed = Composed::new(maintenance().bytes, &task()).expect("composed");
+        let mut bytes = vec![0; composed.len() as usize];
+        assert_eq!(composed.read_at(0, &mut bytes).expect("in memory"), bytes.len());
+        let machine = Machine::new();
+        machine.device("sr0", Some(&bytes), &[]);
+        let found = machine.found();
+        assert!(found.len() == 1 && found[0].1 > 0 && found[0].1.is_multiple_of(32 * 1024), "{found:?}");
+    }
+
+    #[test]
+    fn a_damaged_medium_is_trouble_and_hides_no_other() {
+        let machine = Machine::new();
+        machine.device("sr0", Some(&task().bytes[..20 * 2048]), &[]);
+        machine.device("sr1", Some(&task().bytes), &[]);
+        let scan = machine.scan();
+        assert_eq!(scan.media.len(), 1);
+        assert!(matches!(scan.troubles[..], [Trouble::Damaged { .. }]), "{:?}", scan.troubles);
+    }
+}

@@ -128,7 +128,7 @@ async fn repeat<H: Host + ?Sized>(
             Some(session) => Some(deliver(host, settings, &session, &claim, log).await?),
             None => None,
         };
-        return Ok(Some((claim.exit, End::Repeated, delivery)));
+        return Ok(Some((claim.exit_after(delivery.as_ref()), End::Repeated, delivery)));
     }
     let started = host.read(HANDED_OFF).await.map_err(RunError::output(HANDED_OFF))?;
     let Some(started) = started else { return Ok(None) };

@@ -3,6 +3,7 @@
 
 mod binary;
 mod disks;
+mod mounted;
 mod pinned;
 mod report;
 mod run;

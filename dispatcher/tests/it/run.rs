@@ -444,6 +444,18 @@ async fn an_outcome_that_nobody_takes_is_exit_23() {
 }
 
 #[tokio::test]
+async fn a_success_that_was_not_heard_is_told_again_by_the_next_run() {
+    let (controller, machine) = good().await;
+    controller.permits([(200, json!({"decision": "already_installed"}))]);
+    controller.webhooks([(404, json!({})), (503, json!({})), (200, json!({"ok": true}))]);
+    assert_eq!(run(&machine, &Settings::default()).await.exit, Exit::Unreported);
+    assert_eq!(run(&machine, &Settings::default()).await.exit, Exit::HandedOff);
+    let told = controller.webhooks_seen();
+    assert!(told.len() == 3 && told.iter().all(|seen| seen.body == told[0].body), "{told:?}");
+    assert_eq!(controller.permits_seen().len(), 1);
+}
+
+#[tokio::test]
 async fn a_target_that_is_not_shipped_is_refused_before_the_controller_is_asked() {
     for target in ["poweroff.target", "install-windows.target"] {
         let (controller, machine) = changed(|_, recipe| recipe["task_target"] = json!(target)).await;
