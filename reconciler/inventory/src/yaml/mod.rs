@@ -10,13 +10,15 @@
 //! Accepted: LF, CRLF and CR line ends; a byte order mark at the start of a file (editors on
 //! Windows write one); several documents; anchors and aliases within a document.
 
+mod builder;
 pub(crate) mod fault;
 mod read;
 pub(crate) mod scalar;
 mod text;
 mod tree;
 
+pub(crate) use builder::quoted;
 pub(crate) use fault::{Fault, Show};
-pub(crate) use read::{Document, quoted, read};
+pub(crate) use read::{Document, read};
 pub(crate) use text::{Lines, decode};
 pub(crate) use tree::{Entry, Found, Kind, Node, Style};
