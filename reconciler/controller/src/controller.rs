@@ -12,6 +12,7 @@ use shoal_core::job::{Event, Job, Phase, step};
 use shoal_core::record;
 use shoal_git::Mirror;
 use shoal_schema::JobId;
+use shoal_schema::disk::DiskFacts;
 use shoal_schema::status::LastError;
 use shoal_store::{Batch, CommitError, Store, Table, ledger};
 use tokio::sync::Notify;
@@ -94,6 +95,15 @@ pub enum ChangeError {
         /// The job.
         id: JobId,
     },
+}
+
+/// What comes along with an event and is kept with it.
+#[derive(Default)]
+pub(crate) struct Brought<'a> {
+    /// The webhook delivery that brought it.
+    pub(crate) delivery: Option<&'a str>,
+    /// The disks that the machine showed of itself.
+    pub(crate) disks: &'a [DiskFacts],
 }
 
 /// The shared parts that are made before the controller.
@@ -216,17 +226,17 @@ impl Controller {
         only: Option<(Phase, u32)>,
         event: Event,
     ) -> Result<Arc<Job>, ChangeError> {
-        self.delivered_event_locked(id, only, event, None).await
+        self.brought_event_locked(id, only, event, &Brought::default()).await
     }
 
-    /// As [`Controller::job_event_locked`], remembering the delivery that brought it in the very
-    /// same commit: a crash in between would make the machine's next try look like a repetition.
-    pub(crate) async fn delivered_event_locked(
+    /// As [`Controller::job_event_locked`], with what came along kept in the very same commit: after a
+    /// crash in between, the machine's next try would look like a repetition.
+    pub(crate) async fn brought_event_locked(
         &self,
         id: &JobId,
         only: Option<(Phase, u32)>,
         event: Event,
-        delivery: Option<&str>,
+        brought: &Brought<'_>,
     ) -> Result<Arc<Job>, ChangeError> {
         let (job, row) = {
             let world = self.world();
@@ -237,10 +247,9 @@ impl Controller {
         if only.is_some_and(|(phase, attempt)| job.phase != phase || job.attempt != attempt) {
             return Ok(job);
         }
-        let granted = matches!(event, Event::Granted(_));
         let now = self.now();
         let mut base = (*job).clone();
-        if let Some(delivery) = delivery {
+        if let Some(delivery) = brought.delivery {
             base.remember_delivery(delivery);
         }
         let after = step::step(base, event, &self.settings.budgets, now);
@@ -249,7 +258,7 @@ impl Controller {
         }
         let mut batch = Batch::new();
         rows::put_job(&mut batch, &after);
-        let row_after = row.map(|row| self.row_after(&row, &job, &after, granted, &mut batch));
+        let row_after = row.map(|row| self.row_after(&row, &job, &after, brought, &mut batch));
         self.commit(&format!("job {id}"), batch).await?;
         let after = Arc::new(after);
         {
@@ -282,15 +291,19 @@ impl Controller {
         row: &ServerRow,
         before: &Job,
         after: &Job,
-        granted: bool,
+        brought: &Brought<'_>,
         batch: &mut Batch,
     ) -> (ServerRow, bool) {
         let mut row = row.clone();
         let mut moved = false;
-        if granted && after.permit.is_some() && before.permit.is_none() {
-            let disks = after.written.iter().cloned().collect::<Vec<_>>();
-            row.status.record = record::permit_granted(&row.status.record, &disks);
+        if after.permit.is_some() && before.permit.is_none() {
+            row.status.record = record::permit_granted(&row.status.record, brought.disks);
             moved = true;
+        } else if !brought.disks.is_empty() && before.permit.is_none() {
+            // A machine that was refused showed its disks: the next plan names those.
+            let seen = record::disks_seen(&row.status.record, brought.disks);
+            moved = seen != row.status.record;
+            row.status.record = seen;
         }
         row.status.job = Some(after.summary());
         row.status.last_error = after.failure.clone().map(without_log);

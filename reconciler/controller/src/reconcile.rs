@@ -16,7 +16,7 @@ use shoal_core::inventory::Inventory;
 use shoal_core::plan::{self, PlanRequest, lint};
 use shoal_core::{record, retry};
 use shoal_schema::plan::{Action, ApprovalState, Class, Entry, HoldCode, Plan};
-use shoal_store::Batch;
+use shoal_store::{Batch, ledger};
 
 use crate::bmc::deeds;
 use crate::controller::Controller;
@@ -66,9 +66,11 @@ pub(crate) async fn turn(controller: &Arc<Controller>) {
         }
     }
     for entry in &plan.entries {
-        if entry.holds.is_empty() && matches!(entry.action, Action::Tidy | Action::PowerOn | Action::PowerOff)
-        {
-            deeds::spawn(controller, entry);
+        let deed = matches!(entry.action, Action::Tidy | Action::PowerOn | Action::PowerOff);
+        if deed && entry.holds.is_empty() {
+            deeds::spawn(controller, entry, entry.action);
+        } else if tidies_beside(controller, entry) {
+            deeds::spawn(controller, entry, Action::Tidy);
         }
     }
 }
@@ -105,27 +107,51 @@ pub(crate) fn make_plan(controller: &Controller) -> Option<Arc<Plan>> {
     Some(plan)
 }
 
-/// Records move to the names that their machines have in Git now.
+/// What a job left over is taken out although the entry is about something else.
+fn tidies_beside(controller: &Controller, entry: &Entry) -> bool {
+    let row = controller.world().servers.get(&entry.server).cloned();
+    row.is_some_and(|row| plan::tidies(entry, &row.status))
+}
+
+/// Records move to the names that their machines have in Git now. What stays behind keeps approvals
+/// of the old name void.
 async fn rename(controller: &Controller) -> Result<(), String> {
     let renames = {
         let world = controller.world();
+        let held = world.control.observe_only
+            || world.control.paused
+            || world.plan.as_ref().is_some_and(|plan| !plan.guards.is_empty());
+        if held {
+            return Ok(());
+        }
         plan::renames(&world.inventory, &world.observed())
     };
     for (new, old) in renames {
-        if controller.world().active.contains_key(&old) {
-            continue;
-        }
         let _first = controller.lock(old.as_str().min(new.as_str())).await;
         let _second = controller.lock(old.as_str().max(new.as_str())).await;
-        let Some(row) = controller.world().servers.get(&old).cloned() else { continue };
+        let (row, there) = {
+            let world = controller.world();
+            if world.active.contains_key(&old) || world.active.contains_key(&new) {
+                continue;
+            }
+            (world.servers.get(&old).cloned(), world.servers.get(&new).cloned())
+        };
+        let Some(row) = row else { continue };
         let mut moved = (*row).clone();
         moved.status.name.clone_from(&new);
+        moved.status.record =
+            record::renamed(&row.status.record, there.as_ref().map(|there| &there.status.record));
+        let mut left = ServerRow::new(&old);
+        left.file.clone_from(&row.file);
+        left.status.record = record::left_behind(&row.status.record);
         let mut batch = Batch::new();
-        batch.delete(shoal_store::Table::Records, old.as_str());
+        rows::put_server(&mut batch, &left);
         rows::put_server(&mut batch, &moved);
+        ledger::bump(&mut batch);
         controller.commit(&new, batch).await.map_err(|error| chain(&error))?;
         let mut world = controller.world_mut();
-        world.servers.remove(&old);
+        world.ledger.counter += 1;
+        world.servers.insert(old.clone(), Arc::new(left));
         world.servers.insert(new.clone(), Arc::new(moved));
         drop(world);
         controller.bmcs.forget(&old);

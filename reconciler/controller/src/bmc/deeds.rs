@@ -25,17 +25,17 @@ const HANDS_OFF: SignedDuration = SignedDuration::from_mins(15);
 const GRACEFUL: Duration = Duration::from_secs(120);
 
 /// Does what a plan entry says, in the background.
-pub(crate) fn spawn(controller: &Arc<Controller>, entry: &Entry) {
+pub(crate) fn spawn(controller: &Arc<Controller>, entry: &Entry, action: Action) {
     let recently = controller
         .world()
         .servers
         .get(&entry.server)
         .and_then(|row| row.power_changed_at)
         .is_some_and(|at| controller.now().duration_since(at) < HANDS_OFF);
-    if recently && matches!(entry.action, Action::PowerOn | Action::PowerOff) {
+    if recently && matches!(action, Action::PowerOn | Action::PowerOff) {
         return;
     }
-    let (controller, server, action) = (Arc::clone(controller), entry.server.clone(), entry.action);
+    let (controller, server) = (Arc::clone(controller), entry.server.clone());
     let tasks = controller.tasks.clone();
     tasks.spawn(async move {
         let Ok(_one) = controller.deeds.claim(&server) else { return };

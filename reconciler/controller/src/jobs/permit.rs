@@ -17,7 +17,7 @@ use shoal_schema::wire::stamp::Stamp;
 use shoal_schema::{JobId, SecretString};
 
 use super::perform::chain;
-use crate::controller::{ChangeError, Controller};
+use crate::controller::{Brought, ChangeError, Controller};
 use crate::secrets;
 
 /// How long the fetch before a decision may take; then the age of the last good one decides.
@@ -60,7 +60,8 @@ pub(crate) async fn answer(
                     return Ok(PermitAnswer::Wait { reason, retry_after_seconds: RETRY_AFTER });
                 }
             };
-            controller.job_event_locked(id, None, Event::Granted(record)).await?;
+            let brought = Brought { disks: &request.disks, ..Brought::default() };
+            controller.brought_event_locked(id, None, Event::Granted(record), &brought).await?;
             controller.metrics.permit("granted");
             Ok(PermitAnswer::Granted(Box::new(grant)))
         }
@@ -86,6 +87,8 @@ pub(crate) async fn answer(
             tracing::warn!(job_id = %id, server = %job.server, code = refusal.code, "permit refused");
             let answer =
                 PermitAnswer::Refused { code: refusal.code.to_owned(), message: refusal.message.clone() };
+            let disks: &[_] = if refusal.code == "disk_changed" { &request.disks } else { &[] };
+            let brought = Brought { disks, ..Brought::default() };
             let event = Event::Refused {
                 attempt: request.attempt,
                 code: refusal.code.to_owned(),
@@ -93,7 +96,7 @@ pub(crate) async fn answer(
                 step: refusal.step,
                 consequence: refusal.consequence,
             };
-            controller.job_event_locked(id, None, event).await?;
+            controller.brought_event_locked(id, None, event, &brought).await?;
             Ok(answer)
         }
     }

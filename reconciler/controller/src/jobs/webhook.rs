@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use shoal_core::job::{Event, Job};
-use shoal_core::report::failure_of;
+use shoal_core::job::Job;
+use shoal_core::report::event_of;
 use shoal_schema::wire::webhook::{WebhookAnswer, WebhookBody};
 
-use crate::controller::{ChangeError, Controller};
+use crate::controller::{Brought, ChangeError, Controller};
 
 /// Takes a report for a job whose token was already checked.
 pub(crate) async fn take(
@@ -28,7 +28,11 @@ pub(crate) async fn take(
     {
         return Ok(idempotent);
     }
-    let event = Event::Reported { attempt: body.attempt.unwrap_or(job.attempt), failure: failure_of(body) };
-    controller.delivered_event_locked(&job.id, None, event, body.delivery_id.as_deref()).await?;
+    let Some(event) = event_of(&job, body) else {
+        tracing::warn!(job_id = %job.id, server = %job.server, "a boot without the permit reported; ignored");
+        return Ok(idempotent);
+    };
+    let brought = Brought { delivery: body.delivery_id.as_deref(), ..Brought::default() };
+    controller.brought_event_locked(&job.id, None, event, &brought).await?;
     Ok(WebhookAnswer { ok: true, idempotent: false })
 }
