@@ -1,27 +1,31 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! The tasks behind the Justfile, one module each.
+//! Tasks of the repository, behind the Justfile. Each has a module of its own.
 
+mod demo;
 mod generate;
 
-use std::path::Path;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "xtask", about = "The tasks behind the Justfile")]
+#[command(name = "xtask", about = "Tasks of the repository")]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    task: Task,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum Task {
+    Demo(demo::Args),
     Gen(generate::Args),
 }
 
-fn main() -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask stands in the workspace");
-    match Cli::parse().command {
-        Command::Gen(args) => args.perform(root),
+fn main() -> ExitCode {
+    // One provider for the process. A second call cannot happen: this is the first statement.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match Cli::parse().task {
+        Task::Demo(args) => demo::main(args),
+        Task::Gen(args) => generate::main(&args),
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Player {
     pub(crate) server: Server,
     /// The model of its BMC.
     pub(crate) profile: &'static Profile,
+    /// Its BMC tells how far a boot has come; the others are silent about it.
+    pub(crate) tells_progress: bool,
     /// The machine.
     pub(crate) identity: Identity,
     /// Labels of its partitions.
@@ -72,9 +74,12 @@ pub(crate) fn read(inventory: &Path) -> anyhow::Result<Vec<Player>> {
         let recipe =
             recipes.get(recipe).with_context(|| format!("the example inventory has no recipe {recipe}"))?;
         let labels = recipe.spec.layout.iter().map(|partition| partition.label.clone().unwrap_or_default());
+        let profile = profile(&server)?;
         players.push(Player {
             partitions: labels.collect(),
-            profile: profile(&server)?,
+            profile,
+            // As in the recordings of these three models.
+            tells_progress: profile.name == profiles::SMC_X13_SINGLE.name,
             identity: identity(&server, index)?,
             file: file.strip_prefix(inventory).unwrap_or(&file).to_owned(),
             server,
@@ -98,6 +103,7 @@ impl Player {
             name: name.to_owned(),
             rack: self.server.metadata.labels.get("rack").cloned().unwrap_or_default(),
             profile: self.profile.name.to_owned(),
+            tells_progress: self.tells_progress,
             version: if bumped { BUMP_TO.to_owned() } else { version.clone() },
             bumped_from: bumped.then_some(version),
             fails_in: (name == FAILS).then(|| FAILS_IN.to_owned()),

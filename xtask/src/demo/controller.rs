@@ -4,14 +4,16 @@
 //! Guarantees: it is ended when this is dropped, whatever happened. Everything that it listens on is on
 //! loopback.
 
-use std::fs::{self, OpenOptions};
-use std::net::{Ipv4Addr, TcpListener};
+use std::fs::{self, File, OpenOptions};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
 use shoal_taskiso::{DEFAULT_LIMIT, TaskFiles, build_volume};
 use tokio::time::Instant;
 
@@ -21,31 +23,27 @@ use super::program::Programs;
 
 /// The controller's pauses and budgets are divided by this: a boot may take 36 seconds, not 15 minutes.
 const TIME_DIVISOR: u32 = 25;
+/// Every BMC is looked at so often.
+const SWEEP: &str = "2s";
 /// How long it may take to answer, or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Ports that both incarnations of the controller listen on: machines that are at work when it is
-/// killed were told of them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ports {
-    api: u16,
-    api_tls: u16,
-    media: u16,
-    media_tls: u16,
+/// Where a controller listens. The second one listens where the first did: machines that are at work
+/// when it is killed were told of these addresses.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Addresses {
+    api: SocketAddr,
+    api_tls: SocketAddr,
+    media: SocketAddr,
+    media_tls: SocketAddr,
 }
 
-impl Ports {
-    /// Ports that the kernel has free now.
-    pub(crate) fn choose() -> anyhow::Result<Self> {
-        // Held until all are known, so that no two are the same.
-        let mut held = Vec::new();
-        let mut next = || -> anyhow::Result<u16> {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
-            let port = listener.local_addr().context("find a free port")?.port();
-            held.push(listener);
-            Ok(port)
-        };
-        Ok(Self { api: next()?, api_tls: next()?, media: next()?, media_tls: next()? })
+impl Addresses {
+    /// The kernel chooses the ports.
+    pub(crate) fn any() -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self { api: any, api_tls: any, media: any, media_tls: any }
     }
 }
 
@@ -56,40 +54,53 @@ pub(crate) struct Controller {
 
 impl Controller {
     /// Starts it, and waits until it answers on its socket.
-    pub(crate) async fn start(programs: &Programs, place: &Place, ports: Ports) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        programs: &Programs,
+        place: &Place,
+        at: &Addresses,
+    ) -> anyhow::Result<(Self, Addresses)> {
         let log = OpenOptions::new()
             .create(true)
             .append(true)
             .open(place.controller_log())
             .context("open the controller's log")?;
-        let errors = log.try_clone().context("open the controller's log")?;
-        let on = |port: u16| format!("127.0.0.1:{port}");
+        let told = place.root().join("addresses.json");
+        let out = File::create(&told).context("make a file for the controller's addresses")?;
+        let show = |path: PathBuf| path.display().to_string();
         let mut command = programs.shoal_command();
-        command
-            .current_dir(place.root())
-            .arg("run")
-            .args(["--time-divisor", &TIME_DIVISOR.to_string()])
-            .env("CONTROLLER_HTTP_ADDR", on(ports.api))
-            .env("CONTROLLER_HTTPS_ADDR", on(ports.api_tls))
-            .env("MEDIA_ADDR", on(ports.media))
-            .env("MEDIA_TLS_ADDR", on(ports.media_tls))
-            .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(errors);
-        let child = command.spawn().context("start shoal run")?;
+        command.current_dir(place.root()).args(["run", "--print-addresses", "--log-format", "text"]);
+        for (flag, value) in [
+            ("--repo", show(place.bare())),
+            ("--age-key-file", show(place.age_key())),
+            ("--storage-root", show(place.storage())),
+            ("--socket", show(place.socket())),
+            ("--maintenance-iso", show(place.maintenance_iso())),
+            ("--http-addr", at.api.to_string()),
+            ("--https-addr", at.api_tls.to_string()),
+            ("--media-addr", at.media.to_string()),
+            ("--media-tls-addr", at.media_tls.to_string()),
+            ("--time-divisor", TIME_DIVISOR.to_string()),
+            ("--sweep-interval", SWEEP.to_owned()),
+        ] {
+            command.arg(flag).arg(value);
+        }
+        let child =
+            command.stdin(Stdio::null()).stdout(out).stderr(log).spawn().context("start shoal run")?;
         let mut controller = Self { child };
-        controller.answers(&Peer::Socket(place.socket())).await?;
-        Ok(controller)
+        let addresses = controller.answers(&Peer::Socket(place.socket()), &told).await?;
+        Ok((controller, addresses))
     }
 
-    async fn answers(&mut self, peer: &Peer) -> anyhow::Result<()> {
+    /// Waits until it answers on its socket and has told its addresses.
+    async fn answers(&mut self, peer: &Peer, told: &Path) -> anyhow::Result<Addresses> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().context("look at the controller")? {
                 bail!("the controller ended: {status}");
             }
-            if matches!(peer.get("/healthz").await, Ok((200, _))) {
-                return Ok(());
+            let text = fs::read_to_string(told).context("read the controller's addresses")?;
+            if text.ends_with('\n') && matches!(peer.get("/healthz").await, Ok((200, _))) {
+                return serde_json::from_str(&text).context("understand the controller's addresses");
             }
             if Instant::now() >= deadline {
                 bail!("the controller does not answer on its socket in {} s", PATIENCE.as_secs());

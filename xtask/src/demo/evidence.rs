@@ -42,6 +42,8 @@ pub(crate) struct Actor {
     pub(crate) rack: String,
     /// The emulated model of its BMC.
     pub(crate) profile: String,
+    /// Its BMC tells how far a boot has come.
+    pub(crate) tells_progress: bool,
     /// The image version that Git wants at the end.
     pub(crate) version: String,
     /// The version before the bump; nothing where it was not bumped.

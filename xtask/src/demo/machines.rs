@@ -123,15 +123,15 @@ impl Machines {
     }
 }
 
-/// One of them fails for good, half way through its boot loader.
+/// One of them fails half way through its boot loader, for a reason that another attempt would meet again.
 fn behaviour(name: &str) -> MachineBehaviour {
     if name != FAILS {
         return MachineBehaviour::default();
     }
     let mishap = Mishap::Fail {
         stage: Stage::BootloaderLinux,
-        code: "efi_write_failed".to_owned(),
-        message: "cannot write EFI/BOOT/BOOTX64.EFI: input/output error".to_owned(),
+        code: "disk_full".to_owned(),
+        message: "cannot write EFI/BOOT/BOOTX64.EFI: no space left on device".to_owned(),
     };
     MachineBehaviour {
         faults: vec![MachineFault { mishap, after: 0, count: None }],

@@ -69,7 +69,7 @@ impl Place {
 
     /// The controller's database.
     pub(crate) fn database(&self) -> PathBuf {
-        self.storage().join("shoal.redb")
+        self.storage().join("db/shoal.redb")
     }
 
     /// The socket of the command line.

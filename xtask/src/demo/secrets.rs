@@ -52,14 +52,19 @@ impl Planted {
     }
 
     /// Searches texts by what they are, in every usual encoding.
-    pub(crate) fn search(&self, texts: &BTreeMap<String, Vec<u8>>) -> Search {
+    pub(crate) fn search(&self, texts: &BTreeMap<String, Vec<u8>>) -> anyhow::Result<Search> {
         let mut redactor = Redactor::new();
         let mut proof = Vec::new();
+        let mut hex = String::new();
         let values = self.values();
         for (name, key, value) in &values {
             redactor.add_value(name, key, value);
             proof.extend_from_slice(value.expose().as_bytes());
             proof.push(b'\n');
+            for byte in value.expose().bytes() {
+                write!(&mut hex, "{byte:02x}").context("write a proof")?;
+            }
+            hex.push('\n');
         }
         let mut found = Vec::new();
         for (what, text) in texts {
@@ -70,10 +75,11 @@ impl Planted {
                 ));
             }
         }
-        // A search that finds nothing must be one that could: here is every value once.
-        let proven = redactor.leaks(&proof).len() >= values.len();
+        // A search that finds nothing must be one that could: here is every value once, in two forms.
+        let finds = |text: &[u8]| redactor.leaks(text).len() >= values.len();
+        let proven = finds(&proof) && finds(hex.as_bytes());
         let searched = texts.iter().map(|(what, text)| (what.clone(), text.len())).collect();
-        Search { planted: values.len(), searched, found, proven }
+        Ok(Search { planted: values.len(), searched, found, proven })
     }
 }
 
@@ -95,10 +101,10 @@ mod tests {
     fn what_is_planted_is_found_and_what_is_not_is_not() {
         let planted = Planted::draw().unwrap();
         let clean = BTreeMap::from([("log".to_owned(), b"shoal logged in".to_vec())]);
-        let search = planted.search(&clean);
+        let search = planted.search(&clean).unwrap();
         assert!(search.found.is_empty() && search.proven && search.planted == 4, "{:?}", search.found);
         let leaked = format!("password={}", planted.bmc_password.expose());
-        let search = planted.search(&BTreeMap::from([("log".to_owned(), leaked.into_bytes())]));
+        let search = planted.search(&BTreeMap::from([("log".to_owned(), leaked.into_bytes())])).unwrap();
         assert!(search.found[0].starts_with("log: bmc/rack-"), "{:?}", search.found);
         assert!(!search.found[0].contains(planted.bmc_password.expose()));
     }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::Pace;
 use super::api::Peer;
 use super::cast::{self, BUMP_TO, BUMPED, FAILS, Player};
-use super::controller::{Controller, Ports, write_maintenance_iso};
+use super::controller::{Addresses, Controller, write_maintenance_iso};
 use super::evidence::{Bump, Crash, Evidence, InFlight, Planned};
 use super::machines::Machines;
 use super::place::Place;
@@ -73,27 +73,27 @@ pub(crate) async fn tell(screen: &Screen, place: &Place, pace: Pace) -> anyhow::
         machines,
         printed: String::new(),
     };
-    let ports = Ports::choose()?;
-    let (controller, crash) = stage.installs(ports).await?;
+    let (controller, crash) = stage.installs().await?;
     let bump = stage.bump().await?;
     stage.close(controller, crash, bump, &planted).await
 }
 
 impl Stage<'_> {
     /// The first push, and a crash in the middle of what follows from it.
-    async fn installs(&mut self, ports: Ports) -> anyhow::Result<(Controller, Crash)> {
+    async fn installs(&mut self) -> anyhow::Result<(Controller, Crash)> {
         self.screen.act("A push: blank machines are installed, three of a rack at once");
         self.git(&["push", "--quiet", "origin", "main"])?;
-        let controller = Controller::start(&self.programs, self.place, ports).await?;
+        let (controller, addresses) =
+            Controller::start(&self.programs, self.place, &Addresses::any()).await?;
         let middle =
             watch::until(self.screen, &self.controller, "the middle of the installs", MIDDLE, is_middle);
         let in_flight: Vec<InFlight> = middle.await?.iter().filter_map(in_flight).collect();
         let signal = controller.kill()?;
         self.screen.settle();
         self.screen.act("kill -9 of the controller, in the middle; and a new one");
-        let controller = Controller::start(&self.programs, self.place, ports).await?;
+        let (controller, _) = Controller::start(&self.programs, self.place, &addresses).await?;
         let all = |servers: &[ServerView]| {
-            servers.len() == cast::SERVERS.len() && servers.iter().all(|server| is_settled(server, None))
+            servers.len() == self.players.len() && servers.iter().all(|server| self.is_settled(server, None))
         };
         watch::until(self.screen, &self.controller, "every first install", INSTALLS, all).await?;
         self.machines_run().await?;
@@ -113,8 +113,10 @@ impl Stage<'_> {
         self.git(&["push", "--quiet", "origin", "main"])?;
         self.reconcile()?;
         let held = |servers: &[ServerView]| {
-            let mut bumped = servers.iter().filter(|server| is_bumped(server));
-            bumped.all(|server| condition(server, ConditionType::Reconciling) == Some("ApprovalNeeded"))
+            let held = |server: &&ServerView| {
+                is_bumped(server) && condition(server, ConditionType::Reconciling) == Some("ApprovalNeeded")
+            };
+            servers.iter().filter(held).count() == BUMPED.len()
         };
         watch::until(self.screen, &self.controller, "the hold", SHORT, held).await?;
         let held_as = self.published_as("ApprovalNeeded").await?;
@@ -132,7 +134,8 @@ impl Stage<'_> {
         let happened_while_held = self.happened_since(&before).await?;
         let held_ms = began.elapsed().as_millis() as u64;
         self.approve()?;
-        let all = |servers: &[ServerView]| servers.iter().all(|server| is_settled(server, Some(BUMP_TO)));
+        let all =
+            |servers: &[ServerView]| servers.iter().all(|server| self.is_settled(server, Some(BUMP_TO)));
         watch::until(self.screen, &self.controller, "the version bump", INSTALLS, all).await?;
         self.machines_run().await?;
         self.screen.settle();
@@ -202,7 +205,7 @@ impl Stage<'_> {
             api,
             machines,
             disks,
-            search: planted.search(&texts),
+            search: planted.search(&texts)?,
         })
     }
 
@@ -273,6 +276,24 @@ impl Stage<'_> {
         Ok(happened)
     }
 
+    /// Installed, with this version where it was bumped, and seen to start where its BMC tells; or failed
+    /// for good.
+    fn is_settled(&self, server: &ServerView, bumped_to: Option<&str>) -> bool {
+        let name = server.status.name.as_str();
+        if is_active(server) {
+            return false;
+        }
+        if name == FAILS {
+            return condition(server, ConditionType::Stalled).is_some();
+        }
+        let Some(installed) = &server.status.record.installed else { return false };
+        let silent = !self.players.iter().any(|player| player.name() == name && player.tells_progress);
+        let wanted = bumped_to.filter(|_| is_bumped(server));
+        (silent || installed.boot_observed)
+            && condition(server, ConditionType::Ready).is_some()
+            && wanted.is_none_or(|version| installed.version == version)
+    }
+
     fn git(&self, args: &[&str]) -> anyhow::Result<()> {
         self.programs.git(&self.place.clone(), args).map(drop)
     }
@@ -322,21 +343,6 @@ fn in_flight(server: &ServerView) -> Option<InFlight> {
         server: server.status.name.clone(),
         attempt: job.attempt,
         phase: job.phase.clone(),
-    })
-}
-
-/// Installed and seen to start, with this version where it was bumped; or failed for good.
-fn is_settled(server: &ServerView, bumped_to: Option<&str>) -> bool {
-    if is_active(server) {
-        return false;
-    }
-    if server.status.name == FAILS {
-        return condition(server, ConditionType::Stalled).is_some();
-    }
-    let installed = server.status.record.installed.as_ref();
-    let wanted = bumped_to.filter(|_| is_bumped(server));
-    installed.is_some_and(|installed| {
-        installed.boot_observed && wanted.is_none_or(|version| installed.version == version)
     })
 }
 

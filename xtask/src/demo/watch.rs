@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use shoal_schema::api::ServerView;
-use shoal_schema::plan::{ApprovalState, Class};
+use shoal_schema::plan::Class;
 use shoal_schema::status::ConditionType;
 use tokio::time::Instant;
 
@@ -76,7 +76,7 @@ fn line(server: &ServerView) -> (Mood, String) {
         return (Mood::Bad, why);
     }
     if let Some(entry) = server.entry.as_ref().filter(|entry| entry.class == Class::Destructive) {
-        if matches!(entry.approval, ApprovalState::Needed) {
+        if condition(server, ConditionType::Reconciling) == Some("ApprovalNeeded") {
             return (Mood::Held, format!("waits for approval of entry {}", entry.digest.short()));
         }
         let waits = server.waits.clone().or_else(|| entry.holds.first().map(|hold| hold.message.clone()));
@@ -86,9 +86,7 @@ fn line(server: &ServerView) -> (Mood, String) {
         Some(installed) if installed.boot_observed => {
             (Mood::Good, format!("runs {} {}", installed.image, installed.version))
         }
-        Some(installed) => {
-            (Mood::Busy, format!("{} {} is installed, starting", installed.image, installed.version))
-        }
+        Some(installed) => (Mood::Good, format!("{} {} is installed", installed.image, installed.version)),
         None => (Mood::Idle, "known".to_owned()),
     }
 }

@@ -12,7 +12,11 @@ pub(super) const FACTS: &[Check] = &[
         judge: stamps,
     },
     Check { name: "every seed has the machine's own host name", source: "disk files", judge: seeds },
-    Check { name: "the disk of the machine that failed does not start", source: "disk files", judge: failed },
+    Check {
+        name: "the disk of the machine that failed passes for no install",
+        source: "disk files",
+        judge: failed,
+    },
     Check { name: "no disk but the one that Git names was written", source: "disk files", judge: others },
 ];
 
@@ -95,10 +99,10 @@ fn failed(evidence: &Evidence) -> Found {
         if disk.stamp.is_some() {
             wrong.push(format!("{} failed and has a stamp", actor.name));
         }
-        if disk.bootable {
-            wrong.push(format!("{} failed and would start", actor.name));
+        if disk.hostname.is_some() {
+            wrong.push(format!("{} failed and has a seed", actor.name));
         }
-        seen.push(format!("{}: {} partitions, no stamp, no boot loader", actor.name, disk.partitions.len()));
+        seen.push(format!("{}: {} partitions, no stamp, no seed", actor.name, disk.partitions.len()));
     }
     if seen.is_empty() && wrong.is_empty() {
         wrong.push("nobody was told to fail".to_owned());

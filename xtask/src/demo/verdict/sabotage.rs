@@ -50,22 +50,22 @@ pub(crate) const SABOTAGE: &[Sabotage] = &[
         e.git.commits[1].ledger = "1".repeat(32);
     }),
     ("the status branch is one line of commits by one database", "gone", |e| e.git.commits.clear()),
-    ("every machine but one runs what Git says, and was seen to start", "old version", |e| {
+    ("every machine but one runs what Git says", "old version", |e| {
         good_server(e).version = Some("11.0".to_owned());
     }),
-    ("every machine but one runs what Git says, and was seen to start", "dirty", |e| {
+    ("every machine but one runs what Git says", "dirty", |e| {
         good_server(e).state = "dirty".to_owned();
     }),
-    ("every machine but one runs what Git says, and was seen to start", "job failed", |e| {
+    ("every machine but one runs what Git says", "job failed", |e| {
         good_server(e).outcome = Some("failed".to_owned());
     }),
-    ("every machine but one runs what Git says, and was seen to start", "never seen", |e| {
-        good_server(e).boot_observed = false;
+    ("every machine but one runs what Git says", "never seen", |e| {
+        e.git.servers.values_mut().for_each(|server| server.boot_observed = false);
     }),
-    ("every machine but one runs what Git says, and was seen to start", "not ready", |e| {
+    ("every machine but one runs what Git says", "not ready", |e| {
         good_server(e).conditions.clear();
     }),
-    ("every machine but one runs what Git says, and was seen to start", "no status", |e| {
+    ("every machine but one runs what Git says", "no status", |e| {
         let name = good_name(e);
         e.git.servers.remove(&name);
     }),
@@ -226,8 +226,10 @@ pub(crate) const SABOTAGE: &[Sabotage] = &[
         good_disk(e).hostname = Some("other".to_owned());
     }),
     ("every seed has the machine's own host name", "none", |e| good_disk(e).hostname = None),
-    ("the disk of the machine that failed does not start", "it does", |e| bad_disk(e).bootable = true),
-    ("the disk of the machine that failed does not start", "stamped", |e| {
+    ("the disk of the machine that failed passes for no install", "seeded", |e| {
+        bad_disk(e).hostname = Some("web-01".to_owned());
+    }),
+    ("the disk of the machine that failed passes for no install", "stamped", |e| {
         let stamp = stamp(e).clone();
         bad_disk(e).stamp = Some(stamp);
     }),

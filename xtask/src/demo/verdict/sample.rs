@@ -66,6 +66,7 @@ fn actor(name: &str, bumped_from: Option<&str>, fails: bool) -> Actor {
         name: name.to_owned(),
         rack: "a".to_owned(),
         profile: "idrac9-6".to_owned(),
+        tells_progress: name == "cache-01",
         version: "13.1".to_owned(),
         bumped_from: bumped_from.map(str::to_owned),
         fails_in: fails.then(|| FAILING.to_owned()),
