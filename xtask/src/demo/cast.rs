@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use shoal_schema::disk::DiskSelector;
 use shoal_schema::kinds::{Recipe, Server};
+use shoal_schema::size::ByteSize;
 use shoal_testbed::bmc::profiles::{self, Profile};
 use shoal_testbed::bmc::{Disk, Identity};
 use uuid::Uuid;
@@ -160,7 +161,7 @@ fn disks(selector: &DiskSelector, index: usize) -> Vec<Disk> {
         size_bytes,
         rotational,
     };
-    let mut first = disk("/dev/sda", 0, selector.min_size.map_or(DISK_BYTES, |size| size.bytes()), false);
+    let mut first = disk("/dev/sda", 0, selector.min_size.map_or(DISK_BYTES, ByteSize::bytes), false);
     let by_size = selector.min_size.is_some() || selector.max_size.is_some();
     if by_size {
         "/dev/nvme0n1".clone_into(&mut first.path);

@@ -23,7 +23,7 @@ pub(crate) const SABOTAGE: &[Sabotage] = &[
         planned(e).approval = "not-needed".to_owned();
     }),
     ("the version bump was held until it was approved", "first install", |e| {
-        planned(e).action = "install".to_owned()
+        planned(e).action = "install".to_owned();
     }),
     ("the version bump was held until it was approved", "not published", |e| e.bump.held_as.clear()),
     ("the version bump was held until it was approved", "it went ahead", |e| {
@@ -35,7 +35,7 @@ pub(crate) const SABOTAGE: &[Sabotage] = &[
     ("no secret is in anything that people or logs can read", "blind", |e| e.search.proven = false),
     ("no secret is in anything that people or logs can read", "nothing planted", |e| e.search.planted = 0),
     ("no secret is in anything that people or logs can read", "nothing searched", |e| {
-        e.search.searched.clear()
+        e.search.searched.clear();
     }),
     ("no secret is in anything that people or logs can read", "empty log", |e| {
         e.search.searched.insert("log".to_owned(), 0);
@@ -44,7 +44,7 @@ pub(crate) const SABOTAGE: &[Sabotage] = &[
     ("the commit in force is the one that was pushed last", "none", |e| e.git.in_force = None),
     ("the status branch is one line of commits by one database", "a merge", |e| e.git.commits[0].parents = 2),
     ("the status branch is one line of commits by one database", "a second root", |e| {
-        e.git.commits[1].parents = 0
+        e.git.commits[1].parents = 0;
     }),
     ("the status branch is one line of commits by one database", "another ledger", |e| {
         e.git.commits[1].ledger = "1".repeat(32);
@@ -90,7 +90,7 @@ pub(crate) const SABOTAGE: &[Sabotage] = &[
         e.cast.iter_mut().for_each(|actor| actor.fails_in = None);
     }),
     ("the approval in Git names what was planned, and that was done", "nothing approved", |e| {
-        e.git.approved.clear()
+        e.git.approved.clear();
     }),
     ("the approval in Git names what was planned, and that was done", "something else", |e| {
         e.git.approved[0].1 = "sha256:other".to_owned();
@@ -147,7 +147,7 @@ pub(crate) const SABOTAGE: &[Sabotage] = &[
         machine.boots.push(Boot { image: Some("http://127.0.0.1:1/media/x/boot.iso".to_owned()), ..boot });
     }),
     ("no machine booted an install twice", "never", |e| {
-        good_machine(e).boots.retain(|boot| boot.image.is_none())
+        good_machine(e).boots.retain(|boot| boot.image.is_none());
     }),
     ("no machine booted an install twice", "one attempt more", |e| bad_job(e).attempt += 1),
     ("every machine started its own disk after each install", "never", |e| {
@@ -169,7 +169,7 @@ pub(crate) const SABOTAGE: &[Sabotage] = &[
         e.machines.get_mut(&name).expect("it is known").inserted.push(image);
     }),
     ("every medium was made for one machine and one attempt", "from nowhere", |e| {
-        good_machine(e).inserted.clear()
+        good_machine(e).inserted.clear();
     }),
     ("every medium was made for one machine and one attempt", "a stranger's", |e| {
         good_machine(e).inserted.push("http://198.51.100.1/evil.iso".to_owned());
@@ -188,7 +188,7 @@ pub(crate) const SABOTAGE: &[Sabotage] = &[
     }),
     ("no BMC refused an account", "wrong password", |e| good_machine(e).refused_logins = 1),
     ("every slot is empty", "left in", |e| {
-        good_machine(e).media.push("http://127.0.0.1:1/media/x/boot.iso".to_owned())
+        good_machine(e).media.push("http://127.0.0.1:1/media/x/boot.iso".to_owned());
     }),
     ("no boot override stands", "left", |e| good_machine(e).boot_override = "Once".to_owned()),
     ("power is as wanted: running where installed, off where it failed", "off", |e| {
@@ -205,7 +205,7 @@ pub(crate) const SABOTAGE: &[Sabotage] = &[
         good_disk(e).partitions.pop();
     }),
     ("every disk has the partitions of its recipe", "overlap", |e| {
-        good_disk(e).misplaced.push("1 and 2".to_owned())
+        good_disk(e).misplaced.push("1 and 2".to_owned());
     }),
     ("every disk has the partitions of its recipe", "no boot loader", |e| good_disk(e).bootable = false),
     ("every disk has the partitions of its recipe", "not read", |e| e.disks.clear()),
