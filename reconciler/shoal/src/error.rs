@@ -140,6 +140,25 @@ impl CliError {
         Self { silent, ..Self::user("output", "cannot write to standard output").because(source) }
     }
 
+    /// The same, where the controller's settings are to blame.
+    pub(crate) fn into_config(self) -> Self {
+        Self { kind: Kind::Config, ..self }
+    }
+
+    /// Message and causes, for a list of several.
+    pub(crate) fn one_line(&self) -> String {
+        let mut text = self.message.clone();
+        let mut cause: Option<&dyn Error> = self.source.as_deref().map(|source| source as _);
+        while let Some(error) = cause {
+            let _ = write!(text, ": {error}");
+            cause = error.source();
+        }
+        for hint in &self.hints {
+            let _ = write!(text, " ({hint})");
+        }
+        text
+    }
+
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         self.exit.unwrap_or(self.kind.exit_code())

@@ -15,6 +15,7 @@ mod pause;
 mod plan;
 mod reconcile;
 mod retry;
+mod run;
 mod schema;
 mod secret;
 mod show;
@@ -76,6 +77,7 @@ pub struct Cli {
 /// Every command.
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    Run(Box<run::Args>),
     Init(init::Args),
     Validate(validate::Args),
     Schema(schema::Args),
@@ -100,6 +102,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn perform(&self, context: &Context) -> Outcome {
         match self {
+            Self::Run(args) => args.perform(context),
             Self::Init(args) => args.perform(context),
             Self::Validate(args) => args.perform(context),
             Self::Schema(args) => args.perform(context),

@@ -4,8 +4,10 @@
 //! Guarantees: deterministic; a repository can keep the files and check that they are up to date.
 
 mod cli;
+mod env;
 mod inventory;
 pub mod schemas;
 
 pub use cli::cli_markdown;
+pub use env::env_markdown;
 pub use inventory::inventory_markdown;

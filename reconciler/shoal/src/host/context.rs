@@ -60,6 +60,11 @@ impl Context {
         (self.now)()
     }
 
+    /// The wall clock, for those who need it for longer.
+    pub(crate) fn clock(&self) -> fn() -> jiff::Timestamp {
+        self.now
+    }
+
     /// What is a terminal.
     pub(crate) fn terminals(&self) -> Terminals {
         self.terminals
@@ -106,7 +111,8 @@ impl Context {
         self.colours(self.terminals.output)
     }
 
-    fn error_colour(&self) -> bool {
+    /// Whether talk is coloured.
+    pub(crate) fn error_colour(&self) -> bool {
         self.colours(self.terminals.errors)
     }
 

@@ -2,7 +2,6 @@
 //! Where an inventory is: a clone, an address, or a plain directory; and what is read there.
 
 mod access;
-mod commit_source;
 mod observed;
 mod planning;
 
@@ -14,12 +13,12 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use shoal_controller::commit_source::{CommitSource, INVENTORY_PATHS};
 use shoal_git::{CloneView, CommitId, GitError, Reader, RemoteSpec, RemoteUrl, TempMirror};
 use shoal_inventory::{Checks, DirectorySource, FileEntry, FileSource as _, Loaded, Loader};
 
 use crate::error::CliError;
 use crate::host::{Context, ScratchDir};
-use commit_source::CommitSource;
 
 /// Where an inventory is.
 pub(crate) enum Repository {
@@ -129,7 +128,7 @@ impl Repository {
         let committed = source.list()?;
         let present: BTreeMap<&str, &FileEntry> = listed
             .iter()
-            .filter(|entry| commit_source::is_inventory_path(&entry.path))
+            .filter(|entry| is_inventory_path(&entry.path))
             .map(|entry| (entry.path.as_str(), entry))
             .collect();
         if present.len() != committed.len() {
@@ -201,6 +200,11 @@ fn is_part_of(dir: &Path, clone: &CloneView) -> bool {
         _ => false,
     };
     top || !dir.join("shoal.yaml").is_file()
+}
+
+/// Whether a path of a work tree is one that a commit's files would have.
+fn is_inventory_path(path: &str) -> bool {
+    INVENTORY_PATHS.iter().any(|root| path == *root || (root.ends_with('/') && path.starts_with(root)))
 }
 
 /// Whether a text is an address and not a path, as git tells them apart.

@@ -1,5 +1,22 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Settings of `shoal run`: flags, environment, file, defaults.
+//! Settings of `shoal run`: flags, then the environment, then a file, then defaults.
+//!
+//! [`table`] says which there are, [`layers`] which value counts, [`value`] reads one, and
+//! [`build`] puts together what the controller is told.
+//!
+//! Guarantees: every wrong value is said at once, with where it came from and what is allowed; the
+//! value of a secret is in no message; a name that is not known stops the start wherever it can be
+//! meant for us.
+
+mod build;
+mod iso;
+mod layers;
+mod notes;
+pub(crate) mod table;
+mod value;
+
+pub(crate) use build::{Built, build};
+pub(crate) use layers::{Faults, Layers};
 
 /// Where the controller's socket is unless another place is chosen.
 pub(crate) const DEFAULT_SOCKET: &str = "/run/shoal/shoal.sock";

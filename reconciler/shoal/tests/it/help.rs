@@ -21,6 +21,7 @@ const COMMANDS: &[&[&str]] = &[
     &["plan"],
     &["reconcile"],
     &["retry"],
+    &["run"],
     &["schema"],
     &["secret"],
     &["secret", "edit"],

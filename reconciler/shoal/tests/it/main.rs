@@ -10,6 +10,7 @@ mod init;
 mod offline;
 mod plan;
 mod repository;
+mod run;
 mod secret;
 mod talk;
 mod validate;

@@ -78,6 +78,8 @@ const WRONG: &[(&[&str], &str)] = &[
     (&["accept"], "REV"),
     (&["takeover", "now"], "now"),
     (&["reconcile", "now"], "now"),
+    (&["run", "--nonsense"], "--nonsense"),
+    (&["run", "--basic-pass-hash", "x"], "--basic-pass-hash"),
     (&["completions", "tcsh"], "tcsh"),
     (&["status", "--color", "blue"], "blue"),
 ];

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! From settings to a controller that runs, until it is told to stop.
+
+use serde::Serialize;
+use shoal_controller::settings::Settings;
+use shoal_controller::startup::StartupError;
+use shoal_controller::tls::OwnCertificate;
+use shoal_controller::{Addresses, Running};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::error::{CliError, Outcome};
+use crate::host::Context;
+
+/// Where the controller listens, for `--print-addresses`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Printed {
+    api: Option<std::net::SocketAddr>,
+    api_tls: Option<std::net::SocketAddr>,
+    media: Option<std::net::SocketAddr>,
+    media_tls: Option<std::net::SocketAddr>,
+    socket: Option<std::path::PathBuf>,
+    /// SHA-256 of the public key of the controller's own certificate: `--pin` of other commands.
+    pin: String,
+    pid: u32,
+}
+
+/// The signals that a controller knows.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+/// Starts a controller and waits until it stops.
+pub(super) fn until_stopped(context: &Context, settings: Settings, print: bool) -> Outcome {
+    // Before the first effect: from here on a signal ends nothing by itself.
+    let signals = context.wait(async { Signals::listen() })?;
+    context.interrupts().take_over();
+    let socket = settings.socket.clone();
+    let keys = settings.storage_root.join("keys");
+    let running = context.wait(shoal_controller::start(settings)).map_err(not_started)?;
+    let pin = OwnCertificate::kept(&keys).map_err(|error| not_started(error.into()))?.pin().to_owned();
+    tracing::info!(
+        pin,
+        api = show(running.addresses.api),
+        api_tls = show(running.addresses.api_tls),
+        media = show(running.addresses.media),
+        media_tls = show(running.addresses.media_tls),
+        socket = socket.as_ref().map(|path| path.display().to_string()),
+        "listening"
+    );
+    if print {
+        let line = printed(&running.addresses, socket, pin)?;
+        context.data(&format!("{line}\n"))?;
+    }
+    context.wait(run(running, signals))
+}
+
+async fn run(running: Running, mut signals: Signals) -> Outcome {
+    let stopping = running.stopping();
+    let told = loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => break Some(143),
+            _ = signals.interrupt.recv() => break Some(130),
+            _ = signals.hangup.recv() => {
+                tracing::info!("reading certificates again, and asking Git now");
+                running.reload();
+            }
+            () = stopping.cancelled() => break None,
+        }
+    };
+    if told.is_some() {
+        tracing::info!("stopping: what is under way finishes; a second signal ends at once");
+    }
+    tokio::select! {
+        () = running.stop() => {}
+        _ = signals.terminate.recv() => return Ok(143),
+        _ = signals.interrupt.recv() => return Ok(130),
+    }
+    match told {
+        Some(_) => {
+            tracing::info!("stopped");
+            Ok(0)
+        }
+        None => Err(CliError::hardware("run.stopped", "the controller cannot go on; its log says why")),
+    }
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CliError> {
+        let on = |kind| {
+            signal(kind)
+                .map_err(|error| CliError::internal("signals", "cannot listen for signals").because(error))
+        };
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+}
+
+fn printed(
+    addresses: &Addresses,
+    socket: Option<std::path::PathBuf>,
+    pin: String,
+) -> Result<String, CliError> {
+    let printed = Printed {
+        api: addresses.api,
+        api_tls: addresses.api_tls,
+        media: addresses.media,
+        media_tls: addresses.media_tls,
+        socket,
+        pin,
+        pid: std::process::id(),
+    };
+    serde_json::to_string(&printed)
+        .map_err(|error| CliError::internal("json", "cannot write the addresses as JSON").because(error))
+}
+
+fn show(address: Option<std::net::SocketAddr>) -> Option<String> {
+    address.map(|address| address.to_string())
+}
+
+fn not_started(error: StartupError) -> CliError {
+    let hint = match &error {
+        StartupError::Listen(_) => Some("is another controller running here? may this user listen there?"),
+        StartupError::Directory { .. } => {
+            Some("may this user write there? STORAGE_ROOT and DB_PATH say where")
+        }
+        StartupError::Open(_) => Some("only one controller can have a database open at a time"),
+        StartupError::Shelf(_) => Some("MAINTENANCE_ISO_URL names the file"),
+        _ => None,
+    };
+    let message = error.to_string();
+    CliError::hardware("run.not-started", message).because(error).maybe_hint(hint)
+}
