@@ -77,7 +77,10 @@ async fn nobody_listening_is_a_broken_connection() {
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     let (one, two) = (Controller::plain().await, Controller::plain().await);
-    one.webhooks([(307, serde_json::json!({"location": two.url()}))]);
+    one.webhooks([(
+        307,
+        serde_json::json!({"location": format!("{}/api/v1/status-webhook/SERIAL1", two.url())}),
+    )]);
     let answer = transport(&one.url(), &[]).post(&webhook()).await.expect("an answer");
     assert_eq!(answer.status, 307);
     assert!(two.webhooks_seen().is_empty());

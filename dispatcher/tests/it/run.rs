@@ -288,18 +288,21 @@ async fn a_uuid_in_the_other_byte_order_proves_the_machine_where_the_serial_is_u
 
 #[tokio::test]
 async fn a_serial_from_the_environment_counts_only_when_it_was_asked_for() {
-    for (given, exit) in [
-        (Some("SERIAL1"), Exit::HandedOff),
-        (Some("SERIAL2"), Exit::WrongMachine),
-        (Some("unknown"), Exit::SerialUnknown),
-        (Some(" "), Exit::SerialUnknown),
-        (None, Exit::SerialUnknown),
+    for (given, exit, code) in [
+        (Some("SERIAL1"), Exit::HandedOff, ""),
+        (Some("SERIAL2"), Exit::WrongMachine, "wrong_machine"),
+        (Some("unknown"), Exit::SerialUnknown, "serial_not_given"),
+        (Some(" "), Exit::SerialUnknown, "serial_not_given"),
+        (None, Exit::SerialUnknown, "serial_not_given"),
     ] {
         let (_controller, mut machine) = good().await;
         machine.identity.serial = None;
         let serial = SerialSource::Given(given.map(str::to_owned));
         let report = run(&machine, &Settings { serial, ..Settings::default() }).await;
         assert_eq!(report.exit, exit, "{given:?}: {}", report.log.text());
+        if exit != Exit::HandedOff {
+            assert_eq!(failure(&report).1, code, "{given:?}");
+        }
     }
 }
 

@@ -208,5 +208,9 @@ fn answer(script: &mut VecDeque<(u16, Value)>) -> Response {
     let next = if script.len() > 1 { script.pop_front() } else { script.front().cloned() };
     let (status, body) =
         next.unwrap_or((404, json!({"error": "not_found", "message": "nothing is scripted"})));
-    (StatusCode::from_u16(status).expect("a status"), body.to_string()).into_response()
+    let mut response = (StatusCode::from_u16(status).expect("a status"), body.to_string()).into_response();
+    if let Some(location) = body["location"].as_str() {
+        response.headers_mut().insert("location", location.parse().expect("a header"));
+    }
+    response
 }
