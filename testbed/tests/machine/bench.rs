@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use shoal_testbed::bmc::profiles::{IDRAC9_6, Profile};
 use shoal_testbed::bmc::{
-    BmcConfig, BmcHandle, Credentials, Disk, Farm, FarmConfig, Identity, MediumKind, Password, Power,
+    BmcConfig, BmcHandle, Clock, Credentials, Disk, Farm, FarmConfig, Identity, MediumKind, Password, Power,
     TokioClock,
 };
 use shoal_testbed::faults::FaultPlan;
@@ -38,6 +38,7 @@ pub(crate) struct Options {
     pub(crate) boot_reads: BootReads,
     pub(crate) after_install: AfterInstall,
     pub(crate) disk_bytes: u64,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
 }
 
 impl Default for Options {
@@ -49,6 +50,7 @@ impl Default for Options {
             boot_reads: BootReads::Sparse,
             after_install: AfterInstall::Waits,
             disk_bytes: 64 << 20,
+            clock: None,
         }
     }
 }
@@ -66,7 +68,9 @@ impl Bench {
 
     pub(crate) async fn with(controller: Controller, options: Options) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let clock = Arc::new(TokioClock::starting_at("2026-01-01T00:00:00Z".parse().expect("a time")));
+        let clock = options.clock.unwrap_or_else(|| {
+            Arc::new(TokioClock::starting_at("2026-01-01T00:00:00Z".parse().expect("a time")))
+        });
         let disk = Disk {
             path: "/dev/sda".to_owned(),
             serial: "DISK1".to_owned(),

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Installs that go well, over each form of media.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::json;
 use shoal_dispatcher::exit::Exit;
 use shoal_schema::wire::stamp::Stamp;
 use shoal_testbed::bmc::profiles::{ILO5, SMC_X13_SINGLE};
-use shoal_testbed::bmc::{BootProgress, MediumKind, Power};
-use shoal_testbed::machine::{AfterInstall, BootReads, Happening, Running};
+use shoal_testbed::bmc::{BootProgress, Clock as _, ManualClock, MediumKind, Power};
+use shoal_testbed::machine::{AfterInstall, BootReads, Happening, MachineReport, Running};
 
 use crate::bench::{Bench, Options, SERIAL};
 use crate::controller::{Controller, IMAGE, USER_DATA, linux, stamp};
@@ -215,4 +218,41 @@ async fn the_power_button_is_heard_by_what_runs_and_by_nothing_else() {
     bench.reset("GracefulShutdown").await;
     bench.until_happened(1, |what| matches!(what, Happening::ButtonPressed { heard: false })).await;
     assert_eq!(bench.bmc().state().power, Power::On);
+}
+
+#[tokio::test]
+async fn time_passes_as_the_clock_and_the_scale_say() {
+    let clock = Arc::new(ManualClock::starting_at("2026-01-01T00:00:00Z".parse().expect("a time")));
+    let options = Options { time_scale: 0.5, clock: Some(clock.clone()), ..Options::default() };
+    let bench = Bench::with(Controller::plain().await, options).await;
+    bench.attempt().await;
+    bench.until_running(Running::Maintenance).await;
+    assert!(bench.controller.permit_requests().is_empty(), "its clock stands still");
+    let started = clock.elapsed();
+    while bench.controller.webhooks().is_empty() {
+        clock.advance(Duration::from_millis(100));
+        assert!(
+            clock.elapsed() < Duration::from_secs(3600),
+            "no outcome within an hour: {:#?}",
+            bench.report()
+        );
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // Half of 20 s for the maintenance OS, and of 15 s for each of four steps.
+    let took = clock.elapsed().saturating_sub(started);
+    assert!(took >= Duration::from_secs(40), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_report_reads_back_from_its_json() {
+    let bench =
+        Bench::new("{faults: [{kind: slow, stage: partition, ms: 1}, {kind: loses_webhook, tries: 1}]}")
+            .await;
+    bench.attempt().await;
+    bench.until_webhooks(1).await;
+    bench.finish().await;
+    let report = bench.report();
+    assert!(report.events.len() > 10);
+    let json = serde_json::to_string(&report).expect("serialisable");
+    assert_eq!(serde_json::from_str::<MachineReport>(&json).expect("own output"), report);
 }

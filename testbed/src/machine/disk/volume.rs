@@ -100,3 +100,46 @@ impl Seek for Volume {
         Ok(self.at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bmc::Disk;
+
+    fn disk(directory: &tempfile::TempDir) -> Arc<SimulatedDisk> {
+        let facts = Disk {
+            path: "/dev/sda".to_owned(),
+            serial: "D".to_owned(),
+            wwn: None,
+            size_bytes: 1 << 20,
+            rotational: false,
+        };
+        Arc::new(SimulatedDisk::open(directory.path().join("disk.img"), &facts, None).expect("a disk"))
+    }
+
+    #[test]
+    fn a_part_reads_and_writes_within_its_bounds() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let whole = Volume::whole(disk(&directory), CancellationToken::new());
+        let mut part = whole.part(4096, 100);
+        part.seek(SeekFrom::End(-3)).expect("within");
+        assert_eq!(part.write(b"end").expect("written"), 3);
+        assert!(part.write(b"x").is_err(), "behind the end");
+        assert!(part.write_all_at(98, b"xyz").is_err(), "across the end");
+        let mut read = [0; 3];
+        assert!(whole.read_exact_at(4096 + 97, &mut read).expect("read"));
+        assert_eq!(&read, b"end");
+        assert!(!part.read_exact_at(98, &mut read).expect("read"), "only two bytes are left");
+    }
+
+    #[test]
+    fn nothing_is_written_once_the_power_is_gone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (disk, over) = (disk(&directory), CancellationToken::new());
+        let mut volume = Volume::whole(disk.clone(), over.clone());
+        volume.write_all(b"before").expect("written");
+        over.cancel();
+        assert!(volume.write_all(b"after").is_err());
+        assert_eq!(disk.report().bytes_written, 6);
+    }
+}
