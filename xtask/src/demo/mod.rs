@@ -100,13 +100,15 @@ fn tell(screen: &Screen, place: &Place, pace: Pace) -> anyhow::Result<(Evidence,
         .context("start the runtime")?;
     let told = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+        let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
         tokio::select! {
-            told = story::tell(screen, place, pace) => told,
+            told = story::tell(screen, place, pace) => Ok(told),
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
             _ = terminate.recv() => bail!("terminated"),
+            _ = hangup.recv() => bail!("the terminal is gone"),
         }
     });
-    let evidence = match told {
+    let evidence = match told? {
         Ok(evidence) => evidence,
         Err(error) => {
             screen.log_tail(&place.controller_log());
