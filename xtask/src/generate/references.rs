@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! `docs/reference/`: command line, inventory, step keys, diagnostics, exit codes of the dispatcher,
+//! `docs/reference/`: command line, environment, inventory, step keys, diagnostics, exit codes of the dispatcher,
 //! OpenAPI.
 
 use std::fmt::Write as _;
@@ -15,6 +15,7 @@ use super::{Files, add_markdown, json_text};
 /// Adds every reference that is made from types.
 pub(super) fn add(files: &mut Files) -> anyhow::Result<()> {
     add_markdown(files, "cli", &shoal::docs::cli_markdown());
+    add_markdown(files, "environment", &shoal::docs::env_markdown());
     add_markdown(files, "inventory", &shoal::docs::inventory_markdown());
     add_markdown(files, "step-keys", &step_keys()?);
     add_markdown(files, "diagnostics", &diagnostics());
