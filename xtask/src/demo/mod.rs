@@ -23,6 +23,7 @@ mod collect;
 mod collect_git;
 mod controller;
 mod edit;
+mod ending;
 mod evidence;
 mod machines;
 mod place;

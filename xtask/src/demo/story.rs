@@ -25,7 +25,7 @@ use super::secrets::Planted;
 use super::watch::{self, condition, is_active};
 use super::{collect, collect_git, repository};
 
-/// All first installs, the one that fails three times included.
+/// All first installs, the one that fails included.
 const INSTALLS: Duration = Duration::from_secs(150);
 /// Installs come into their middle.
 const MIDDLE: Duration = Duration::from_secs(60);
@@ -37,17 +37,19 @@ const HELD_FOR: Duration = Duration::from_millis(1500);
 const READ: Duration = Duration::from_millis(1500);
 
 /// Who is in the story.
-struct Stage<'a> {
-    screen: &'a Screen,
-    place: &'a Place,
-    pace: Pace,
-    programs: Programs,
-    players: Vec<Player>,
-    machines: Machines,
-    control: Peer,
-    controller: Peer,
+pub(super) struct Stage<'a> {
+    pub(super) screen: &'a Screen,
+    pub(super) place: &'a Place,
+    pub(super) pace: Pace,
+    pub(super) programs: Programs,
+    pub(super) players: Vec<Player>,
+    pub(super) machines: Machines,
+    pub(super) control: Peer,
+    pub(super) controller: Peer,
     /// Everything that commands printed, to be searched for secrets.
-    printed: String,
+    pub(super) printed: String,
+    /// Media of machines that were at work, for the same reason.
+    pub(super) media: Vec<u8>,
 }
 
 /// Tells the story and brings the evidence home.
@@ -72,6 +74,7 @@ pub(crate) async fn tell(screen: &Screen, place: &Place, pace: Pace) -> anyhow::
         players,
         machines,
         printed: String::new(),
+        media: Vec::new(),
     };
     let (controller, crash) = stage.installs().await?;
     let bump = stage.bump().await?;
@@ -92,6 +95,7 @@ impl Stage<'_> {
         self.screen.settle();
         self.screen.act("kill -9 of the controller, in the middle; and a new one");
         let (controller, _) = Controller::start(&self.programs, self.place, &addresses).await?;
+        self.media = self.media_that_are_in().await?;
         let all = |servers: &[ServerView]| {
             servers.len() == self.players.len() && servers.iter().all(|server| self.is_settled(server, None))
         };
@@ -154,66 +158,23 @@ impl Stage<'_> {
         self.reconcile()
     }
 
-    /// How it all ended, and the evidence.
-    async fn close(
-        mut self,
-        controller: Controller,
-        crash: Crash,
-        bump: Bump,
-        planted: &Planted,
-    ) -> anyhow::Result<Evidence> {
-        self.screen.act("The end");
-        for args in [&["status"][..], &["jobs"]] {
-            let said = self.shoal(args)?;
-            self.screen.command(&format!("shoal {}", args.join(" ")), &said);
-        }
-        let api = collect::api(&self.controller).await?;
-        let served = self.served().await?;
-        // The last word on the status branch is published when it stops.
-        let stopped = controller.stop().await?;
-        let crash = Crash { stopped, ..crash };
-        let log = self.programs.git(&self.place.bare(), &["log", "--oneline", "-8", collect_git::STATUS])?;
-        self.screen.command(&format!("git log --oneline -8 {}", collect_git::STATUS), &log);
-        let machines = collect::machines(&self.control, &self.players).await?;
-        let git = collect_git::git(&self.programs, self.place)?;
-        let files = self.machines.disk_files();
-        self.machines.stop().await;
-        let disks = collect::disks(&self.players, &files)?;
-        let mut texts = BTreeMap::from([
-            ("what the API answers".to_owned(), served),
-            ("what commands print".to_owned(), self.printed.into_bytes()),
-        ]);
-        let history = collect_git::whole_status_history(&self.programs, self.place)?;
-        texts.insert("the status branch".to_owned(), history.into_bytes());
-        for (what, path) in [
-            ("the controller's log", self.place.controller_log()),
-            ("the plan", self.place.root().join("plan.json")),
-            ("the BMCs' request log", self.place.bmc_log()),
-            ("the database", self.place.database()),
-        ] {
-            texts.insert(
-                what.to_owned(),
-                fs::read(&path).with_context(|| format!("read {}", path.display()))?,
-            );
-        }
-        Ok(Evidence {
-            cast: self.players.iter().map(Player::actor).collect(),
-            rack_limit: repository::RACK_LIMIT,
-            crash,
-            bump,
-            git,
-            api,
-            machines,
-            disks,
-            search: planted.search(&texts)?,
-        })
-    }
-
-    /// Everything that a reader can get from the API.
-    async fn served(&self) -> anyhow::Result<Vec<u8>> {
+    /// The bytes of every medium that a BMC was given and that is still served. Nothing is read before
+    /// its machine did: the controller takes the first read for proof of a boot.
+    async fn media_that_are_in(&self) -> anyhow::Result<Vec<u8>> {
+        let states: Vec<Snapshot> = self.control.json("/control/bmcs").await?;
+        let read = states.iter().filter(|state| state.slots.iter().any(|slot| slot.reads > 0));
         let mut bytes = Vec::new();
-        for path in ["/api/v1/jobs", "/api/v1/servers", "/api/v1/status", "/api/v1/plan", "/metrics"] {
-            bytes.extend_from_slice(&self.controller.get(path).await?.1);
+        for image in read.flat_map(|state| &state.slots).filter_map(|slot| slot.image.as_deref()) {
+            let Some((address, path)) = image.strip_prefix("http://").and_then(|rest| rest.split_once('/'))
+            else {
+                continue;
+            };
+            let address = address.parse().with_context(|| format!("understand the address of {image}"))?;
+            let (status, body) = Peer::Address(address).get(&format!("/{path}")).await?;
+            // One that was taken out in the meantime is gone.
+            if status == 200 {
+                bytes.extend_from_slice(&body);
+            }
         }
         Ok(bytes)
     }
@@ -303,7 +264,7 @@ impl Stage<'_> {
         self.shoal(&["reconcile"]).map(drop)
     }
 
-    fn shoal(&mut self, args: &[&str]) -> anyhow::Result<String> {
+    pub(super) fn shoal(&mut self, args: &[&str]) -> anyhow::Result<String> {
         let said = self.programs.shoal(&self.place.clone(), args)?;
         self.printed.push_str(&said.err);
         let out = said.expect_success(&format!("shoal {}", args.join(" ")))?;

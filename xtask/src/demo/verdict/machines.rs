@@ -147,9 +147,9 @@ fn limit(evidence: &Evidence) -> Found {
         let Some(machine) = evidence.machines.get(&actor.name) else { continue };
         let changes = racks.entry(&actor.rack).or_default();
         for boot in machine.media_boots() {
-            let Some(end) = machine.stops.iter().find(|stop| **stop > boot.at) else { continue };
             changes.push((boot.at, 1));
-            changes.push((*end, -1));
+            // One that never stopped is in flight to this day.
+            changes.extend(machine.stops.iter().find(|stop| **stop > boot.at).map(|end| (*end, -1)));
         }
     }
     let mut most = 0;
