@@ -12,11 +12,15 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
-use shoal_testbed::bmc::profiles::{self, Profile};
+use shoal_testbed::bmc::profiles;
 use shoal_testbed::bmc::{
-    BmcConfig, BmcHandle, Credentials, Farm, FarmConfig, Identity, NullMachine, Password, TokioClock,
+    BmcConfig, BmcHandle, Clock, Credentials, Farm, FarmConfig, Identity, Machine, NullMachine, Password,
+    TokioClock,
 };
 use shoal_testbed::faults::FaultPlan;
+use shoal_testbed::machine::{
+    AfterInstall, BootReads, MachineBehaviour, MachineConfig, SimulatedMachine, Timing,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Password of the emulated account when none is given. Published on purpose: it opens nothing real.
@@ -75,6 +79,15 @@ struct BmcArgs {
     /// Start with the machines switched on
     #[arg(long)]
     powered_on: bool,
+    /// Where the machines' disk files are kept. Without it they go with the process.
+    #[arg(long, value_name = "DIR")]
+    disks: Option<PathBuf>,
+    /// How the machines misbehave: a file as the machine's documentation describes it.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_machines")]
+    behaviour: Option<PathBuf>,
+    /// BMCs alone: nothing behind them boots, reads or writes anything.
+    #[arg(long, conflicts_with = "disks")]
+    no_machines: bool,
     /// Append every request and event to this file, as JSON Lines
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -114,7 +127,8 @@ async fn serve(args: BmcArgs) -> anyhow::Result<()> {
     // Before anything is printed: a signal sent right after the first line must not be missed.
     let mut interrupted = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     let mut terminated = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    let farm = Farm::start(farm_config(args, seed)?).await?;
+    let scratch = tempfile::tempdir().context("make a directory for the machines' disks")?;
+    let farm = Farm::start(farm_config(args, seed, scratch.path())?).await?;
     announce(&farm, seed, json_lines)?;
     tokio::select! {
         _ = interrupted.recv() => {}
@@ -124,7 +138,7 @@ async fn serve(args: BmcArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn farm_config(args: BmcArgs, seed: u64) -> anyhow::Result<FarmConfig> {
+fn farm_config(args: BmcArgs, seed: u64, scratch: &Path) -> anyhow::Result<FarmConfig> {
     let Some(profile) = profiles::by_name(&args.profile) else {
         let known: Vec<&str> = profiles::ALL.iter().map(|profile| profile.name).collect();
         bail!("no profile {:?}; there are {}", args.profile, known.join(", "));
@@ -144,34 +158,53 @@ fn farm_config(args: BmcArgs, seed: u64) -> anyhow::Result<FarmConfig> {
         Some(path) => FaultPlan::parse(&read(path)?).with_context(|| format!("read {}", path.display()))?,
         None => FaultPlan::default(),
     };
-    let bmc = |identity| bmc_config(profile, identity, &credentials, args.powered_on);
+    let behaviour = match &args.behaviour {
+        Some(path) => {
+            MachineBehaviour::parse(&read(path)?).with_context(|| format!("read {}", path.display()))?
+        }
+        None => MachineBehaviour::default(),
+    };
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(Timestamp::now()));
+    let disks = args.disks.as_deref().unwrap_or(scratch);
+    let mut bmcs = Vec::with_capacity(identities.len());
+    for (index, identity) in identities.into_iter().enumerate() {
+        let machine: Arc<dyn Machine> = if args.no_machines {
+            Arc::new(NullMachine::default())
+        } else {
+            let machine = SimulatedMachine::new(MachineConfig {
+                directory: disks.join(&identity.serial),
+                identity: identity.clone(),
+                behaviour: behaviour.clone(),
+                timing: Timing::default(),
+                time_scale: args.time_scale,
+                boot_reads: BootReads::Whole,
+                after_install: AfterInstall::Waits,
+                seed: seed.wrapping_add(index as u64),
+                clock: Arc::clone(&clock),
+            })
+            .with_context(|| format!("make the machine {}", identity.serial))?;
+            Arc::new(machine)
+        };
+        bmcs.push(BmcConfig {
+            profile,
+            identity,
+            credentials: credentials.clone(),
+            machine,
+            powered_on: args.powered_on,
+            log_capacity: 1000,
+        });
+    }
     Ok(FarmConfig {
         listen: args.listen,
         tls: args.tls,
-        bmcs: identities.into_iter().map(bmc).collect(),
+        bmcs,
         faults,
         seed,
-        clock: Arc::new(TokioClock::starting_at(Timestamp::now())),
+        clock,
         time_scale: args.time_scale,
         control: args.control,
         log_file: args.log,
     })
-}
-
-fn bmc_config(
-    profile: &'static Profile,
-    identity: Identity,
-    credentials: &Credentials,
-    powered_on: bool,
-) -> BmcConfig {
-    BmcConfig {
-        profile,
-        identity,
-        credentials: credentials.clone(),
-        machine: Arc::new(NullMachine::default()),
-        powered_on,
-        log_capacity: 1000,
-    }
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
