@@ -159,6 +159,11 @@ impl CliError {
         text
     }
 
+    /// Whose business it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         self.exit.unwrap_or(self.kind.exit_code())

@@ -154,33 +154,46 @@ impl Args {
     }
 }
 
-/// What Git wants, and where each value stands.
+/// What Git wants, and where each value stands: in the server's file, or among the fleet's defaults.
 fn wanted(fleet: &Fleet, desired: &Desired) -> Vec<Wanted> {
     let Some(server) = fleet.inventory.servers.get(&desired.name) else { return Vec::new() };
+    let spec = &server.value.spec;
+    let from = |own: bool, pointer: &str, default: &str| match (own, &fleet.inventory.fleet) {
+        (true, _) => server.place(pointer),
+        (false, Some(fleet)) if !default.is_empty() => fleet.place(default),
+        (false, _) => "not set".to_owned(),
+    };
     let mut all = Vec::new();
     let mut add = |field, value: String, from: String| all.push(Wanted { field, value, from });
-    add("machine", desired.machine.clone(), server.place("/spec/serial"));
+    let identity = if spec.serial.is_some() { "/spec/serial" } else { "/spec/uuid" };
+    add("machine", desired.machine.clone(), server.place(identity));
     add("bmc", desired.bmc.address.clone(), server.place("/spec/bmc/address"));
     if let Some(secret) = &desired.bmc.credentials {
-        add("credentials", secret.clone(), server.place("/spec/bmc/credentials"));
+        let own = spec.bmc.credentials.is_some();
+        let from = from(own, "/spec/bmc/credentials", "/spec/defaults/bmc/credentials");
+        add("credentials", secret.clone(), from);
     }
     let power = match desired.power {
         DesiredPower::On => "On",
         DesiredPower::Off => "Off",
         DesiredPower::Unmanaged => "Unmanaged",
     };
-    add("power", power.to_owned(), server.place("/spec/power"));
+    let default = fleet.inventory.fleet.as_ref().and_then(|fleet| fleet.value.spec.defaults.power);
+    let default = if default.is_some() { "/spec/defaults/power" } else { "" };
+    add("power", power.to_owned(), from(spec.power.is_some(), "/spec/power", default));
     match &desired.install {
-        None => add("os", "watched only, nothing is installed".to_owned(), server.place("/spec")),
+        None => add("os", "watched only, nothing is installed".to_owned(), "not set".to_owned()),
         Some(install) => {
             let os = format!("{} {}", install.image, install.version);
             add("os", os, install.places.version.clone());
             let digest = install.image_digest.get(..19).unwrap_or(&install.image_digest);
             add("image digest", digest.to_owned(), install.places.image.clone());
-            add("recipe", install.recipe.clone(), server.place("/spec/recipe"));
+            let recipe = from(spec.recipe.is_some(), "/spec/recipe", "/spec/defaults/recipe");
+            add("recipe", install.recipe.clone(), recipe);
             add("disk", install.disk.to_string(), install.places.disk.clone());
             add("layout", install.layout_digest.short().to_owned(), install.places.layout.clone());
-            add("reinstall", install.reinstall.to_string(), install.places.reinstall.clone());
+            let reinstall = from(spec.reinstall > 0, "/spec/reinstall", "");
+            add("reinstall", install.reinstall.to_string(), reinstall);
         }
     }
     if desired.protect {

@@ -5,16 +5,19 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::Subcommand;
+use serde::de::DeserializeOwned;
 use shoal_schema::api::{Done, JobEvent, JobView, Level};
 
 use super::reconcile::said;
 use crate::client::{Client, ConnectArgs, segment};
-use crate::error::{CliError, Outcome};
+use crate::error::{CliError, Kind, Outcome};
 use crate::host::Context;
 use crate::output::{Table, ago};
 
 /// How often a watched job is looked at.
 const PACE: Duration = Duration::from_secs(1);
+/// While something is watched, a controller may be restarted: it is waited for so many looks.
+const MISSED: u32 = 120;
 
 /// List jobs, look at one, or cancel one
 #[derive(clap::Args)]
@@ -110,7 +113,11 @@ impl Args {
 impl List {
     fn perform(&self, context: &Context) -> Outcome {
         let client = self.connect.client(context)?;
-        let mut jobs = self.ask(context, &client)?;
+        let mut jobs: Vec<JobView> = client.get(context, "/api/v1/jobs")?;
+        // While watching, what ends must be seen to end.
+        if self.active && !self.watch {
+            jobs.retain(is_active);
+        }
         if self.json {
             context.json(&jobs)?;
             return Ok(0);
@@ -121,8 +128,7 @@ impl List {
             context.data(&table(context, &jobs))?;
         }
         while self.watch && jobs.iter().any(is_active) {
-            pause(context);
-            let after = self.ask(context, &client)?;
+            let after: Vec<JobView> = look_again(context, &client, "/api/v1/jobs")?;
             for job in &after {
                 let before = jobs.iter().find(|before| before.job_id == job.job_id);
                 if before.is_none_or(|before| before.phase != job.phase || before.status != job.status) {
@@ -132,15 +138,6 @@ impl List {
             jobs = after;
         }
         Ok(0)
-    }
-
-    fn ask(&self, context: &Context, client: &Client) -> Result<Vec<JobView>, CliError> {
-        let mut jobs: Vec<JobView> = client.get(context, "/api/v1/jobs")?;
-        // While watching, what ends must be seen to end.
-        if self.active && !self.watch {
-            jobs.retain(is_active);
-        }
-        Ok(jobs)
     }
 }
 
@@ -156,8 +153,7 @@ impl Show {
         context.data(&text(&job))?;
         let mut seen = job.events.len();
         while self.watch && is_active(&job) {
-            pause(context);
-            job = client.get(context, &path)?;
+            job = look_again(context, &client, &path)?;
             for event in job.events.iter().skip(seen) {
                 context.data(&format!("{}\n", event_line(event)))?;
             }
@@ -184,8 +180,21 @@ impl Cancel {
     }
 }
 
-fn pause(context: &Context) {
-    context.wait(tokio::time::sleep(PACE));
+/// Looks once more, a little later; waits for a controller that is being restarted.
+fn look_again<T: DeserializeOwned>(context: &Context, client: &Client, path: &str) -> Result<T, CliError> {
+    let mut missed = 0;
+    loop {
+        context.wait(tokio::time::sleep(PACE));
+        match client.get(context, path) {
+            Err(error) if error.kind() == Kind::Hardware && missed < MISSED => {
+                if missed == 0 {
+                    context.say("the controller does not answer; waiting for it");
+                }
+                missed += 1;
+            }
+            other => return other,
+        }
+    }
 }
 
 fn is_active(job: &JobView) -> bool {

@@ -8,7 +8,7 @@ use crate::settings::table::{Group, SECRETS, SETTINGS};
 /// The reference of the controller's settings.
 pub fn env_markdown() -> String {
     let mut out = String::from(
-        "<!-- made from the table of settings by `cargo xtask docs`; do not edit -->\n\n# Settings of `shoal run`\n\n\
+        "<!-- made from the table of settings by `just gen`; do not edit -->\n\n# Settings of `shoal run`\n\n\
          A flag outweighs the environment, the environment outweighs the file that `--config` names, and that \
          outweighs the default. The file has `NAME=value` lines, as systemd's environment files do. A value that is \
          wrong, and a name that is not known, stop the start with exit code 78; all of them are said at once.\n\n\

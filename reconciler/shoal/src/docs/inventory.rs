@@ -12,7 +12,7 @@ use super::schemas::{find, schema};
 /// The reference of what people commit.
 pub fn inventory_markdown() -> String {
     let mut out = String::from(
-        "<!-- made from the JSON Schemas by `cargo xtask docs`; do not edit -->\n\n# Inventory\n\n\
+        "<!-- made from the JSON Schemas by `just gen`; do not edit -->\n\n# Inventory\n\n\
          One document a file is the habit; several are accepted. Unknown fields are errors. \
          Versions, MACs, serials and digests are text: quote them.\n\n",
     );
@@ -28,7 +28,9 @@ pub fn inventory_markdown() -> String {
 }
 
 fn of_kind(kind: &str, about: &str, schema: &Value) -> String {
-    let mut out = format!("\n## {kind}\n\n{}\n\nIt is {about}.\n", description(schema));
+    // `one machine, below servers/`
+    let place = about.rsplit(", ").next().unwrap_or_default();
+    let mut out = format!("\n## {kind}\n\n{} Stands {place}.\n", description(schema));
     let mut waiting: VecDeque<(String, Value)> = VecDeque::new();
     let mut seen = BTreeSet::new();
     let definitions = schema.get("definitions").and_then(Value::as_object).cloned().unwrap_or_default();

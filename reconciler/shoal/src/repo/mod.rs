@@ -125,7 +125,8 @@ impl Repository {
         }
         let listed = DirectorySource::new(clone.root()).list()?;
         let source = CommitSource::at(clone.reader()?, commit)?;
-        let committed = source.list()?;
+        let mut committed = source.list()?;
+        committed.retain(|entry| is_inventory_path(&entry.path));
         let present: BTreeMap<&str, &FileEntry> = listed
             .iter()
             .filter(|entry| is_inventory_path(&entry.path))
@@ -202,9 +203,11 @@ fn is_part_of(dir: &Path, clone: &CloneView) -> bool {
     top || !dir.join("shoal.yaml").is_file()
 }
 
-/// Whether a path of a work tree is one that a commit's files would have.
+/// Whether a path is one that is read, in a commit as in a work tree: hidden files are not.
 fn is_inventory_path(path: &str) -> bool {
-    INVENTORY_PATHS.iter().any(|root| path == *root || (root.ends_with('/') && path.starts_with(root)))
+    let hidden = path.split('/').any(|part| part.starts_with('.'));
+    !hidden
+        && INVENTORY_PATHS.iter().any(|root| path == *root || (root.ends_with('/') && path.starts_with(root)))
 }
 
 /// Whether a text is an address and not a path, as git tells them apart.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::table::{OF_OTHER_COMMANDS, SECRETS, SETTINGS, is_known};
@@ -151,7 +152,17 @@ fn read_file(path: &Path, values: &mut BTreeMap<String, Given>, faults: &mut Fau
         }
         values.insert(name.to_owned(), Given { text: value.to_owned(), origin });
     }
+    let secrets: Vec<&str> = SECRETS.into_iter().filter(|secret| values.contains_key(*secret)).collect();
+    if !secrets.is_empty() && everybody_reads(path) {
+        let shown = path.display();
+        let secrets = secrets.join(" and ");
+        faults.add(format!("{shown} holds {secrets} and everybody can read it (chmod 640 {shown})"));
+    }
     Ok(())
+}
+
+fn everybody_reads(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o004 != 0)
 }
 
 /// The value between quotes, or as it is. Nothing is expanded, as in systemd's environment files.

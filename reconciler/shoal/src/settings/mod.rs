@@ -2,7 +2,7 @@
 //! Settings of `shoal run`: flags, then the environment, then a file, then defaults.
 //!
 //! [`table`] says which there are, [`layers`] which value counts, [`value`] reads one, and
-//! [`build`] puts together what the controller is told.
+//! [`mod@build`] puts together what the controller is told.
 //!
 //! Guarantees: every wrong value is said at once, with where it came from and what is allowed; the
 //! value of a secret is in no message; a name that is not known stops the start wherever it can be

@@ -170,8 +170,7 @@ fn the_json_is_the_whole_understanding_under_stable_names() {
     let bmc = Bmc::start();
     let sandbox = Sandbox::new();
     sandbox.write("pw", PASSWORD);
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(sandbox.path("pw"), mode).expect("a mode");
+    sandbox.mode("pw", 0o600);
     let url = bmc.url();
     let args = ["bmc", "inspect", "--url", &url, "--user", "root", "--password-file", "pw", "--json"];
     let json = sandbox.run(&args).ends(0).json();

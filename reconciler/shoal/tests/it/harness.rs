@@ -39,6 +39,12 @@ impl Sandbox {
         fs::write(path, text).expect("a file");
     }
 
+    /// Who may read a file.
+    pub(crate) fn mode(&self, relative: &str, mode: u32) {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(self.path(relative), permissions).expect("a mode");
+    }
+
     pub(crate) fn read(&self, relative: &str) -> String {
         let path = self.path(relative);
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -80,3 +80,18 @@ fn colour_comes_when_it_is_asked_for_and_only_then() {
     assert!(!run(&["plan", "--color", "never"]).stdout.contains('\u{1b}'));
     assert!(!run(&["plan", "--color", "always", "--json"]).stdout.contains('\u{1b}'));
 }
+
+#[test]
+fn ctrl_c_during_a_fetch_leaves_no_copy_behind() {
+    // Takes a connection and never answers.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}/fleet.git", listener.local_addr().expect("an address"));
+    let sandbox = Sandbox::new();
+    let mut child = sandbox.shoal(&["plan", "--repo", &address]).command().spawn().expect("it starts");
+    let (_held, _) = listener.accept().expect("a connection");
+    assert_eq!(std::fs::read_dir(sandbox.tmp()).expect("a directory").count(), 1);
+    kill(child.id(), "-INT");
+    let status = child.wait().expect("it ends");
+    assert_eq!(status.code(), Some(130));
+    assert_eq!(std::fs::read_dir(sandbox.tmp()).expect("a directory").count(), 0);
+}

@@ -110,6 +110,15 @@ fn what_is_not_committed_is_not_planned_and_said_to_be_so() {
     let sandbox = &team.sandbox;
     let before = sandbox.shoal(&["plan", "--json"]).at("fleet").run().ends(3);
     assert!(!before.stderr.contains("not committed"), "{}", before.stderr);
+    // What is not read does not count.
+    sandbox.write("fleet/servers/.gitkeep", "");
+    sandbox.write("fleet/notes.yaml", "a: 1\n");
+    let same = sandbox.shoal(&["plan", "--json"]).at("fleet").run().ends(3);
+    assert!(!same.stderr.contains("not committed"), "{}", same.stderr);
+    sandbox.git("fleet", &["add", "servers/.gitkeep"]);
+    sandbox.git("fleet", &["commit", "-q", "-m", "keep the directory"]);
+    let before = sandbox.shoal(&["plan", "--json"]).at("fleet").run().ends(3);
+    assert!(!before.stderr.contains("not committed"), "{}", before.stderr);
     team.bump("web-01");
     let after = sandbox.shoal(&["plan", "--json"]).at("fleet").run().ends(3).says("not committed");
     assert_eq!(after.json()["id"], before.json()["id"]);

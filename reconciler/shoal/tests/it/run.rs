@@ -181,6 +181,7 @@ fn accounts_are_asked_for_over_the_network_and_not_over_the_socket() {
     // bcrypt of "c4n4ry", cost 4.
     let hash = bcrypt("c4n4ry");
     sandbox.write("shoal.env", &format!("BASIC_USER=ada\nBASIC_PASS_HASH='{hash}'\n"));
+    sandbox.mode("shoal.env", 0o640);
     let controller = Running::start(&sandbox, "fleet", &["--config", "shoal.env"]);
     let url = format!("http://{}", controller.addresses["api"].as_str().expect("an address"));
     let ask = |token: &str| {

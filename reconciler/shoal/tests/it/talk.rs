@@ -231,6 +231,20 @@ fn jobs_are_listed_watched_and_cancelled_by_their_whole_id() {
 }
 
 #[test]
+fn watching_goes_on_when_the_controller_is_restarted() {
+    let sandbox = Sandbox::new();
+    let answers: Answers = Arc::new(|_, before| match before {
+        0 => (200, job("provisioning", "boot", Value::Null, 1)),
+        1 | 2 => (503, json!({"error": "not_ready", "message": "starting"})),
+        _ => (200, job("complete", "complete", json!("succeeded"), 2)),
+    });
+    on_socket(&sandbox.path("s.sock"), answers);
+    let ran = sandbox.run(&["jobs", "show", "1a2b3c4d", "--watch", "--socket", "s.sock"]).ends(0);
+    assert_eq!(ran.stderr, "the controller does not answer; waiting for it\n");
+    assert!(ran.stdout.ends_with("warning: tried again\n"), "{}", ran.stdout);
+}
+
+#[test]
 fn switches_send_what_they_say() {
     let sandbox = Sandbox::new();
     let log = on_socket(&sandbox.path("s.sock"), always(200, json!({"ok": true, "message": "done"})));

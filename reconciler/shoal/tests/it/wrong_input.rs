@@ -89,8 +89,7 @@ fn wrong_input_is_named_and_changes_nothing() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.path("empty")).expect("a directory");
     sandbox.write("text.txt", "hello\n");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(sandbox.path("text.txt"), mode).expect("a mode");
+    sandbox.mode("text.txt", 0o600);
     for (args, word) in WRONG {
         let ran = sandbox.run(args);
         let shown = format!("{args:?}: exit {}\n{}", ran.code, ran.stderr);

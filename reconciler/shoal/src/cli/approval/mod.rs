@@ -96,6 +96,7 @@ impl WriteArgs {
                 .warn(&format!("the work tree has changes that are not committed; this agrees to {commit}"));
         }
         let fleet = Fleet::read(context, &repository, commit, &self.status)?;
+        context.say(&format!("made from {}", fleet.status_from));
         Ok((repository, fleet))
     }
 
