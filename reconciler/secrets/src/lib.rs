@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Secrets in Git, encrypted with age for people and for the controller.
 //!
-//! [`encrypt`] and [`decrypt`] go between values and a Secret document, [`Identities`] are private
-//! keys, [`KeyPair`] a new one, [`verify`] says what is wrong with a Secret, [`Editing`] is a
+//! [`encrypt()`] and [`decrypt()`] go between values and a Secret document, [`Identities`] are private
+//! keys, [`KeyPair`] a new one, [`verify()`] says what is wrong with a Secret, [`Editing`] is a
 //! Secret on its way through somebody's editor. [`Redactor`] is the last line of defence: it finds
 //! known values in text, however they are encoded.
 //!
