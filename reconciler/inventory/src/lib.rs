@@ -4,7 +4,7 @@
 //! # Expected flow
 //! A [`FileSource`] lists and reads files: [`DirectorySource`], or a Git tree in another crate.
 //! [`Loader::load`] parses what is new, checks everything against everything, and answers with an
-//! [`shoal_core::inventory::Inventory`] and [`Diagnostic`]s. [`render`] writes those for people, editors and forges.
+//! [`shoal_core::inventory::Inventory`] and [`Diagnostic`]s. [`render()`] writes those for people, editors and forges.
 //! [`DirectoryWatcher`] says when it is time to load a directory again.
 //!
 //! # Guarantees

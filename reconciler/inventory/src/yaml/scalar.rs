@@ -122,7 +122,7 @@ fn float(text: &str) -> Core {
     text.parse::<f64>().ok().and_then(Number::from_f64).map_or(Core::NotFinite, Core::Number)
 }
 
-/// What YAML 1.1 makes of a plain scalar, where it differs from [`core`]: the types of
+/// What YAML 1.1 makes of a plain scalar, where it differs from `core`: the types of
 /// yaml.org/type as PyYAML, Ruby and old Go libraries read them.
 pub(crate) fn misread(text: &str) -> Option<Misread> {
     let bytes = text.as_bytes();
