@@ -5,7 +5,8 @@
 //! before anybody can see it; a controller whose incarnation is over can write nothing.
 //! Assumptions: one [`Controller`] per process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use shoal_core::job::{Event, Job, Phase, step};
@@ -27,7 +28,7 @@ use crate::media::MediaShelf;
 use crate::metrics::Metrics;
 use crate::notify::Outbox;
 use crate::publish::Published;
-use crate::rows::{self, ServerRow};
+use crate::rows::{self, ControlRow, ServerRow};
 use crate::settings::Settings;
 use crate::tls::OwnCertificate;
 use crate::world::World;
@@ -60,8 +61,10 @@ pub struct Controller {
     pub publish: Notify,
     /// Wakes the source.
     pub fetch: Notify,
-    /// Wakes whoever waits for a fetch to be over.
-    pub fetched: Notify,
+    /// Fetches that began.
+    pub(crate) fetches_begun: AtomicU64,
+    /// The number of the last one that is over, and in force where it was good.
+    pub(crate) fetched: tokio::sync::watch::Sender<u64>,
     /// The mirror of the repository; nothing where a plain directory is read.
     pub mirror: Option<Arc<Mirror>>,
     /// What is known of the status branch.
@@ -75,6 +78,8 @@ pub struct Controller {
     world: RwLock<World>,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     runners: Mutex<HashMap<JobId, Arc<Notify>>>,
+    running: Mutex<HashSet<JobId>>,
+    pub(crate) switching: tokio::sync::Mutex<()>,
 }
 
 /// A change that did not happen.
@@ -145,7 +150,8 @@ impl Controller {
             wake: Notify::new(),
             publish: Notify::new(),
             fetch: Notify::new(),
-            fetched: Notify::new(),
+            fetches_begun: AtomicU64::new(0),
+            fetched: tokio::sync::watch::Sender::new(0),
             mirror,
             published: tokio::sync::Mutex::default(),
             turning: tokio::sync::Mutex::default(),
@@ -154,6 +160,8 @@ impl Controller {
             world: RwLock::new(world),
             locks: Mutex::new(HashMap::new()),
             runners: Mutex::new(HashMap::new()),
+            running: Mutex::default(),
+            switching: tokio::sync::Mutex::default(),
         })
     }
 
@@ -186,7 +194,13 @@ impl Controller {
         Arc::clone(runners.entry(id.clone()).or_default())
     }
 
+    /// Whether the caller is the one who runs this job from now on.
+    pub(crate) fn claim_runner(&self, id: &JobId) -> bool {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
+    }
+
     pub(crate) fn forget_runner(&self, id: &JobId) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         self.runners.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
@@ -258,6 +272,12 @@ impl Controller {
         }
         let mut batch = Batch::new();
         rows::put_job(&mut batch, &after);
+        // A pause that comes meanwhile waits, or the row written here would take it back.
+        let _switching = if job.phase != Phase::Complete && after.phase == Phase::Complete {
+            Some(self.switching.lock().await)
+        } else {
+            None
+        };
         let row_after = row.map(|row| self.row_after(&row, &job, &after, brought, &mut batch));
         self.commit(&format!("job {id}"), batch).await?;
         let after = Arc::new(after);
@@ -321,6 +341,19 @@ impl Controller {
         }
         rows::put_server(batch, &row);
         (row, moved)
+    }
+
+    /// Changes the switches, durably, one change after the other.
+    pub(crate) async fn switch(&self, change: impl Fn(&mut ControlRow)) -> Result<(), ChangeError> {
+        let _switching = self.switching.lock().await;
+        let mut control = self.world().control.clone();
+        change(&mut control);
+        let mut batch = Batch::new();
+        rows::put(&mut batch, Table::Control, "control", &control);
+        self.commit("the switches", batch).await?;
+        // Not replaced: 'only observe' may have been found out in the meantime.
+        change(&mut self.world_mut().control);
+        Ok(())
     }
 
     /// Replaces a server's row. The caller holds its lock.

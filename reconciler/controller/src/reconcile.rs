@@ -5,7 +5,7 @@
 //! Guarantees: level, not edge: every turn re-reads everything; nothing is started from a plan that
 //! the linter does not let through.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +15,14 @@ use shoal_core::desired::resolve;
 use shoal_core::inventory::Inventory;
 use shoal_core::plan::{self, PlanRequest, lint};
 use shoal_core::{record, retry};
+use shoal_schema::kinds::FleetSpec;
 use shoal_schema::plan::{Action, ApprovalState, Class, Entry, HoldCode, Plan};
 use shoal_store::{Batch, ledger};
 
 use crate::bmc::deeds;
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
-use crate::jobs::start::start;
+use crate::jobs::start::{Along, start};
 use crate::notify::Message;
 use crate::rows::{self, ServerRow};
 
@@ -39,6 +40,24 @@ pub(crate) async fn run(controller: Arc<Controller>) {
             () = controller.wake.notified() => {}
             () = tokio::time::sleep(IDLE) => {}
         }
+    }
+}
+
+/// A plan, and what it was made from.
+pub(crate) struct Planned {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// The inventory that it was made from.
+    pub inventory: Arc<Inventory>,
+    /// The fleet's values in it.
+    pub fleet: Arc<FleetSpec>,
+}
+
+impl std::ops::Deref for Planned {
+    type Target = Plan;
+
+    fn deref(&self) -> &Plan {
+        &self.plan
     }
 }
 
@@ -62,7 +81,7 @@ pub(crate) async fn turn(controller: &Arc<Controller>) {
     }
     for (entry, turn) in &waiting {
         if *turn == Turn::Start {
-            start_entry(controller, entry).await;
+            start_entry(controller, &plan, entry).await;
         }
     }
     for entry in &plan.entries {
@@ -75,11 +94,15 @@ pub(crate) async fn turn(controller: &Arc<Controller>) {
     }
 }
 
-/// The plan at the commit in force, if the linter lets it through.
-pub(crate) fn make_plan(controller: &Controller) -> Option<Arc<Plan>> {
-    let (inventory, observed, commit) = {
+/// The plan at the commit in force, if there is one and the linter lets it through. Before an
+/// inventory was read there is no plan: it would say that every server left Git.
+pub(crate) fn make_plan(controller: &Controller) -> Option<Planned> {
+    let (inventory, fleet, observed, commit) = {
         let world = controller.world();
-        (Arc::clone(&world.inventory), world.observed(), world.commit.clone())
+        if !world.loaded {
+            return None;
+        }
+        (Arc::clone(&world.inventory), Arc::clone(&world.fleet), world.observed(), world.commit.clone())
     };
     let request = PlanRequest {
         inventory: &inventory,
@@ -104,7 +127,7 @@ pub(crate) fn make_plan(controller: &Controller) -> Option<Arc<Plan>> {
     }
     let plan = Arc::new(plan);
     controller.world_mut().plan = Some(Arc::clone(&plan));
-    Some(plan)
+    Some(Planned { plan, inventory, fleet })
 }
 
 /// What a job left over is taken out although the entry is about something else.
@@ -161,22 +184,18 @@ async fn rename(controller: &Controller) -> Result<(), String> {
 }
 
 /// What changes records and touches no machine: adoption; and release, which only takes media out.
-async fn settle_entries(controller: &Arc<Controller>, plan: &Plan) {
+async fn settle_entries(controller: &Arc<Controller>, plan: &Planned) {
     for entry in plan.entries.iter().filter(|entry| entry.holds.is_empty()) {
         match entry.action {
-            Action::Adopt => adopt(controller, entry).await,
+            Action::Adopt => adopt(controller, plan, entry).await,
             Action::Release => deeds::release(controller, &entry.server).await,
             _ => {}
         }
     }
 }
 
-async fn adopt(controller: &Controller, entry: &Entry) {
-    let (inventory, fleet) = {
-        let world = controller.world();
-        (Arc::clone(&world.inventory), Arc::clone(&world.fleet))
-    };
-    let Ok(desired) = resolve(&inventory, &fleet, &entry.server) else { return };
+async fn adopt(controller: &Controller, plan: &Planned, entry: &Entry) {
+    let Ok(desired) = resolve(&plan.inventory, &plan.fleet, &entry.server) else { return };
     let Some(target) = &desired.install else { return };
     let _held = controller.lock(&entry.server).await;
     let row = controller.world().servers.get(&entry.server).cloned();
@@ -245,14 +264,8 @@ fn stall(row: &ServerRow, entry: &Entry, inventory: &Inventory, now: jiff::Times
     row.stalled.as_ref().map(|why| format!("{why}; 'shoal retry {}' lets it go on", entry.server))
 }
 
-async fn start_entry(controller: &Arc<Controller>, entry: &Entry) {
-    let (inventory, fleet) = {
-        let world = controller.world();
-        (Arc::clone(&world.inventory), Arc::clone(&world.fleet))
-    };
-    let Ok(desired) = resolve(&inventory, &fleet, &entry.server) else { return };
-    let Some(target) = &desired.install else { return };
-    if let Err(error) = start(controller, entry, &desired, target, None).await {
+async fn start_entry(controller: &Arc<Controller>, plan: &Planned, entry: &Entry) {
+    if let Err(error) = start(controller, plan, entry, Along::default()).await {
         tracing::warn!(server = entry.server, error = %chain(&error), "a job was not started");
         controller.wake.notify_one();
     }
@@ -272,17 +285,14 @@ pub(crate) async fn retry_inherited(controller: &Arc<Controller>, server: &str) 
     if entry.class != Class::Destructive || entry.holds.is_empty() || !only_approval {
         return Ok(false);
     }
-    let (previous, inventory, fleet) = {
+    let previous = {
         let world = controller.world();
-        let previous =
-            world.jobs.values().filter(|job| job.server == server).max_by_key(|job| job.created_at).cloned();
-        (previous, Arc::clone(&world.inventory), Arc::clone(&world.fleet))
+        world.jobs.values().filter(|job| job.server == server).max_by_key(|job| job.created_at).cloned()
     };
     let Some(previous) = previous else { return Ok(false) };
     retry::may_inherit(&previous, entry).map_err(|why| chain(&why))?;
-    let desired = resolve(&inventory, &fleet, server).map_err(|error| chain(&error))?;
-    let Some(target) = &desired.install else { return Ok(false) };
-    start(controller, entry, &desired, target, Some(&previous)).await.map_err(|error| chain(&error))?;
+    let along = Along { inherits: Some(&previous), ..Along::default() };
+    start(controller, &plan, entry, along).await.map_err(|error| chain(&error))?;
     Ok(true)
 }
 
@@ -297,14 +307,11 @@ async fn publish_view(controller: &Controller, plan: &Plan, waiting: &[(&Entry, 
         (Arc::clone(&world.inventory), Arc::clone(&world.fleet))
     };
     let now = controller.now();
+    // Whoever holds the locks of several servers takes them in the order of their names.
     let names: Vec<String> = {
         let world = controller.world();
-        inventory
-            .servers
-            .keys()
-            .chain(world.servers.keys().filter(|name| !inventory.servers.contains_key(*name)))
-            .cloned()
-            .collect()
+        let all: BTreeSet<&String> = inventory.servers.keys().chain(world.servers.keys()).collect();
+        all.into_iter().cloned().collect()
     };
     let mut held_back = Vec::new();
     let mut guards = Vec::new();

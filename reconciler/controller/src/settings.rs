@@ -176,3 +176,70 @@ impl Settings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Never;
+
+    impl Clock for Never {
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::UNIX_EPOCH
+        }
+    }
+
+    fn settings(api: &str, tls: TlsMode, api_tls: Option<&str>, auth: Auth) -> Settings {
+        Settings {
+            source: Source::Directory(PathBuf::new()),
+            db_path: PathBuf::new(),
+            storage_root: PathBuf::new(),
+            api: Listener { addr: api.parse().unwrap(), tls },
+            api_tls: api_tls.map(|addr| addr.parse().unwrap()),
+            media: None,
+            media_tls: None,
+            callback_url: None,
+            media_urls: Vec::new(),
+            socket: None,
+            auth,
+            maintenance_iso: PathBuf::new(),
+            static_dir: None,
+            identities: None,
+            signing_secret: None,
+            old_signing_secret: None,
+            worker_concurrency: 1,
+            bmc_concurrency: 1,
+            redfish_timeout: Duration::ZERO,
+            redfish_retries: 1,
+            time_divisor: 1,
+            budgets: Budgets::default(),
+            poll: Duration::ZERO,
+            sweep: Duration::ZERO,
+            job_retention: Duration::ZERO,
+            version: "0",
+            clock: Arc::new(Never),
+        }
+    }
+
+    #[test]
+    fn nothing_but_loopback_is_listened_on_without_tls_and_accounts_unless_told_aloud() {
+        let accounts = || {
+            let hash = "x".to_owned();
+            Auth::Basic(vec![Account { user: "ops".to_owned(), hash, role: Role::Admin }])
+        };
+        let (inside, outside) = ("127.0.0.1:8080", "0.0.0.0:8443");
+        for (name, settings, safe) in [
+            ("loopback, plain", settings(inside, TlsMode::Off, None, Auth::None), true),
+            ("IPv6 loopback", settings("[::1]:8080", TlsMode::Off, None, Auth::None), true),
+            ("open, plain", settings(outside, TlsMode::Off, None, accounts()), false),
+            ("open, without accounts", settings(outside, TlsMode::Own, None, Auth::None), false),
+            ("open, with both", settings(outside, TlsMode::Own, None, accounts()), true),
+            ("TLS beside it open", settings(inside, TlsMode::Off, Some(outside), Auth::None), false),
+            ("TLS beside it, accounts", settings(inside, TlsMode::Off, Some(outside), accounts()), true),
+            ("any IPv6 address", settings("[::]:8080", TlsMode::Off, None, accounts()), false),
+        ] {
+            assert_eq!(settings.check_exposure(false).is_ok(), safe, "{name}");
+            assert!(settings.check_exposure(true).is_ok(), "{name}, told aloud");
+        }
+    }
+}

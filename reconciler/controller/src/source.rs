@@ -7,6 +7,7 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use shoal_core::inventory::Inventory;
@@ -35,21 +36,27 @@ pub(crate) async fn run(controller: Arc<Controller>) {
         Source::Git { .. } => None,
     };
     loop {
+        let round = controller.fetches_begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let began = Instant::now();
         let controller_now = Arc::clone(&controller);
-        watcher = match tokio::task::spawn_blocking(move || {
-            watcher.look(&controller_now);
-            watcher
+        let well;
+        (watcher, well) = match tokio::task::spawn_blocking(move || {
+            let well = watcher.look(&controller_now);
+            (watcher, well)
         })
         .await
         {
-            Ok(watcher) => watcher,
+            Ok(looked) => looked,
             Err(error) => {
                 tracing::error!(%error, "the watcher failed; starting it anew");
-                Watcher { loader: new_loader(), seen: None }
+                (Watcher { loader: new_loader(), seen: None }, false)
             }
         };
-        accept(&controller, &mut watcher).await;
-        controller.fetched.notify_waiters();
+        // What was fetched counts once it is in force: permits are judged by what is.
+        if accept(&controller, &mut watcher).await && well {
+            controller.world_mut().fetched_at = Some(began);
+        }
+        controller.fetched.send_replace(round);
         let poll = controller.settings.poll.mul_f64(0.8 + 0.4 * jitter());
         tokio::select! {
             () = controller.shutdown.cancelled() => return,
@@ -86,8 +93,9 @@ struct Seen {
 }
 
 impl Watcher {
-    /// Reads what is there now, if it is another thing than what is in force.
-    fn look(&mut self, controller: &Controller) {
+    /// Reads what is there now, if it is another thing than what is in force. Says whether that went
+    /// well.
+    fn look(&mut self, controller: &Controller) -> bool {
         let result = match (&controller.settings.source, &controller.mirror) {
             (Source::Git { .. }, Some(mirror)) => self.look_at_git(controller, mirror),
             (Source::Directory(dir), _) => self.look_at_directory(dir, controller.now()),
@@ -96,14 +104,15 @@ impl Watcher {
         let mut world = controller.world_mut();
         match result {
             Ok(()) => {
-                world.fetched_at = Some(Instant::now());
                 world.fetch_error = None;
+                true
             }
             Err(why) => {
                 if world.fetch_error.as_ref() != Some(&why) {
                     tracing::warn!(why, "the inventory cannot be read; the last good state stays in force");
                 }
                 world.fetch_error = Some(why);
+                false
             }
         }
     }
@@ -205,16 +214,16 @@ fn with_hint(error: &shoal_git::GitError) -> String {
     error.hint().map_or_else(|| text.clone(), |hint| format!("{text} ({hint})"))
 }
 
-/// Takes over what was read.
-async fn accept(controller: &Arc<Controller>, watcher: &mut Watcher) {
-    let Some(Seen { commit, mut inventory }) = watcher.seen.take() else { return };
+/// Takes over what was read. Says whether what was read is in force.
+async fn accept(controller: &Arc<Controller>, watcher: &mut Watcher) -> bool {
+    let Some(Seen { commit, mut inventory }) = watcher.seen.take() else { return true };
     let (last, first, same) = {
         let world = controller.world();
         let same = world.loaded && world.inventory.digest == inventory.digest && world.commit == commit;
         (Arc::clone(&world.inventory), !world.loaded, same)
     };
     if same {
-        return;
+        return true;
     }
     for problem in &inventory.problems {
         tracing::warn!(place = problem.place, code = problem.code, "{}", problem.message);
@@ -223,7 +232,7 @@ async fn accept(controller: &Arc<Controller>, watcher: &mut Watcher) {
     inventory.keep_last_good(&last);
     if let Err(error) = keep(controller, commit.clone(), clean, &last, &inventory, first).await {
         tracing::error!(error, "a new commit could not be kept; the last good state stays in force");
-        return;
+        return false;
     }
     let servers = inventory.servers.len();
     {
@@ -234,6 +243,7 @@ async fn accept(controller: &Arc<Controller>, watcher: &mut Watcher) {
     tracing::info!(commit = commit.as_deref().unwrap_or("directory"), servers, clean, "inventory in force");
     controller.wake.notify_one();
     controller.publish.notify_one();
+    true
 }
 
 /// Makes the commit in force durable, with what protection was before it.
@@ -290,12 +300,14 @@ async fn keep(
 }
 
 impl Controller {
-    /// Asks for a fetch now and waits until it is over, but not for long.
+    /// Asks for a fetch now and waits until one that began after this call is over, but not for long.
+    /// One that is under way may have asked the remote before the push that the caller is about.
     pub(crate) async fn fetch_and_wait(&self, patience: Duration) {
-        let fetched = self.fetched.notified();
+        let mut over = self.fetched.subscribe();
+        let wanted = self.fetches_begun.load(Ordering::SeqCst) + 1;
         self.fetch.notify_one();
         tokio::select! {
-            () = fetched => {}
+            _ = over.wait_for(|round| *round >= wanted) => {}
             () = tokio::time::sleep(patience) => {}
         }
     }

@@ -189,9 +189,7 @@ pub(crate) async fn judge_ledger(controller: &Arc<Controller>) {
     match verdict {
         LedgerVerdict::Fresh | LedgerVerdict::InStep | LedgerVerdict::Ahead => {
             tracing::info!(?verdict, ledger = %own.id, counter = own.counter, "the database and the status branch agree");
-            let mut control = controller.world().control.clone();
-            control.observe_only = false;
-            controller.world_mut().control = control;
+            controller.world_mut().control.observe_only = false;
         }
         LedgerVerdict::Foreign => {
             tracing::error!("the status branch is another database's: only observing until 'shoal takeover'");
@@ -274,6 +272,7 @@ async fn renew(controller: &Arc<Controller>, branch: Option<Branch>) -> Result<(
         };
         jobs_after.insert(id, job);
     }
+    let _switching = controller.switching.lock().await;
     let control = ControlRow { failures: 0, observe_only: false, ..controller.world().control.clone() };
     rows::put(&mut batch, Table::Control, "control", &control);
     let store = Arc::clone(&controller.store);

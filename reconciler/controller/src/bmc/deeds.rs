@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use shoal_core::record;
-use shoal_redfish::{Bmc as _, RedfishBmc};
+use shoal_redfish::{Bmc as _, ErrorKind, RedfishBmc};
 use shoal_schema::plan::{Action, Entry};
 use shoal_schema::status::RecordState;
 use shoal_schema::wire::task::Identity;
@@ -41,6 +41,7 @@ pub(crate) fn spawn(controller: &Arc<Controller>, entry: &Entry, action: Action)
         let Ok(_one) = controller.deeds.claim(&server) else { return };
         if let Err(error) = perform(&controller, &server, action).await {
             tracing::warn!(server, error = %chain(&error), "not brought about; tried again at the next sweep");
+            remember_refusal(&controller, &server, &error).await;
         }
         controller.sweep_soon(&server);
     });
@@ -70,6 +71,12 @@ async fn connect(controller: &Controller, row: &ServerRow) -> Result<RedfishBmc,
         what: "the address, which is not known,",
         address: row.status.name.clone(),
     })?;
+    if row.refused_credentials.is_some() && row.refused_credentials == target.credentials_digest {
+        return Err(ConnectError::Target {
+            what: "the account, which was refused and is not tried again before its Secret changes,",
+            address: target.address,
+        });
+    }
     let identity = Identity {
         serial: row.status.record.serial.clone(),
         uuid: row.status.record.uuid.clone(),
@@ -86,11 +93,15 @@ async fn tidy(bmc: &RedfishBmc) -> Result<(), ConnectError> {
 
 /// A server left Git: it is forgotten, its media of ours are taken out, nothing else is done to it.
 pub(crate) async fn release(controller: &Arc<Controller>, server: &str) {
-    // A job is finished or cancelled first; its own end leaves the machine in order.
-    if controller.world().active.contains_key(server) {
-        return;
-    }
     let _held = controller.lock(server).await;
+    // A job is finished or cancelled first; its own end leaves the machine in order. Somebody may
+    // have put the server back in the meantime, too.
+    {
+        let world = controller.world();
+        if world.active.contains_key(server) || world.inventory.servers.contains_key(server) {
+            return;
+        }
+    }
     let Some(row) = controller.world().servers.get(server).cloned() else { return };
     if row.status.record.state == RecordState::Released {
         return;
@@ -124,4 +135,19 @@ pub(crate) async fn finish_release(controller: &Controller, row: &ServerRow) -> 
         tracing::error!(error = %chain(&error), "a finished release was not kept");
     }
     Ok(())
+}
+
+/// BMCs lock accounts: one that was refused is not tried again before its Secret changes.
+pub(super) async fn remember_refusal(controller: &Controller, server: &str, error: &ConnectError) {
+    if !matches!(error, ConnectError::Redfish(error) if matches!(error.kind(), ErrorKind::CredentialsRejected))
+    {
+        return;
+    }
+    let _held = controller.lock(server).await;
+    let Some(row) = controller.world().servers.get(server).cloned() else { return };
+    let mut row = (*row).clone();
+    row.refused_credentials = row.target.as_ref().and_then(|target| target.credentials_digest.clone());
+    if let Err(error) = controller.put_row(row, false).await {
+        tracing::error!(server, error = %chain(&error), "a refused account was not kept");
+    }
 }

@@ -135,8 +135,12 @@ async fn look(controller: &Controller, server: &str) {
     }
     match (row, desired) {
         (Some(row), _) if row.releasing => {
+            if controller.world().control.observe_only {
+                return;
+            }
             if let Err(error) = deeds::finish_release(controller, &row).await {
                 tracing::warn!(server, error = %chain(&error), "media of a released server are still in");
+                deeds::remember_refusal(controller, server, &error).await;
             }
         }
         (row, Some(desired)) => {

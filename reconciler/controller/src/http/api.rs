@@ -10,15 +10,16 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use shoal_core::decide::Turn;
 use shoal_core::desired::resolve;
+use shoal_core::job::Job;
 use shoal_schema::JobId;
 use shoal_schema::api::{JobAccepted, JobRequest, JobView, ServerView, StatusView, Violation};
 use shoal_schema::plan::{Class, Plan};
-use shoal_store::{Batch, Expect, Table};
+use shoal_store::Table;
 
 use super::error::ApiError;
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
-use crate::jobs::start::start;
+use crate::jobs::start::{Along, start};
 use crate::reconcile::make_plan;
 use crate::rows;
 
@@ -111,7 +112,7 @@ pub(crate) async fn plan(State(controller): Shared) -> Result<Json<Plan>, ApiErr
     let plan = plan.ok_or_else(|| {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_plan", "no plan could be made; the log says why")
     })?;
-    Ok(Json((*plan).clone()))
+    Ok(Json(Plan::clone(&plan)))
 }
 
 pub(crate) async fn metrics(State(controller): Shared) -> Response {
@@ -179,17 +180,37 @@ pub(crate) async fn create_job(
                 "Idempotency-Key has 1 to 200 characters",
             ));
         }
-        let known: Option<JobId> = rows::get(&*controller.store, Table::IdempotencyKeys, key)
-            .map_err(|error| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "database", chain(&error)))?;
-        if let Some(job) = known.and_then(|id| controller.world().jobs.get(&id).cloned()) {
+        if let Some(job) = made_before(&controller, key)? {
             return Ok((StatusCode::OK, Json(accepted(&job))));
         }
     }
     controller.fetch_and_wait(std::time::Duration::from_secs(5)).await;
-    let (inventory, fleet) = {
-        let world = controller.world();
-        (Arc::clone(&world.inventory), Arc::clone(&world.fleet))
-    };
+    match start_now(&controller, &request, key.as_deref()).await {
+        Ok(job) => Ok((StatusCode::ACCEPTED, Json(accepted(&job)))),
+        Err(refusal) => {
+            // The same request may have come twice at once: both get the one job.
+            let twin = key.as_deref().map(|key| made_before(&controller, key)).transpose()?.flatten();
+            twin.map(|job| (StatusCode::OK, Json(accepted(&job)))).ok_or(refusal)
+        }
+    }
+}
+
+/// The job that an idempotency key made.
+fn made_before(controller: &Controller, key: &str) -> Result<Option<Arc<Job>>, ApiError> {
+    let known: Option<JobId> = rows::get(&*controller.store, Table::IdempotencyKeys, key)
+        .map_err(|error| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "database", chain(&error)))?;
+    Ok(known.and_then(|id| controller.world().jobs.get(&id).cloned()))
+}
+
+async fn start_now(
+    controller: &Arc<Controller>,
+    request: &JobRequest,
+    key: Option<&str>,
+) -> Result<Arc<Job>, ApiError> {
+    let plan = make_plan(controller).ok_or_else(|| {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_plan", "no plan could be made; the log says why")
+    })?;
+    let (inventory, fleet) = (&plan.inventory, &plan.fleet);
     let serial = &request.server_serial;
     let name = inventory
         .servers
@@ -203,7 +224,7 @@ pub(crate) async fn create_job(
     if controller.world().active.contains_key(&name) {
         return Err(ApiError::conflict("conflict.active_job", format!("a job is active on {name}")));
     }
-    let desired = resolve(&inventory, &fleet, &name)
+    let desired = resolve(inventory, fleet, &name)
         .map_err(|error| ApiError::conflict("validation.server", chain(&error)))?;
     let target = desired
         .install
@@ -216,9 +237,6 @@ pub(crate) async fn create_job(
         return Err(ApiError::conflict("not_in_git", message)
             .hint(format!("change {name} in Git; 'shoal explain {name}' shows what it renders to")));
     }
-    let plan = make_plan(&controller).ok_or_else(|| {
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_plan", "no plan could be made; the log says why")
-    })?;
     let entry = plan
         .entries
         .iter()
@@ -231,19 +249,12 @@ pub(crate) async fn create_job(
             None => error,
         });
     }
-    let job = start(&controller, entry, &desired, &target, None)
+    start(controller, &plan, entry, Along { idempotency_key: key, ..Along::default() })
         .await
-        .map_err(|error| ApiError::conflict("not_started", chain(&error)))?;
-    if let Some(key) = key {
-        let mut batch = Batch::new();
-        batch.check(Table::IdempotencyKeys, key.as_str(), Expect::Absent);
-        rows::put(&mut batch, Table::IdempotencyKeys, key, &job.id);
-        controller.commit("an idempotency key", batch).await?;
-    }
-    Ok((StatusCode::ACCEPTED, Json(accepted(&job))))
+        .map_err(|error| ApiError::conflict("not_started", chain(&error)))
 }
 
-fn accepted(job: &shoal_core::job::Job) -> JobAccepted {
+fn accepted(job: &Job) -> JobAccepted {
     JobAccepted {
         job_id: job.id.clone(),
         status: job.status().to_owned(),

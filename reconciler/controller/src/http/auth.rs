@@ -96,17 +96,19 @@ async fn role(controller: &Arc<Controller>, asker: Asker) -> Result<Role, ApiErr
     if let Some(role) = controller.logins.remembered(&key) {
         return Ok(role);
     }
-    if let Some(wait) = peer.and_then(|peer| controller.logins.must_wait(peer)) {
-        let message = format!("too many wrong passwords from this address; wait {} s", wait.as_secs().max(1));
-        return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_logins", message));
+    // Counted as wrong until it proves right: many at once are no way around the limit.
+    if let Some(wait) = peer.and_then(|peer| controller.logins.guess(peer).err()) {
+        let seconds = wait.as_secs().max(1);
+        let message = format!("too many wrong passwords from this address; wait {seconds} s");
+        return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_logins", message).wait(seconds));
     }
     let checked = tokio::task::spawn_blocking(move || verify(&accounts, &user, &password)).await;
     if let Ok(Some(role)) = checked {
         controller.logins.remember(key, role);
+        if let Some(peer) = peer {
+            controller.logins.was_right(peer);
+        }
         return Ok(role);
-    }
-    if let Some(peer) = peer {
-        controller.logins.was_wrong(peer);
     }
     controller.metrics.auth_failure("api");
     Err(wrong())
@@ -156,17 +158,24 @@ impl Logins {
         right.insert(key, (role, Instant::now()));
     }
 
-    fn must_wait(&self, peer: IpAddr) -> Option<Duration> {
-        let wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        let (count, since) = wrong.get(&peer)?;
-        let left = WRONG_WINDOW.checked_sub(since.elapsed())?;
-        (*count >= WRONG_ALLOWED).then_some(left)
-    }
-
-    fn was_wrong(&self, peer: IpAddr) {
+    /// One more password from this address, or how long it has to wait.
+    fn guess(&self, peer: IpAddr) -> Result<(), Duration> {
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         wrong.retain(|_, (_, since)| since.elapsed() < WRONG_WINDOW);
-        wrong.entry(peer).or_insert((0, Instant::now())).0 += 1;
+        let (count, since) = wrong.entry(peer).or_insert((0, Instant::now()));
+        if *count >= WRONG_ALLOWED {
+            return Err(WRONG_WINDOW.saturating_sub(since.elapsed()));
+        }
+        *count += 1;
+        Ok(())
+    }
+
+    /// The last one from this address was no wrong one.
+    fn was_right(&self, peer: IpAddr) {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((count, _)) = wrong.get_mut(&peer) {
+            *count = count.saturating_sub(1);
+        }
     }
 }
 

@@ -13,6 +13,8 @@ use crate::jobs::perform::chain;
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     pub(crate) body: ErrorBody,
+    /// Seconds to wait before another try.
+    wait: Option<u64>,
 }
 
 impl ApiError {
@@ -25,7 +27,13 @@ impl ApiError {
                 hint: None,
                 details: Vec::new(),
             },
+            wait: None,
         }
+    }
+
+    pub(crate) fn wait(mut self, seconds: u64) -> Self {
+        self.wait = Some(seconds);
+        self
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -63,6 +71,9 @@ impl From<ChangeError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body)).into_response();
+        if let Some(seconds) = self.wait {
+            response.headers_mut().insert("retry-after", seconds.into());
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             response
                 .headers_mut()

@@ -24,8 +24,9 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use tokio_util::task::TaskTracker;
 
 use crate::controller::Controller;
 
@@ -73,6 +74,7 @@ pub(crate) fn api_router(controller: Arc<Controller>) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn_with_state(Arc::clone(&controller), auth::same_site))
         .layer(middleware::from_fn_with_state(Arc::clone(&controller), count))
+        .layer(middleware::from_fn_with_state(controller.tasks.clone(), to_the_end))
         .with_state(controller)
 }
 
@@ -81,7 +83,22 @@ pub(crate) fn media_router(controller: Arc<Controller>) -> Router {
     Router::new()
         .route("/media/{capability}/{name}", get(media::serve))
         .fallback(error::no_route)
+        .layer(middleware::from_fn_with_state(controller.tasks.clone(), to_the_end))
         .with_state(controller)
+}
+
+/// A request that began is carried to its end, also where the other side hangs up meanwhile. Its
+/// change may be durable by then; dropped in between, memory would not know of it: a permit could be
+/// granted twice, and a job would be there that nobody runs.
+async fn to_the_end(State(tasks): State<TaskTracker>, request: Request, next: Next) -> Response {
+    match tasks.spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(%error, "a request failed");
+            let message = "the controller failed at this request; its log says more";
+            error::ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "internal", message).into_response()
+        }
+    }
 }
 
 async fn count(State(controller): State<Arc<Controller>>, request: Request, next: Next) -> Response {
@@ -103,4 +120,42 @@ async fn count(State(controller): State<Arc<Controller>>, request: Request, next
         headers.entry(name).or_insert(http::HeaderValue::from_static(value));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::sync::Notify;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_whose_caller_hangs_up_is_carried_to_its_end() {
+        let tasks = TaskTracker::new();
+        let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let ended = Arc::new(AtomicBool::new(false));
+        let handler = {
+            let (begun, go_on, ended) = (Arc::clone(&begun), Arc::clone(&go_on), Arc::clone(&ended));
+            move || async move {
+                begun.notify_one();
+                go_on.notified().await;
+                ended.store(true, Ordering::SeqCst);
+            }
+        };
+        let router = Router::new()
+            .route("/", post(handler))
+            .layer(middleware::from_fn_with_state(tasks.clone(), to_the_end));
+        let request = Request::post("/").body(axum::body::Body::empty()).unwrap();
+        let call = tokio::spawn(router.oneshot(request));
+        begun.notified().await;
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        go_on.notify_one();
+        tasks.close();
+        tasks.wait().await;
+        assert!(ended.load(Ordering::SeqCst), "it stopped in the middle");
+    }
 }

@@ -10,6 +10,7 @@ use http::StatusCode;
 use shoal_core::job::Event;
 use shoal_schema::JobId;
 use shoal_schema::api::{AcceptRequest, ApplyOutcome, ApplyRequest, Done, PauseRequest};
+use shoal_schema::plan::Plan;
 use shoal_store::{Batch, Expect, Table};
 
 use super::api::read_request;
@@ -57,10 +58,7 @@ pub(crate) async fn retry(State(controller): Shared, Path(name): Path<String>) -
         row.status.next_try = None;
         row.retry = true;
         controller.put_row(row, false).await?;
-        let mut control = controller.world().control.clone();
-        control.failures = 0;
-        keep_control(&controller, &control).await?;
-        controller.world_mut().control = control;
+        controller.switch(|control| control.failures = 0).await?;
     }
     let inherited = reconcile::retry_inherited(&controller, &name)
         .await
@@ -76,6 +74,11 @@ pub(crate) async fn retry(State(controller): Shared, Path(name): Path<String>) -
 
 pub(crate) async fn reconcile(State(controller): Shared) -> Answer {
     controller.fetch_and_wait(std::time::Duration::from_secs(30)).await;
+    if !controller.world().loaded {
+        let why = controller.world().fetch_error.clone();
+        let why = why.unwrap_or_else(|| "the inventory was not read yet".to_owned());
+        return Err(ApiError::new(StatusCode::BAD_GATEWAY, "source", why).hint("nothing was done"));
+    }
     reconcile::turn(&controller).await;
     let (commit, error) = {
         let world = controller.world();
@@ -91,10 +94,7 @@ pub(crate) async fn reconcile(State(controller): Shared) -> Answer {
 
 pub(crate) async fn pause(State(controller): Shared, body: Bytes) -> Answer {
     let request: PauseRequest = read_request(&body)?;
-    let mut control = controller.world().control.clone();
-    control.paused = request.paused;
-    keep_control(&controller, &control).await?;
-    controller.world_mut().control = control;
+    controller.switch(|control| control.paused = request.paused).await?;
     controller.wake.notify_one();
     controller.publish.notify_one();
     Ok(done(if request.paused {
@@ -102,12 +102,6 @@ pub(crate) async fn pause(State(controller): Shared, body: Bytes) -> Answer {
     } else {
         "no longer paused"
     }))
-}
-
-async fn keep_control(controller: &Controller, control: &rows::ControlRow) -> Result<(), ApiError> {
-    let mut batch = Batch::new();
-    rows::put(&mut batch, Table::Control, "control", control);
-    Ok(controller.commit("the switches", batch).await?)
 }
 
 pub(crate) async fn accept(State(controller): Shared, body: Bytes) -> Answer {
@@ -151,7 +145,7 @@ pub(crate) async fn apply(State(controller): Shared, body: Bytes) -> Result<Json
     let pinned = match (&request.plan, &request.id) {
         (Some(pinned), _) => (**pinned).clone(),
         (None, Some(id)) if plan.id.as_str().starts_with(id) || plan.id.hex().starts_with(id) => {
-            (*plan).clone()
+            Plan::clone(&plan)
         }
         (None, Some(id)) => {
             let message = format!("plan {id} is not the plan now, which is {}", plan.id);

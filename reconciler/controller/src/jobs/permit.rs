@@ -32,6 +32,12 @@ pub(crate) async fn answer(
     request: &PermitRequest,
 ) -> Result<PermitAnswer, ChangeError> {
     controller.fetch_and_wait(FETCH_PATIENCE).await;
+    if !controller.world().loaded {
+        // Judged by an empty inventory the job would look as if Git no longer wanted it.
+        controller.metrics.permit("wait");
+        let reason = "the controller just started and has not read Git yet".to_owned();
+        return Ok(PermitAnswer::Wait { reason, retry_after_seconds: RETRY_AFTER });
+    }
     let server = controller.world().jobs.get(id).map(|job| job.server.clone());
     let server = server.ok_or_else(|| ChangeError::NoJob { id: id.clone() })?;
     let _held = controller.lock(&server).await;

@@ -21,6 +21,8 @@ use crate::rows::{self, JournalOutcome, JournalRow, journal_key};
 const TICK_MS: u64 = 10_000;
 /// The pause before a start that could not be published is tried again.
 const FENCE_PAUSE: Duration = Duration::from_secs(5);
+/// The pause before a job that may not go on looks again.
+const REST: Duration = Duration::from_millis(500);
 /// The pause before a change that the store refused is tried again.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 
@@ -31,6 +33,16 @@ pub(crate) async fn run(controller: Arc<Controller>, id: JobId) {
     let mut journal = next_journal_number(&controller, &id);
     loop {
         let Some(job) = controller.world().jobs.get(&id).cloned() else { break };
+        if job.is_active() && controller.world().control.observe_only {
+            // The machine may be another controller's by now: nothing is done to it, and no budget
+            // runs, until somebody says whose it is.
+            connection.close().await;
+            rest(&controller, &changed).await;
+            if controller.shutdown.is_cancelled() {
+                break;
+            }
+            continue;
+        }
         let step = match next(&job, &controller.settings.budgets) {
             Next::Done => break,
             Next::WaitForPlace => begin(&controller, &changed, &id).await,
@@ -58,6 +70,15 @@ pub(crate) async fn run(controller: Arc<Controller>, id: JobId) {
     controller.forget_runner(&id);
 }
 
+/// Until something changed, but not for long.
+async fn rest(controller: &Controller, changed: &tokio::sync::Notify) {
+    tokio::select! {
+        () = controller.shutdown.cancelled() => {}
+        () = changed.notified() => {}
+        () = tokio::time::sleep(REST) => {}
+    }
+}
+
 /// What the start consumed is known outside before anything is touched: another controller, or
 /// another copy of this database, is found out here.
 async fn begin(
@@ -65,6 +86,18 @@ async fn begin(
     changed: &tokio::sync::Notify,
     id: &JobId,
 ) -> Result<(), ChangeError> {
+    let server = controller.world().jobs.get(id).map(|job| job.server.clone());
+    let Some(server) = server else { return Ok(()) };
+    // Nothing was touched yet, so that a pause still holds it.
+    if controller.world().control.paused {
+        rest(controller, changed).await;
+        return Ok(());
+    }
+    // Power or media may just be corrected there. Whatever comes later sees that a job is active.
+    if controller.deeds.claim(&server).is_err() {
+        rest(controller, changed).await;
+        return Ok(());
+    }
     match controller.fence().await {
         Ok(()) => controller.job_event(id, None, Event::Started).await.map(|_| ()),
         Err(why) => {

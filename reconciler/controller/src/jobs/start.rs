@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use shoal_core::desired::{Desired, InstallTarget};
+use shoal_core::desired::{DesiredError, resolve};
 use shoal_core::job::{Job, Phase};
 use shoal_core::known_disk::expected_disk;
 use shoal_core::record;
@@ -15,6 +15,7 @@ use shoal_store::{Batch, Expect, Table, ledger};
 use super::perform::chain;
 use super::runner;
 use crate::controller::{ChangeError, Controller};
+use crate::reconcile::Planned;
 use crate::rows::{self, ServerRow};
 
 /// Why an entry did not become a job.
@@ -26,6 +27,15 @@ pub(crate) enum StartError {
         /// The server.
         server: String,
     },
+    /// Nothing starts at the moment, whatever was planned.
+    #[error("not started: {why}")]
+    Held {
+        /// Why.
+        why: &'static str,
+    },
+    /// Git cannot be made sense of for this server.
+    #[error(transparent)]
+    Resolve(#[from] DesiredError),
     /// The store could not keep it.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -34,18 +44,44 @@ pub(crate) enum StartError {
     Randomness,
 }
 
-/// Makes the job durable and starts it. Consumes the approval.
+/// What a start may bring along.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Along<'a> {
+    /// The failed job whose approval goes on to be used.
+    pub inherits: Option<&'a Job>,
+    /// The caller's name for this request; one name starts one job.
+    pub idempotency_key: Option<&'a str>,
+}
+
+/// Makes the job durable and starts it. Consumes the approval. What is installed comes from the very
+/// inventory that the plan was made from, and only while that is in force: an approval of one version
+/// never starts another one that was pushed since.
 pub(crate) async fn start(
     controller: &Arc<Controller>,
+    planned: &Planned,
     entry: &Entry,
-    desired: &Desired,
-    target: &InstallTarget,
-    inherits: Option<&Job>,
+    along: Along<'_>,
 ) -> Result<Arc<Job>, StartError> {
-    let held = controller.lock(&entry.server).await;
+    let desired = resolve(&planned.inventory, &planned.fleet, &entry.server)?;
     let stale = || StartError::Stale { server: entry.server.clone() };
+    let target = desired.install.as_ref().ok_or_else(stale)?;
+    let held = controller.lock(&entry.server).await;
     let (row, ledger) = {
         let world = controller.world();
+        if world.control.observe_only {
+            return Err(StartError::Held { why: "this controller only observes until 'shoal takeover'" });
+        }
+        if world.control.paused {
+            return Err(StartError::Held { why: "everything is paused" });
+        }
+        if controller.settings.worker_concurrency == 0 {
+            return Err(StartError::Held { why: "draining: WORKER_CONCURRENCY is 0, no new job starts" });
+        }
+        if !Arc::ptr_eq(&world.inventory, &planned.inventory)
+            || entry.desired_digest.as_ref() != Some(&target.digest)
+        {
+            return Err(stale());
+        }
         if world.active.contains_key(&entry.server) {
             return Err(stale());
         }
@@ -59,10 +95,10 @@ pub(crate) async fn start(
     getrandom::fill(&mut random).map_err(|_| StartError::Randomness)?;
     let now = controller.now();
     let mut row = row;
-    row.status.record = record::job_started(&row.status.record, desired);
+    row.status.record = record::job_started(&row.status.record, &desired);
     let approved_by = match &entry.approval {
         ApprovalState::Approved { by } => Some(by.clone()),
-        _ => inherits.and_then(|job| job.approved_by.clone()),
+        _ => along.inherits.and_then(|job| job.approved_by.clone()),
     };
     let mut job = Job {
         id: JobId::from_bytes(random),
@@ -117,6 +153,10 @@ pub(crate) async fn start(
     let mut batch = Batch::new();
     batch.check(Table::ConsumedApprovals, entry.digest.as_str(), Expect::Absent);
     batch.check(Table::ActiveJobs, entry.server.as_str(), Expect::Absent);
+    if let Some(key) = along.idempotency_key {
+        batch.check(Table::IdempotencyKeys, key, Expect::Absent);
+        rows::put(&mut batch, Table::IdempotencyKeys, key, &job.id);
+    }
     rows::put(&mut batch, Table::ConsumedApprovals, entry.digest.as_str(), &job.id);
     rows::put(&mut batch, Table::ActiveJobs, entry.server.as_str(), &job.id);
     rows::put_job(&mut batch, &job);
@@ -137,8 +177,12 @@ pub(crate) async fn start(
 }
 
 impl Controller {
-    /// Starts the runner of a job.
+    /// Starts the runner of a job, unless it has one: a job may be asked for while those of the last
+    /// incarnation are still being taken up.
     pub(crate) fn run_job(self: &Arc<Self>, id: &JobId) {
+        if !self.claim_runner(id) {
+            return;
+        }
         let controller = Arc::clone(self);
         let id = id.clone();
         self.tasks.spawn(async move { runner::run(controller, id).await });

@@ -5,5 +5,6 @@ mod api;
 mod crash;
 mod install;
 mod ledger;
+mod outage;
 mod puppet;
 mod world;

@@ -46,6 +46,8 @@ pub(crate) struct World {
     /// Where it first listened: it comes back to the same place, as machines expect.
     addresses: Addresses,
     key: KeyPair,
+    /// What is otherwise in the controller's settings.
+    pub(crate) tweak: fn(&mut Settings),
 }
 
 impl World {
@@ -91,6 +93,7 @@ impl World {
             runtime: None,
             addresses: Addresses::default(),
             key: KeyPair::generate(),
+            tweak: |_| {},
         };
         world.git(&["init", "-q", "--bare", "-b", "main", "repo.git"]);
         world.git(&["init", "-q", "-b", "main", "work"]);
@@ -262,7 +265,8 @@ impl World {
 
     /// Starts the controller on a runtime of its own, so that it can be dropped like a process.
     pub(crate) async fn start(&mut self) {
-        let settings = self.settings();
+        let mut settings = self.settings();
+        (self.tweak)(&mut settings);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let running = runtime.spawn(async move { start(settings).await }).await.unwrap().unwrap();
@@ -295,6 +299,19 @@ impl World {
 
     pub(crate) async fn get(&self, path: &str) -> Value {
         client().get(self.api(path)).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// The recipe that Git, as it was written last, renders for a server.
+    pub(crate) fn recipe(&self, index: usize) -> Value {
+        let source = shoal_inventory::DirectorySource::new(self.path("work"));
+        let checks = shoal_inventory::Checks { watched_branch: None, now: None };
+        let inventory = shoal_inventory::Loader::new(std::num::NonZeroUsize::MIN)
+            .load(&source, &checks)
+            .unwrap()
+            .inventory;
+        let fleet = shoal_core::desired::fleet_spec(&inventory);
+        let desired = shoal_core::desired::resolve(&inventory, &fleet, &name(index)).unwrap();
+        serde_json::to_value(desired.install.unwrap().wire_recipe()).unwrap()
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
