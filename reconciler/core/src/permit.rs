@@ -126,7 +126,7 @@ pub fn decide(job: &Job, request: &PermitRequest, context: &PermitContext<'_>) -
             return refuse("stamp_newer", permit, Fail, message);
         }
     }
-    if job.require_blank && !disk.blank {
+    if job.disk_must_be_blank() && !disk.blank {
         let found = if disk.contents.is_empty() { "data".to_owned() } else { disk.contents.join(", ") };
         let message = format!("firstInstall is blankOnly and {} holds {found}", disk.facts.describe());
         return refuse("not_blank", Step::WorkflowDisk, Fail, message);

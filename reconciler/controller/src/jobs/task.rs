@@ -64,7 +64,7 @@ pub(crate) fn build_task(controller: &Controller, job: &Job) -> Result<Iso, Task
         entry_digest: job.entry_digest.clone(),
         identity: job.identity.clone(),
         disk: Some(job.install.disk.clone()),
-        require_blank: job.require_blank,
+        require_blank: job.disk_must_be_blank(),
         image_format: Some(job.install.format),
         callback: Callback { url, pins },
         token: controller.keys.token(job),

@@ -303,6 +303,13 @@ impl Job {
         }
     }
 
+    /// The disk must be found blank: until this very job wrote it. What a later attempt then finds on
+    /// the same disk is the job's own; one that nothing tells from another disk stays untouched.
+    pub fn disk_must_be_blank(&self) -> bool {
+        let own = self.written.as_ref().is_some_and(|disk| disk.serial.is_some() || disk.wwn.is_some());
+        self.require_blank && !own
+    }
+
     /// Not over yet.
     pub fn is_active(&self) -> bool {
         self.phase != Phase::Complete

@@ -387,10 +387,21 @@ fn a_second_attempt_has_a_permit_of_its_own_for_the_same_disk_only() {
 }
 
 #[test]
-fn a_disk_that_was_to_be_blank_must_still_be_when_its_own_first_attempt_wrote_it() {
+fn a_disk_that_was_to_be_blank_may_hold_what_this_very_job_wrote_and_nothing_else() {
     let job = Job { require_blank: true, ..second_attempt() };
     let request = PermitRequest { attempt: 2, boot_id: "boot-2".into(), ..request() };
-    assert_eq!(said(&decide(&job, &request, &context())), "not_blank workflow.disk Fail");
+    assert_eq!(said(&decide(&job, &request, &context())), "grant");
+    // A disk that nothing tells from another one may be another one.
+    let mut nameless = job.clone();
+    let written = nameless.written.as_mut().unwrap();
+    (written.serial, written.wwn) = (None, None);
+    let mut same_size = request.clone();
+    for disk in std::iter::once(&mut same_size.disk.as_mut().unwrap().facts).chain(&mut same_size.disks) {
+        (disk.serial, disk.wwn) = (None, None);
+    }
+    nameless.install.disk =
+        shoal_schema::disk::DiskSelector { path: Some("/dev/sda".into()), ..Default::default() };
+    assert_eq!(said(&decide(&nameless, &same_size, &context())), "not_blank workflow.disk Fail");
 }
 
 #[derive(Clone, Copy, Debug)]
