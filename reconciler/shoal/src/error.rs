@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use shoal_git::{GitError, WorktreeError};
 use shoal_inventory::SourceError;
 
+use crate::output::clean;
+
 /// Whose business a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -176,9 +178,9 @@ impl CliError {
         }
         let (red, cyan, reset) =
             if colour { ("\u{1b}[1;31m", "\u{1b}[1;36m", "\u{1b}[0m") } else { ("", "", "") };
-        let mut out = format!("{red}error[{}]{reset}: {}\n", self.code, self.message);
+        let mut out = format!("{red}error[{}]{reset}: {}\n", clean(&self.code), clean(&self.message));
         for detail in &self.details {
-            let _ = writeln!(out, "  {detail}");
+            let _ = writeln!(out, "  {}", clean(detail));
         }
         let mut cause: Option<&dyn Error> = self.source.as_deref().map(|source| source as _);
         let mut said = self.message.clone();
@@ -186,14 +188,14 @@ impl CliError {
             let text = error.to_string();
             // Libraries repeat themselves; people need it once.
             if !said.ends_with(&text) {
-                let _ = writeln!(out, "  caused by: {text}");
+                let _ = writeln!(out, "  caused by: {}", clean(&text));
             }
             said = text;
             cause = error.source();
         }
         for (index, hint) in self.hints.iter().enumerate() {
             let gap = if index == 0 { "\n" } else { "" };
-            let _ = writeln!(out, "{gap}{cyan}hint{reset}: {hint}");
+            let _ = writeln!(out, "{gap}{cyan}hint{reset}: {}", clean(hint));
         }
         out
     }
@@ -277,12 +279,12 @@ mod tests {
         let error = CliError::user("file.read", "cannot read plan.json")
             .because(io)
             .detail("line 3")
-            .hint("name another file")
+            .hint("name another\u{1b}[2J file")
             .hint("or make one");
         assert_eq!(
             error.render(false),
             "error[file.read]: cannot read plan.json\n  line 3\n  caused by: no such file\n\n\
-             hint: name another file\nhint: or make one\n"
+             hint: name another\\u{1b}[2J file\nhint: or make one\n"
         );
         assert_eq!(error.exit_code(), 1);
         assert!(error.render(true).starts_with("\u{1b}[1;31merror"));

@@ -41,13 +41,13 @@ impl Args {
         let bare = fleet.plan_without_approvals(context)?;
         let mut picked = Picked::default();
         if self.all {
-            picked = picked.and(all_unapproved(context, &fleet, &plan)?);
+            picked = picked.and(all_unapproved(context, &plan));
         }
         if !self.servers.is_empty() {
             picked = picked.and(installs(context, &fleet, &plan, &self.servers)?);
         }
         if self.removals {
-            picked = picked.and(removals(&fleet, &bare)?);
+            picked = picked.and(removals(&bare)?);
         }
         let pruned = if self.prune { consumed(context, &fleet, &bare)? } else { Vec::new() };
         self.write.write(context, &repository, &fleet, picked, pruned)?;

@@ -16,8 +16,8 @@ use super::status::{installed, state};
 use crate::client::{ConnectArgs, segment};
 use crate::error::{CliError, Outcome};
 use crate::host::Context;
-use crate::output::{Table, ago};
-use crate::repo::{Fleet, Repository, StatusArgs};
+use crate::output::{Table, ago, clean};
+use crate::repo::{Fleet, Repository, StatusArgs, StatusFrom};
 
 /// Say what Git wants of a server, what is known, what comes next, and why not yet
 ///
@@ -66,7 +66,9 @@ impl Args {
     pub(super) fn perform(&self, context: &Context) -> Outcome {
         match &self.repo {
             Some(dir) => self.read_clone(context, dir),
-            None => self.ask_controller(context),
+            None if matches!(self.status.choice(), StatusFrom::Branch) => self.ask_controller(context),
+            None => Err(CliError::user("explain.status", "the controller knows its own status")
+                .hint("--status-dir and --without-status go with --repo")),
         }
     }
 
@@ -99,14 +101,14 @@ impl Args {
                 error.hint
             );
         }
-        context.data(&out)?;
+        context.data(&clean(&out))?;
         Ok(0)
     }
 
     fn read_clone(&self, context: &Context, dir: &std::path::Path) -> Outcome {
         let repository = Repository::local(dir)?;
         let commit = repository.commit(None)?;
-        let fleet = Fleet::read(context, &repository, commit, &self.status)?;
+        let fleet = Fleet::read(context, &repository, commit, &self.status.choice())?;
         let plan = fleet.plan(context)?;
         let name = &self.server;
         let entry = plan.entries.iter().find(|entry| entry.server == *name);
@@ -149,7 +151,7 @@ impl Args {
             None => out.push_str("\nknown\n  nothing: no controller has met this machine\n"),
         }
         out.push_str(&planned(entry));
-        context.data(&out)?;
+        context.data(&clean(&out))?;
         Ok(0)
     }
 }

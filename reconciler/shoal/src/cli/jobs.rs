@@ -12,7 +12,7 @@ use super::reconcile::said;
 use crate::client::{Client, ConnectArgs, segment};
 use crate::error::{CliError, Kind, Outcome};
 use crate::host::Context;
-use crate::output::{Table, ago};
+use crate::output::{Table, ago, clean};
 
 /// How often a watched job is looked at.
 const PACE: Duration = Duration::from_secs(1);
@@ -132,7 +132,7 @@ impl List {
             for job in &after {
                 let before = jobs.iter().find(|before| before.job_id == job.job_id);
                 if before.is_none_or(|before| before.phase != job.phase || before.status != job.status) {
-                    context.data(&format!("{}\n", line(job)))?;
+                    context.data(&clean(&format!("{}\n", line(job))))?;
                 }
             }
             jobs = after;
@@ -150,17 +150,17 @@ impl Show {
             context.json(&job)?;
             return Ok(0);
         }
-        context.data(&text(&job))?;
+        context.data(&clean(&text(&job)))?;
         let mut seen = job.events.len();
         while self.watch && is_active(&job) {
             job = look_again(context, &client, &path)?;
             for event in job.events.iter().skip(seen) {
-                context.data(&format!("{}\n", event_line(event)))?;
+                context.data(&clean(&format!("{}\n", event_line(event))))?;
             }
             // Old events may be dropped; what is there now was said.
             seen = job.events.len();
             if !is_active(&job) {
-                context.data(&ending(&job))?;
+                context.data(&clean(&ending(&job)))?;
             }
         }
         let failed = self.watch && job.outcome.as_deref() != Some("succeeded");

@@ -61,7 +61,7 @@ impl Args {
             let commit = commit.short();
             context.warn(&format!("the work tree has changes that are not committed; this plans {commit}"));
         }
-        let planned = plan_at(context, &repository, commit, &self.status)?;
+        let planned = plan_at(context, &repository, commit, &self.status.choice())?;
         let mut plan = self.narrowed(context, &repository, &planned)?.unwrap_or(planned.plan);
         plan.created_at = Some(context.now());
         if let Some(path) = &self.out {

@@ -6,6 +6,7 @@ use shoal_schema::api::Done;
 use crate::client::ConnectArgs;
 use crate::error::Outcome;
 use crate::host::Context;
+use crate::output::clean;
 
 /// Fetch Git and go on now, instead of at the next poll
 #[derive(clap::Args)]
@@ -30,7 +31,7 @@ pub(super) fn said(context: &Context, done: &Done, json: bool) -> Outcome {
     if json {
         context.json(done)?;
     } else {
-        context.data(&format!("{}\n", done.message))?;
+        context.data(&clean(&format!("{}\n", done.message)))?;
     }
     Ok(0)
 }

@@ -10,7 +10,7 @@ use shoal_schema::status::{ConditionType, RecordState, ServerStatus};
 use crate::client::ConnectArgs;
 use crate::error::{CliError, Outcome};
 use crate::host::Context;
-use crate::output::Table;
+use crate::output::{Table, clean};
 
 /// Show what the controller is doing, and how every server stands
 #[derive(clap::Args)]
@@ -55,7 +55,7 @@ impl Args {
             context.json(&Both { controller: &controller, servers: &servers })?;
             return Ok(0);
         }
-        context.data(&overview(&controller))?;
+        context.data(&clean(&overview(&controller)))?;
         if !servers.is_empty() {
             context.data(&format!("\n{}", table(&servers)))?;
         }
@@ -72,7 +72,7 @@ fn overview(view: &StatusView) -> String {
     if let Some(summary) = &view.summary {
         let _ = writeln!(
             out,
-            "{} servers: {} as wanted, {} safe, {} disruptive, {} destructive ({} unapproved, {} held); {} jobs active",
+            "{} servers: {} as wanted, {} safe, {} disruptive, {} destructive ({} unapproved, {} held); active jobs: {}",
             summary.servers,
             summary.unchanged,
             summary.safe,

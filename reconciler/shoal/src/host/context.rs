@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::{Env, Host, Interrupts, Progress, Terminals};
 use crate::error::{CliError, Outcome};
+use crate::output::clean;
 
 /// When colour is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -95,6 +96,10 @@ impl Context {
 
     /// Talks. Where nobody listens, nothing is lost.
     pub(crate) fn say(&self, text: &str) {
+        self.write_talk(&clean(text));
+    }
+
+    fn write_talk(&self, text: &str) {
         let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = errors.write_all(text.as_bytes()).and_then(|()| errors.write_all(b"\n"));
         let _ = errors.flush();
@@ -103,7 +108,7 @@ impl Context {
     /// Talks about something that is likely not what was meant.
     pub(crate) fn warn(&self, text: &str) {
         let (yellow, reset) = if self.error_colour() { ("\u{1b}[1;33m", "\u{1b}[0m") } else { ("", "") };
-        self.say(&format!("{yellow}warning{reset}: {text}"));
+        self.write_talk(&format!("{yellow}warning{reset}: {}", clean(text)));
     }
 
     /// Whether data is coloured.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! How data is shown: tables, plans, times.
 
+mod clean;
 mod plan;
 mod table;
 mod times;
 pub(crate) mod yaml;
 
+pub(crate) use clean::clean;
 pub(crate) use plan::{PlanFormat, render_plan};
 pub(crate) use table::Table;
 pub(crate) use times::{ago, parse_duration};

@@ -5,6 +5,7 @@ use clap::ValueEnum;
 use shoal_core::plan::{markdown, text};
 use shoal_schema::plan::Plan;
 
+use super::clean;
 use crate::error::CliError;
 use crate::host::Context;
 
@@ -24,9 +25,10 @@ pub(crate) enum PlanFormat {
 pub(crate) fn render_plan(context: &Context, plan: &Plan, format: PlanFormat) -> Result<(), CliError> {
     match format {
         PlanFormat::Json => context.json(plan),
-        PlanFormat::Markdown => context.data(&markdown::render(plan, markdown::DEFAULT_LIMIT)),
+        PlanFormat::Markdown => context.data(&clean(&markdown::render(plan, markdown::DEFAULT_LIMIT))),
         PlanFormat::Text => {
             let text = text::render(plan);
+            let text = clean(&text);
             if context.data_colour() { context.data(&painted(&text)) } else { context.data(&text) }
         }
     }

@@ -4,6 +4,8 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement};
 
+use super::clean;
+
 /// A table.
 pub(crate) struct Table(comfy_table::Table);
 
@@ -25,7 +27,7 @@ impl Table {
         T: Into<String>,
     {
         // A line break within a cell would look like a line of its own.
-        self.0.add_row(cells.into_iter().map(|cell| cell.into().replace(['\n', '\r'], " ")));
+        self.0.add_row(cells.into_iter().map(|cell| clean(&cell.into()).replace('\n', " ")));
     }
 
     /// The text, with a line feed at the end; nothing where there is no row.
@@ -52,7 +54,7 @@ mod tests {
     fn columns_line_up_and_lines_have_no_space_at_their_end() {
         let mut table = Table::new(&["server", "state"]);
         table.row(["web-01", "ready"]);
-        table.row(["a", "two\nlines"]);
-        assert_eq!(table.render(), "server  state\nweb-01  ready\na       two lines\n");
+        table.row(["a", "two\nlines\u{1b}[2J"]);
+        assert_eq!(table.render(), "server  state\nweb-01  ready\na       two lines\\u{1b}[2J\n");
     }
 }

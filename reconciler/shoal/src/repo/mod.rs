@@ -6,7 +6,7 @@ mod observed;
 mod planning;
 
 pub(crate) use access::GitAccess;
-pub(crate) use observed::StatusArgs;
+pub(crate) use observed::{StatusArgs, StatusDirArgs, StatusFrom};
 pub(crate) use planning::{Fleet, Planned, plan_at};
 
 use std::collections::BTreeMap;

@@ -20,15 +20,46 @@ use crate::host::Context;
 /// A status file holds one server; its conditions and disks stay far below this.
 const MAX_STATUS_FILE: u64 = 1 << 20;
 
-/// Where the fleet's status is.
+/// Where the fleet's status is, for those who need one.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct StatusArgs {
+pub(crate) struct StatusDirArgs {
     /// Read the fleet's status from files in DIR instead of the status branch
     #[arg(long, value_name = "DIR")]
     status_dir: Option<PathBuf>,
+}
+
+/// Where the fleet's status is, for those who may do without one.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    dir: StatusDirArgs,
     /// Plan as if no controller had ever run: nothing is known, nothing can be approved
     #[arg(long, conflicts_with = "status_dir")]
     without_status: bool,
+}
+
+/// Where the fleet's status is read.
+pub(crate) enum StatusFrom {
+    /// The status branch.
+    Branch,
+    /// Files that a controller wrote.
+    Dir(PathBuf),
+    /// Nowhere.
+    Nothing,
+}
+
+impl StatusDirArgs {
+    /// What was asked for.
+    pub(crate) fn choice(&self) -> StatusFrom {
+        self.status_dir.clone().map_or(StatusFrom::Branch, StatusFrom::Dir)
+    }
+}
+
+impl StatusArgs {
+    /// What was asked for.
+    pub(crate) fn choice(&self) -> StatusFrom {
+        if self.without_status { StatusFrom::Nothing } else { self.dir.choice() }
+    }
 }
 
 /// What is known, and where it was read.
@@ -38,7 +69,7 @@ pub(crate) struct Known {
     pub(crate) from: String,
 }
 
-impl StatusArgs {
+impl StatusFrom {
     /// Reads what is known of the fleet.
     pub(super) fn read(
         &self,
@@ -46,14 +77,16 @@ impl StatusArgs {
         repository: &Repository,
         branch: &str,
     ) -> Result<Known, CliError> {
-        if self.without_status {
-            return Ok(Known {
-                observed: Observed::default(),
-                from: "the inventory alone: the fleet is unknown".to_owned(),
-            });
-        }
-        if let Some(dir) = &self.status_dir {
-            return Ok(Known { observed: from_files(dir)?, from: format!("status in {}", dir.display()) });
+        match self {
+            Self::Nothing => {
+                let from = "the inventory alone: the fleet is unknown".to_owned();
+                return Ok(Known { observed: Observed::default(), from });
+            }
+            Self::Dir(dir) => {
+                let from = format!("status in {}", dir.display());
+                return Ok(Known { observed: from_files(dir)?, from });
+            }
+            Self::Branch => {}
         }
         let found = match repository {
             Repository::Clone(clone) => clone.status(branch)?.map(|status| status.commit),

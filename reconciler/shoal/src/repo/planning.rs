@@ -8,7 +8,7 @@ use shoal_core::plan::{PlanRequest, lint, make};
 use shoal_git::CommitId;
 use shoal_schema::plan::Plan;
 
-use super::{Repository, StatusArgs};
+use super::{Repository, StatusFrom};
 use crate::VERSION;
 use crate::error::CliError;
 use crate::host::Context;
@@ -37,7 +37,7 @@ impl Fleet {
         context: &Context,
         repository: &Repository,
         commit: Option<CommitId>,
-        status: &StatusArgs,
+        status: &StatusFrom,
     ) -> Result<Self, CliError> {
         let inventory = repository.load(context, commit)?.inventory;
         let branch = fleet_spec(&inventory).status.branch;
@@ -74,7 +74,7 @@ pub(crate) fn plan_at(
     context: &Context,
     repository: &Repository,
     commit: Option<CommitId>,
-    status: &StatusArgs,
+    status: &StatusFrom,
 ) -> Result<Planned, CliError> {
     let fleet = Fleet::read(context, repository, commit, status)?;
     let plan = fleet.plan(context)?;

@@ -8,11 +8,15 @@
 //! value of a secret is in no message; a name that is not known stops the start wherever it can be
 //! meant for us.
 
+mod access;
 mod build;
 mod iso;
 mod layers;
 mod notes;
+mod source;
 pub(crate) mod table;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub(crate) use build::{Built, build};

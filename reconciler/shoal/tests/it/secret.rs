@@ -136,6 +136,24 @@ fn an_editor_that_fails_or_writes_nonsense_changes_nothing() {
 }
 
 #[test]
+fn a_file_with_more_in_it_than_the_secret_is_not_rewritten() {
+    let sandbox = with_secret();
+    let path = "fleet/secrets/bmc/rack-a.yaml";
+    let one = sandbox.read(path);
+    let args = ["secret", "edit", "bmc/rack-a", "--key-file", "../me.key"];
+    let edit = || sandbox.shoal(&args).at("fleet").env("EDITOR", "true").run().ends(1).prints_nothing();
+    for (more, word) in [
+        (one.replace("name: bmc/rack-a", "name: bmc/rack-b"), "several secrets"),
+        ("kind: Secret\nmetadata: {name: half}\n".to_owned(), "would be lost"),
+    ] {
+        let both = format!("{one}---\n{more}");
+        sandbox.write(path, &both);
+        assert!(edit().stderr.contains(word));
+        assert_eq!(sandbox.read(path), both);
+    }
+}
+
+#[test]
 fn keys_come_from_a_file_the_environment_or_standard_input() {
     let sandbox = with_secret();
     let key = sandbox.read("me.key");

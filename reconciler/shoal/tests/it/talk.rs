@@ -194,6 +194,30 @@ fn explain_says_what_is_known_and_why_the_last_job_failed() {
 }
 
 #[test]
+fn what_a_machine_or_a_branch_says_cannot_act_on_a_terminal() {
+    let sandbox = Sandbox::new();
+    let mut view = server("web-01", "Stalled", "evil \u{1b}]0;title\u{7}");
+    view["status"]["bmc"]["model"] = json!("A1\u{1b}[2J");
+    view["job"]["error"]["logTail"] = json!("\u{1b}[31mred\rgone");
+    let answers: Answers = Arc::new(move |line, _| match line {
+        "GET /api/v1/servers" => (200, json!([view])),
+        "GET /api/v1/status" => (200, status()),
+        "GET /api/v1/servers/web-01" => (200, view.clone()),
+        _ => (404, json!({"error": "not_found", "message": "bad \u{1b}[2J", "hint": "\u{202e}x"})),
+    });
+    on_socket(&sandbox.path("s.sock"), answers);
+    for args in [&["explain", "web-01"][..], &["status"], &["retry", "x"], &["status", "--json"]] {
+        let mut args = args.to_vec();
+        args.extend(["--socket", "s.sock"]);
+        let ran = sandbox.run(&args);
+        for text in [&ran.stdout, &ran.stderr] {
+            let acts = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+            assert!(!text.contains(acts), "{args:?}: {text:?}");
+        }
+    }
+}
+
+#[test]
 fn a_name_cannot_lead_to_another_route() {
     let sandbox = Sandbox::new();
     let log =

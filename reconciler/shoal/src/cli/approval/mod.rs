@@ -19,7 +19,7 @@ use shoal_schema::kinds::ApprovedEntry;
 use crate::error::CliError;
 use crate::host::Context;
 use crate::output::{Table, parse_duration};
-use crate::repo::{Fleet, Repository, StatusArgs};
+use crate::repo::{Fleet, Repository, StatusDirArgs};
 use document::{file_text, free_name};
 
 /// How an agreement is written.
@@ -44,7 +44,7 @@ pub(super) struct WriteArgs {
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]
-    pub(super) status: StatusArgs,
+    pub(super) status: StatusDirArgs,
 }
 
 /// How long an agreement counts.
@@ -95,7 +95,7 @@ impl WriteArgs {
             context
                 .warn(&format!("the work tree has changes that are not committed; this agrees to {commit}"));
         }
-        let fleet = Fleet::read(context, &repository, commit, &self.status)?;
+        let fleet = Fleet::read(context, &repository, commit, &self.status.choice())?;
         context.say(&format!("made from {}", fleet.status_from));
         Ok((repository, fleet))
     }

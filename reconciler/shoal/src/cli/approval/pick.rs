@@ -72,22 +72,18 @@ pub(in crate::cli) fn installs(
         }
     }
     wrong.check()?;
-    with_ledger(fleet, picked)
+    Ok(picked)
 }
 
 /// Everything that waits for somebody to agree.
-pub(in crate::cli) fn all_unapproved(
-    context: &Context,
-    fleet: &Fleet,
-    plan: &Plan,
-) -> Result<Picked, CliError> {
+pub(in crate::cli) fn all_unapproved(context: &Context, plan: &Plan) -> Picked {
     let mut picked = Picked::default();
     let waiting =
         |entry: &&Entry| matches!(entry.approval, ApprovalState::Needed | ApprovalState::Expired { .. });
     for entry in plan.entries.iter().filter(waiting) {
         pick_install(context, &mut picked, entry);
     }
-    with_ledger(fleet, picked)
+    picked
 }
 
 /// Recording the named servers as they are. `plan` knows of no approvals.
@@ -113,11 +109,11 @@ pub(in crate::cli) fn adoptions(fleet: &Fleet, plan: &Plan, servers: &[String]) 
         }
     }
     wrong.check()?;
-    with_ledger(fleet, picked)
+    Ok(picked)
 }
 
 /// Letting servers leave Git although there are so many. `plan` knows of no approvals.
-pub(in crate::cli) fn removals(fleet: &Fleet, plan: &Plan) -> Result<Picked, CliError> {
+pub(in crate::cli) fn removals(plan: &Plan) -> Result<Picked, CliError> {
     let Some((guard, digest)) =
         plan.guards.iter().find_map(|guard| guard.digest.as_ref().map(|digest| (guard, digest)))
     else {
@@ -133,7 +129,7 @@ pub(in crate::cli) fn removals(fleet: &Fleet, plan: &Plan) -> Result<Picked, Cli
         };
         picked.add(agreed, guard.message.clone());
     }
-    with_ledger(fleet, picked)
+    Ok(picked)
 }
 
 /// The digest by which an adoption in place of an install is known.
@@ -201,18 +197,6 @@ fn find<'a>(fleet: &Fleet, plan: &'a Plan, name: &str) -> Result<&'a Entry, Stri
         Some((_, near)) => format!("{name}: there is no such server; did you mean {near}?"),
         None => format!("{name}: there is no such server"),
     })
-}
-
-/// Nothing is agreed to beside a database that does not exist yet.
-fn with_ledger(fleet: &Fleet, picked: Picked) -> Result<Picked, CliError> {
-    if fleet.observed.ledger.is_none() && !picked.entries.is_empty() {
-        return Err(CliError::user(
-            "approval.no-ledger",
-            "no controller has published a ledger yet, so nothing can be agreed to",
-        )
-        .hint("start 'shoal run' once, then fetch the status branch"));
-    }
-    Ok(picked)
 }
 
 /// Names that cannot be agreed to: all of them are said at once, and then nothing is written.

@@ -40,6 +40,10 @@ impl Args {
                 CliError::user("secret.shared-file", message).hint("give each secret a file of its own")
             );
         }
+        if place.has_unreadable_parts(&secret.file) {
+            let message = format!("{} has errors, and what cannot be read would be lost", secret.file);
+            return Err(CliError::user("secret.shared-file", message).hint("'shoal validate' shows them"));
+        }
         let identities = self.keys.require(context)?;
         let recipients = place.recipients();
         let editing = Editing::begin(&self.name, &secret.value.spec, &identities)?;

@@ -79,6 +79,15 @@ impl Place {
         write_whole(&path, text.as_bytes())
     }
 
+    /// Whether something stands in a file that could not be read as a document.
+    pub(super) fn has_unreadable_parts(&self, file: &str) -> bool {
+        self.inventory.problems.iter().any(|problem| {
+            let unreadable = ["yaml.", "document.", "schema.", "file.", "name."];
+            problem.place.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+                && unreadable.iter().any(|prefix| problem.code.starts_with(prefix))
+        })
+    }
+
     /// How many documents a file holds: what is written replaces the whole file.
     pub(super) fn documents_in(&self, file: &str) -> usize {
         self.inventory.secrets.values().filter(|secret| secret.file.as_ref() == file).count()
