@@ -71,7 +71,7 @@ impl Identity {
                 path: "/dev/sda".to_owned(),
                 serial: format!("TBD{number:08}"),
                 wwn: Some(format!("5000c5{:010x}", random.next() & 0xff_ffff_ffff)),
-                size_bytes: 64 << 30,
+                size_bytes: 480_103_981_056,
                 rotational: false,
             }],
         }
