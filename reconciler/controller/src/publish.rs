@@ -3,7 +3,7 @@
 //!
 //! Guarantees: only what changed is written, many servers in one commit; nothing is written over
 //! another database's status; a job's start is known outside before a machine is touched
-//! ([`Controller::fence`]).
+//! (`Controller::fence`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

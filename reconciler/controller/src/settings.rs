@@ -178,7 +178,7 @@ impl Settings {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     struct Never;
@@ -189,7 +189,7 @@ mod tests {
         }
     }
 
-    fn settings(api: &str, tls: TlsMode, api_tls: Option<&str>, auth: Auth) -> Settings {
+    pub(crate) fn settings(api: &str, tls: TlsMode, api_tls: Option<&str>, auth: Auth) -> Settings {
         Settings {
             source: Source::Directory(PathBuf::new()),
             db_path: PathBuf::new(),

@@ -308,6 +308,7 @@ impl Controller {
         self.fetch.notify_one();
         tokio::select! {
             _ = over.wait_for(|round| *round >= wanted) => {}
+            () = self.shutdown.cancelled() => {}
             () = tokio::time::sleep(patience) => {}
         }
     }

@@ -202,3 +202,81 @@ impl Controller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use serde_json::{Value, json};
+    use shoal_inventory::{Checks, DirectorySource, Loader};
+    use shoal_taskiso::{TaskFiles, build_volume};
+
+    use super::*;
+    use crate::reconcile::make_plan;
+    use crate::settings::{Auth, Source, TlsMode};
+
+    fn write(dir: &std::path::Path, kind: &str, name: &str, spec: Value) {
+        let body =
+            json!({"apiVersion": "shoal.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+        let folder = match kind {
+            "Fleet" => return std::fs::write(dir.join("shoal.yaml"), body.to_string()).unwrap(),
+            other => dir.join(format!("{}s", other.to_lowercase())),
+        };
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{name}.yaml")), body.to_string()).unwrap();
+    }
+
+    fn put_in_force(controller: &Controller, dir: &std::path::Path, version: &str) {
+        let oci = |digit: &str| json!({"oci": format!("registry.test/os@sha256:{}", digit.repeat(64))});
+        write(dir, "Fleet", "test", json!({"firstInstall": "blankOnly", "defaults": {"recipe": "debian"}}));
+        let root = json!({"size": "100%", "type_guid": "8300", "format": "ext4", "label": "root"});
+        let esp = json!({"size": "512M", "type_guid": "ef00", "format": "vfat", "label": "esp"});
+        write(dir, "Recipe", "debian", json!({"target": "install-linux.target", "layout": [esp, root]}));
+        write(dir, "Image", "debian", json!({"versions": {"12.8": oci("a"), "13.1": oci("b")}}));
+        let server = json!({
+            "serial": "SERIAL0001", "bmc": {"address": "https://127.0.0.1:1"},
+            "os": {"image": "debian", "version": version}, "disk": {"serial": "DISK0001"},
+        });
+        write(dir, "Server", "web-00", server);
+        let checks = Checks { watched_branch: None, now: None };
+        let loaded = Loader::new(NonZeroUsize::MIN).load(&DirectorySource::new(dir), &checks).unwrap();
+        assert!(loaded.inventory.problems.is_empty(), "{:?}", loaded.inventory.problems);
+        controller.world_mut().set_inventory(Arc::new(loaded.inventory));
+    }
+
+    #[tokio::test]
+    async fn what_was_pushed_after_the_plan_is_not_installed_under_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let inventory = dir.path().join("inventory");
+        std::fs::create_dir(&inventory).unwrap();
+        let iso = build_volume("SHOAL_MAINTENANCE", &TaskFiles::new(), 0, 0, 1 << 20).unwrap();
+        std::fs::write(dir.path().join("maintenance.iso"), &iso.bytes).unwrap();
+        let mut settings = crate::settings::tests::settings("127.0.0.1:0", TlsMode::Off, None, Auth::None);
+        settings.source = Source::Directory(inventory.clone());
+        settings.db_path = dir.path().join("shoal.redb");
+        settings.storage_root = dir.path().join("state");
+        settings.maintenance_iso = dir.path().join("maintenance.iso");
+        let controller = crate::startup::open(settings).unwrap();
+        // Runners end at once.
+        controller.shutdown.cancel();
+        put_in_force(&controller, &inventory, "12.8");
+        let plan = make_plan(&controller).unwrap();
+        put_in_force(&controller, &inventory, "13.1");
+        let refused = start(&controller, &plan, &plan.entries[0], Along::default()).await;
+        assert!(
+            matches!(refused, Err(StartError::Stale { .. })),
+            "{:?}",
+            refused.map(|job| job.install.clone())
+        );
+        assert!(controller.world().jobs.is_empty());
+        let plan = make_plan(&controller).unwrap();
+        controller.switch(|control| control.paused = true).await.unwrap();
+        let held = start(&controller, &plan, &plan.entries[0], Along::default()).await;
+        assert!(matches!(held, Err(StartError::Held { .. })));
+        controller.switch(|control| control.paused = false).await.unwrap();
+        let job = start(&controller, &plan, &plan.entries[0], Along::default()).await.unwrap();
+        assert_eq!(job.install.version, "13.1");
+        controller.tasks.close();
+        controller.tasks.wait().await;
+    }
+}
