@@ -77,6 +77,29 @@ fn names_that_cannot_be_agreed_to_are_all_said_and_then_nothing_is_written() {
 }
 
 #[test]
+fn nothing_is_agreed_to_while_a_job_would_make_it_void() {
+    let team = Team::new();
+    let sandbox = &team.sandbox;
+    let path = "status/servers/rack-a/web-02.json";
+    let mut status: serde_json::Value = serde_json::from_str(&sandbox.read(path)).expect("a status");
+    let id = "1a2b3c4d5e6f708192a3b4c5d6e7f809";
+    status["job"] = serde_json::json!({"id": id, "status": "provisioning", "attempt": 1});
+    sandbox.write(path, &status.to_string());
+    sandbox.git("status", &["commit", "-q", "-a", "-m", "a job is active"]);
+    sandbox.git("status", &["push", "-q", "origin", "shoal/status"]);
+    team.fetch();
+    for command in ["approve", "adopt"] {
+        let ran = sandbox.shoal(&[command, "web-02"]).at("fleet").run().ends(1).prints_nothing();
+        assert!(ran.stderr.contains("web-02: job 1a2b3c4d is active"), "{}", ran.stderr);
+    }
+    // The others go on.
+    let all = sandbox.shoal(&["approve", "--all", "--json"]).at("fleet").run().ends(0).says("would be void");
+    let report = all.json();
+    assert_eq!(report["entries"].as_array().expect("entries").len(), 1);
+    assert_eq!(report["entries"][0]["server"], "db-01");
+}
+
+#[test]
 fn adopting_records_a_machine_as_it_is_and_takes_the_install_out_of_the_plan() {
     let team = Team::new();
     let sandbox = &team.sandbox;

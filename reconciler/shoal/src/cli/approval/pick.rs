@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use shoal_core::plan::text::verb;
 use shoal_schema::Sha256;
 use shoal_schema::kinds::{ApprovedAction, ApprovedEntry};
-use shoal_schema::plan::{Action, ApprovalState, Entry, EntryKey, HoldCode, Plan};
+use shoal_schema::plan::{Action, ApprovalState, Entry, EntryKey, Hold, HoldCode, Plan};
 
 use crate::error::CliError;
 use crate::host::Context;
@@ -60,6 +60,7 @@ pub(in crate::cli) fn installs(
     for name in distinct(servers) {
         match find(fleet, plan, name) {
             Err(line) => wrong.add(line),
+            Ok(entry) if active_job(entry).is_some() => wrong.add(void(entry)),
             Ok(entry) => match &entry.approval {
                 ApprovalState::Approved { by } => context.say(&format!("{name}: agreed to already in {by}")),
                 ApprovalState::NotNeeded => {
@@ -81,7 +82,11 @@ pub(in crate::cli) fn all_unapproved(context: &Context, plan: &Plan) -> Picked {
     let waiting =
         |entry: &&Entry| matches!(entry.approval, ApprovalState::Needed | ApprovalState::Expired { .. });
     for entry in plan.entries.iter().filter(waiting) {
-        pick_install(context, &mut picked, entry);
+        if active_job(entry).is_some() {
+            context.warn(&void(entry));
+        } else {
+            pick_install(context, &mut picked, entry);
+        }
     }
     picked
 }
@@ -97,6 +102,7 @@ pub(in crate::cli) fn adoptions(fleet: &Fleet, plan: &Plan, servers: &[String]) 
                 wrong
                     .add(format!("{name}: nothing would be installed, so there is nothing to adopt instead"));
             }
+            Ok(entry) if active_job(entry).is_some() => wrong.add(void(entry)),
             Ok(entry) => {
                 let agreed = ApprovedEntry {
                     server: entry.server.clone(),
@@ -148,6 +154,16 @@ pub(super) fn adoption_digest(fleet: &Fleet, entry: &Entry) -> Result<Sha256, Cl
 
 pub(super) fn is_install(entry: &Entry) -> bool {
     matches!(entry.action, Action::Install | Action::Reinstall)
+}
+
+/// The job that moves the record, and with it every digest.
+fn active_job(entry: &Entry) -> Option<&Hold> {
+    entry.holds.iter().find(|hold| hold.code == HoldCode::ActiveJob)
+}
+
+fn void(entry: &Entry) -> String {
+    let job = active_job(entry).map(|hold| hold.message.as_str()).unwrap_or_default();
+    format!("{}: {job}; what is agreed to before it is over would be void", entry.server)
 }
 
 fn pick_install(context: &Context, picked: &mut Picked, entry: &Entry) {
