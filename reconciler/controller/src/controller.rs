@@ -127,6 +127,8 @@ pub struct Parts {
     pub media: MediaShelf,
     /// The mirror of the repository; nothing where a plain directory is read.
     pub mirror: Option<Arc<Mirror>>,
+    /// Certificates that were trusted on first use, by server.
+    pub pins: HashMap<String, String>,
     /// What was read from the database.
     pub world: World,
 }
@@ -134,8 +136,8 @@ pub struct Parts {
 impl Controller {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { settings, store, keys, own_certificate, metrics, media, mirror, world } = parts;
-        let bmcs = Bmcs::new(&settings, metrics.clone());
+        let Parts { settings, store, keys, own_certificate, metrics, media, mirror, pins, world } = parts;
+        let bmcs = Bmcs::new(&settings, metrics.clone(), pins);
         Arc::new(Self {
             bmcs,
             outbox: Outbox::default(),

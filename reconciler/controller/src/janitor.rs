@@ -50,7 +50,8 @@ async fn forget_jobs(controller: &Controller) -> Result<(), String> {
             .jobs
             .values()
             .filter(|job| !job.is_active())
-            .filter(|job| now.duration_since(job.updated_at).unsigned_abs() > keep)
+            // A clock that went back makes no job old.
+            .filter(|job| Duration::try_from(now.duration_since(job.updated_at)).is_ok_and(|age| age > keep))
             .filter(|job| last.get(job.server.as_str()).is_none_or(|(_, id)| **id != job.id))
             .map(|job| job.id.clone())
             .collect()

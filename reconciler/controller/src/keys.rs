@@ -14,6 +14,9 @@ use shoal_core::job::{Job, Medium};
 use shoal_schema::SecretString;
 use subtle::ConstantTimeEq as _;
 
+/// The fewest characters of a signing secret.
+const SHORTEST: usize = 32;
+
 /// Derives capabilities and tokens.
 pub struct Keys {
     current: SecretString,
@@ -32,6 +35,14 @@ pub enum KeysError {
         #[source]
         source: std::io::Error,
     },
+    /// The file holds too little to be a secret.
+    #[error(
+        "the signing secret in {path} is shorter than {SHORTEST} characters: remove the file, and a new one is drawn at the start"
+    )]
+    Short {
+        /// The file.
+        path: String,
+    },
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness for the signing secret")]
     Randomness,
@@ -47,6 +58,10 @@ impl Keys {
     pub fn kept(path: &Path, old: Option<SecretString>) -> Result<Self, KeysError> {
         let file = |source| KeysError::File { path: path.display().to_string(), source };
         match std::fs::read_to_string(path) {
+            // An empty or cut file would make capabilities that anybody can derive.
+            Ok(text) if text.trim().len() < SHORTEST => {
+                Err(KeysError::Short { path: path.display().to_string() })
+            }
             Ok(text) => Ok(Self::new(SecretString::new(text), old)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);

@@ -28,6 +28,7 @@ pub struct MediaShelf {
     digest: Sha256,
     path: PathBuf,
     built: Mutex<HashMap<(JobId, u32), Arc<Iso>>>,
+    raw: Mutex<HashMap<(JobId, u32), Arc<Iso>>>,
     opened: Mutex<HashMap<String, (JobId, u32, Medium)>>,
 }
 
@@ -97,6 +98,7 @@ impl MediaShelf {
             digest,
             path: path.to_owned(),
             built: Mutex::default(),
+            raw: Mutex::default(),
             opened: Mutex::default(),
         })
     }
@@ -113,7 +115,9 @@ impl MediaShelf {
     /// Forgets what belongs to jobs that are over and to attempts that were followed by others.
     fn prune(&self, jobs: &HashMap<JobId, u32>) {
         let live = |id: &JobId, attempt: u32| jobs.get(id) == Some(&attempt);
-        self.built.lock().unwrap_or_else(PoisonError::into_inner).retain(|(id, n), _| live(id, *n));
+        for built in [&self.built, &self.raw] {
+            built.lock().unwrap_or_else(PoisonError::into_inner).retain(|(id, n), _| live(id, *n));
+        }
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (id, n, _)| live(id, *n));
     }
 }
@@ -150,10 +154,13 @@ impl Controller {
         let rung = job.route.as_ref().map(|route| route.rung);
         match (medium, rung) {
             (Medium::Task, Some(Rung::CdUsb)) => {
-                let iso = self.task_iso(job)?;
-                let raw = shoal_taskiso::raw_image(&iso, DEFAULT_RAW_MULTIPLE).map_err(MediumError::Raw)?;
+                let raw = self.task_raw(job)?;
                 let etag = format!("sha256:{}", raw.sha256_hex());
-                Ok(Body { etag, source: Arc::new(raw.bytes), content_type: "application/octet-stream" })
+                Ok(Body {
+                    etag,
+                    source: Arc::new(raw.bytes.clone()),
+                    content_type: "application/octet-stream",
+                })
             }
             (Medium::Task, _) => {
                 let iso = self.task_iso(job)?;
@@ -175,6 +182,18 @@ impl Controller {
                 Ok(Body { etag, source: Arc::new(composed), content_type: ISO })
             }
         }
+    }
+
+    /// The task medium of a job's current attempt as a raw disk.
+    fn task_raw(&self, job: &Job) -> Result<Arc<Iso>, MediumError> {
+        let key = (job.id.clone(), job.attempt);
+        if let Some(known) = self.media.raw.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let iso = self.task_iso(job)?;
+        let raw = Arc::new(shoal_taskiso::raw_image(&iso, DEFAULT_RAW_MULTIPLE).map_err(MediumError::Raw)?);
+        self.media.raw.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&raw));
+        Ok(raw)
     }
 
     /// The task medium of a job's current attempt.

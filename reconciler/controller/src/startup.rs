@@ -142,7 +142,8 @@ pub(crate) fn open(settings: Settings) -> Result<Arc<Controller>, StartupError> 
     for (_, job) in rows::all::<Job, _>(&*store, Table::Jobs)? {
         world.set_job(Arc::new(job));
     }
-    Ok(Controller::new(Parts { settings, store, keys, own_certificate, metrics, media, mirror, world }))
+    let pins = rows::all::<String, _>(&*store, Table::BmcPins)?.into_iter().collect();
+    Ok(Controller::new(Parts { pins, settings, store, keys, own_certificate, metrics, media, mirror, world }))
 }
 
 fn random() -> Result<[u8; 16], StartupError> {

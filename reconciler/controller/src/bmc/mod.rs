@@ -15,11 +15,13 @@ use shoal_redfish::{
     Timeouts, TlsTrust, Wiring,
 };
 use shoal_schema::wire::task::Identity;
+use shoal_store::{Batch, Table};
 use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::controller::Controller;
 use crate::metrics::Metrics;
+use crate::rows;
 use crate::secrets::{self, CredentialsError};
 use crate::settings::Settings;
 
@@ -27,6 +29,8 @@ use crate::settings::Settings;
 pub struct Bmcs {
     lanes: Mutex<HashMap<String, Arc<Lane>>>,
     discoveries: Mutex<HashMap<String, Arc<Discovery>>>,
+    /// Certificates that were trusted on first use, by server; kept in the table of that name.
+    pins: Mutex<HashMap<String, String>>,
     wiring: SharedWiring,
     timeouts: Timeouts,
     retry: RetryPolicy,
@@ -59,13 +63,14 @@ pub enum ConnectError {
 }
 
 impl Bmcs {
-    pub(crate) fn new(settings: &Settings, metrics: Metrics) -> Self {
+    pub(crate) fn new(settings: &Settings, metrics: Metrics, pins: HashMap<String, String>) -> Self {
         let by = u32::try_from(settings.time_divisor.max(1)).unwrap_or(u32::MAX);
         let budgets = Budgets::default();
         let retry = RetryPolicy::default();
         Self {
             lanes: Mutex::default(),
             discoveries: Mutex::default(),
+            pins: Mutex::new(pins),
             wiring: SharedWiring {
                 correlation: Arc::new(AtomicU64::new(1)),
                 limit: Arc::new(Semaphore::new(settings.bmc_concurrency.max(1))),
@@ -112,12 +117,7 @@ impl Bmcs {
     ) -> Result<BmcEndpoint, ConnectError> {
         let wrong = |what| ConnectError::Target { what, address: target.address.clone() };
         let url = Url::parse(&target.address).map_err(|_| wrong("the address"))?;
-        let known = controller
-            .world()
-            .servers
-            .get(server)
-            .and_then(|row| row.status.bmc.as_ref())
-            .and_then(|bmc| bmc.certificate.clone());
+        let known = self.pins.lock().unwrap_or_else(PoisonError::into_inner).get(server).cloned();
         let tls = match &target.tls {
             None => TlsTrust::SystemRoots,
             Some(tls) if tls.insecure => TlsTrust::Insecure,
@@ -155,9 +155,33 @@ impl Bmcs {
     ) -> Result<RedfishBmc, ConnectError> {
         let endpoint = self.endpoint(controller, server, target, identity)?;
         let bmc = RedfishBmc::connect(&endpoint, self.wiring(&target.address)).await?;
+        if let TlsTrust::FirstUse { known: None } = &endpoint.tls
+            && let Some(fingerprint) = bmc.certificate()
+        {
+            self.keep_pin(controller, server, fingerprint.to_string()).await;
+        }
         let mut known = self.discoveries.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(server.to_owned(), bmc.discovery());
         Ok(bmc)
+    }
+
+    /// From here on only this certificate is believed, after a restart too.
+    async fn keep_pin(&self, controller: &Controller, server: &str, fingerprint: String) {
+        let mut batch = Batch::new();
+        rows::put(&mut batch, Table::BmcPins, server, &fingerprint);
+        match controller.commit(&format!("the certificate of {server}"), batch).await {
+            Ok(()) => {
+                tracing::info!(server, fingerprint, "certificate trusted on first use");
+                self.pins
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(server.to_owned(), fingerprint);
+            }
+            Err(error) => {
+                let error = crate::jobs::perform::chain(&error);
+                tracing::error!(server, error, "a certificate trusted on first use was not kept");
+            }
+        }
     }
 
     /// Takes up what is known of the BMC, or reads everything where nothing is.

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::{ConnectError, deeds, jitter};
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
+use crate::notify::Message;
 use crate::rows::ServerRow;
 
 /// A BMC counts as unreachable after so many failed looks
@@ -267,8 +268,26 @@ fn missed(controller: &Controller, desired: &Desired, row: &mut ServerRow, error
     let lasting = row.missed >= MISSES && now.duration_since(since) >= MISSED_FOR;
     // What was never reached is not held up by a rule for what came and went.
     let never = row.status.bmc.is_none() && row.missed >= MISSES;
-    if !lasting && !never {
+    // Another certificate than the one that was trusted is no passing fault: somebody may stand in
+    // between. People hear of it at once, and nothing is sent there any more.
+    let alarm = matches!(error, ConnectError::Redfish(error)
+        if matches!(error.kind(), ErrorKind::CertificateChanged { .. }));
+    if !lasting && !never && !alarm {
         return;
+    }
+    if alarm && row.status.bmc.as_ref().is_none_or(|bmc| bmc.unreachable.is_none()) {
+        tracing::error!(server = desired.name, error = %chain(error), "the BMC shows another certificate");
+        controller.tell(&Message {
+            kind: "stalled".to_owned(),
+            server: desired.name.clone(),
+            text: chain(error),
+            hint: Some(
+                "if the BMC or its certificate was replaced on purpose, write the new one as bmc.tls.sha256"
+                    .to_owned(),
+            ),
+            job: None,
+            time: now,
+        });
     }
     let facts = row.status.bmc.get_or_insert_with(|| BmcFacts {
         reachable: false,

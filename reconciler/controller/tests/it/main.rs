@@ -7,4 +7,5 @@ mod install;
 mod ledger;
 mod outage;
 mod puppet;
+mod trust;
 mod world;
