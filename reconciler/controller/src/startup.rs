@@ -143,7 +143,7 @@ pub(crate) fn open(settings: Settings) -> Result<Arc<Controller>, StartupError> 
         world.set_job(Arc::new(job));
     }
     let pins = rows::all::<String, _>(&*store, Table::BmcPins)?.into_iter().collect();
-    Ok(Controller::new(Parts { pins, settings, store, keys, own_certificate, metrics, media, mirror, world }))
+    Ok(Controller::new(Parts { settings, store, keys, own_certificate, metrics, media, mirror, pins, world }))
 }
 
 fn random() -> Result<[u8; 16], StartupError> {

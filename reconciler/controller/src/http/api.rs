@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What can be looked at, and the one way to ask for a job by machine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -13,7 +14,7 @@ use shoal_core::desired::resolve;
 use shoal_core::job::Job;
 use shoal_schema::JobId;
 use shoal_schema::api::{JobAccepted, JobRequest, JobView, ServerView, StatusView, Violation};
-use shoal_schema::plan::{Class, Plan};
+use shoal_schema::plan::{Class, Entry, Plan};
 use shoal_store::Table;
 
 use super::error::ApiError;
@@ -21,7 +22,8 @@ use crate::controller::Controller;
 use crate::jobs::perform::chain;
 use crate::jobs::start::{Along, start};
 use crate::reconcile::make_plan;
-use crate::rows;
+use crate::rows::{self, ServerRow};
+use crate::world::World;
 
 type Shared = State<Arc<Controller>>;
 
@@ -54,7 +56,24 @@ pub(crate) async fn job(
 
 pub(crate) async fn servers(State(controller): Shared) -> Json<Vec<ServerView>> {
     let world = controller.world();
-    Json(world.servers.keys().map(|name| view(&world, name)).collect())
+    let entries: BTreeMap<&str, &Entry> = world
+        .plan
+        .iter()
+        .flat_map(|plan| &plan.entries)
+        .map(|entry| (entry.server.as_str(), entry))
+        .collect();
+    let mut jobs: BTreeMap<&str, &Arc<Job>> = BTreeMap::new();
+    for job in world.jobs.values() {
+        let last = jobs.entry(job.server.as_str()).or_insert(job);
+        if job.created_at > last.created_at {
+            *last = job;
+        }
+    }
+    let views = world.servers.iter().map(|(name, row)| {
+        let entry = entries.get(name.as_str()).copied();
+        view(&world, name, row, entry, jobs.get(name.as_str()).copied())
+    });
+    Json(views.collect())
 }
 
 pub(crate) async fn server(
@@ -62,25 +81,29 @@ pub(crate) async fn server(
     Path(name): Path<String>,
 ) -> Result<Json<ServerView>, ApiError> {
     let world = controller.world();
-    if !world.servers.contains_key(&name) {
-        return Err(ApiError::not_found(format!("there is no server {name}")));
-    }
-    Ok(Json(view(&world, &name)))
+    let row = world.servers.get(&name);
+    let row = row.ok_or_else(|| ApiError::not_found(format!("there is no server {name}")))?;
+    let entry = world.plan.iter().flat_map(|plan| &plan.entries).find(|entry| entry.server == name);
+    let last = world.jobs.values().filter(|job| job.server == name).max_by_key(|job| job.created_at);
+    Ok(Json(view(&world, &name, row, entry, last)))
 }
 
-fn view(world: &crate::world::World, name: &str) -> ServerView {
-    let row = &world.servers[name];
-    let entry = world.plan.as_ref().and_then(|plan| plan.entries.iter().find(|e| e.server == name)).cloned();
+fn view(
+    world: &World,
+    name: &str,
+    row: &ServerRow,
+    entry: Option<&Entry>,
+    last: Option<&Arc<Job>>,
+) -> ServerView {
     let waits = match world.turns.get(name) {
         Some(Turn::Wait { message, .. }) => Some(message.clone()),
         _ => None,
     };
-    let last = world.jobs.values().filter(|job| job.server == name).max_by_key(|job| job.created_at);
     ServerView {
         status: row.status.clone(),
         file: row.file.clone(),
         in_git: world.inventory.servers.contains_key(name),
-        entry,
+        entry: entry.cloned(),
         waits,
         job: last.map(|job| job.view()),
     }

@@ -399,8 +399,7 @@ fn a_disk_that_was_to_be_blank_may_hold_what_this_very_job_wrote_and_nothing_els
     for disk in std::iter::once(&mut same_size.disk.as_mut().unwrap().facts).chain(&mut same_size.disks) {
         (disk.serial, disk.wwn) = (None, None);
     }
-    nameless.install.disk =
-        shoal_schema::disk::DiskSelector { path: Some("/dev/sda".into()), ..Default::default() };
+    nameless.install.disk = DiskSelector { path: Some("/dev/sda".into()), ..DiskSelector::default() };
     assert_eq!(said(&decide(&nameless, &same_size, &context())), "not_blank workflow.disk Fail");
 }
 
