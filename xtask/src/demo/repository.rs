@@ -78,8 +78,8 @@ fn write_inventory(
 
 /// The Fleet with somebody who can read its secrets, and status that comes soon.
 fn fleet(text: &str, public: &str) -> anyhow::Result<String> {
-    let recipients = ["recipients:".to_owned(), format!("  - {{name: controller, key: {public}}}")];
-    let text = edit::add_below(text, "firstInstall", &recipients)?;
+    let recipients = format!("[{{name: controller, key: {public}}}]");
+    let text = edit::set(text, "recipients", &recipients)?;
     let text = edit::set(&text, "sharePercent", &SHARE_PERCENT.to_string())?;
     edit::add_below(&text, "branch", &[format!("flushSeconds: {FLUSH_SECONDS}")])
 }
