@@ -20,7 +20,7 @@ test: fmt-check lint docs licences gen-check unit
 
 # Every test. Uses nextest where it is installed.
 unit *ARGS:
-    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace {{ ARGS }}; else cargo test --workspace --all-targets {{ ARGS }}; fi
+    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --no-fail-fast {{ ARGS }}; else cargo test --workspace --all-targets {{ ARGS }}; fi
 
 # Formats the code.
 fmt:
