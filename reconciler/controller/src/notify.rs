@@ -46,7 +46,7 @@ pub(crate) struct Message {
 /// Wakes the sender.
 #[derive(Default)]
 pub struct Outbox {
-    wake: Notify,
+    wake: Arc<Notify>,
 }
 
 impl Controller {
@@ -83,12 +83,14 @@ impl Controller {
         let mut batch = Batch::new();
         rows::put(&mut batch, Table::Outbox, key, message);
         let commit = self.store.commit_async(batch);
+        let wake = Arc::clone(&self.outbox.wake);
         self.tasks.spawn(async move {
-            if let Err(error) = commit.await {
-                tracing::error!(error = %chain(&error), "a notification was not kept");
+            match commit.await {
+                // Not before it is there: whoever is woken looks once.
+                Ok(()) => wake.notify_one(),
+                Err(error) => tracing::error!(error = %chain(&error), "a notification was not kept"),
             }
         });
-        self.outbox.wake.notify_one();
     }
 }
 

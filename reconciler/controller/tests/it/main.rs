@@ -7,5 +7,6 @@ mod install;
 mod ledger;
 mod outage;
 mod puppet;
+mod told;
 mod trust;
 mod world;

@@ -26,6 +26,7 @@ use shoal_testbed::faults::FaultPlan;
 use super::puppet::Puppet;
 
 pub(crate) const PASSWORD: &str = "canary-bmc-9f3a1c";
+pub(crate) const HOOK_KEY: &str = "canary-hook-51d0ce";
 pub(crate) const OS_HASH: &str = "canary-os-77b2e4";
 const LIMIT: Duration = Duration::from_secs(25);
 
@@ -170,6 +171,7 @@ impl World {
         for (name, values) in [
             ("bmc/rack-a", vec![("username", "root"), ("password", PASSWORD)]),
             ("os/admin", vec![("hash", OS_HASH)]),
+            ("hooks/chat", vec![("key", HOOK_KEY)]),
         ] {
             let data: BTreeMap<String, SecretString> =
                 values.into_iter().map(|(k, v)| (k.into(), SecretString::new(v.into()))).collect();
@@ -202,6 +204,14 @@ impl World {
                 "spec": {"versions": versions},
             }),
         );
+    }
+
+    /// The Fleet says whom to tell.
+    pub(crate) fn tell(&self, notify: &Value) {
+        let path = self.path("work/shoal.yaml");
+        let mut document: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        document["spec"]["notify"] = notify.clone();
+        std::fs::write(path, document.to_string()).unwrap();
     }
 
     /// Nothing in Git says which certificate a BMC has.
