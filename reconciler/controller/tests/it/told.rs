@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What people are told over the outgoing webhook.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -30,7 +31,10 @@ async fn hear(State(ear): State<Ear>, headers: HeaderMap, body: Bytes) -> Status
     }
     let mut mac = Hmac::<Sha256>::new_from_slice(HOOK_KEY.as_bytes()).unwrap();
     mac.update(&body);
-    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = mac.finalize().into_bytes().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    });
     let signature = headers["x-shoal-signature-256"].to_str().unwrap().to_owned();
     assert_eq!(signature, format!("sha256={hex}"));
     heard.messages.push((signature, serde_json::from_slice(&body).unwrap()));
