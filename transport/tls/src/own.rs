@@ -117,8 +117,7 @@ pub fn pin_of_file(cert: &Path) -> Result<Pin, TlsError> {
 }
 
 fn pin_of(cert: &CertificateDer<'_>, path: &Path) -> Result<Pin, TlsError> {
-    Pin::of_certificate(cert)
-        .map_err(|source| TlsError::Damaged { path: path.display().to_string(), source })
+    Pin::of_certificate(cert).map_err(|source| TlsError::Damaged { path: path.display().to_string(), source })
 }
 
 fn read_pair(

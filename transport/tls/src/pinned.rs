@@ -27,15 +27,15 @@ pub struct PinMismatch;
 impl PinMismatch {
     /// Whether this is the reason, at any depth, of another error.
     pub fn is_behind(error: &(dyn Error + 'static)) -> bool {
-        behind(error, |refused| matches!(refused, CertificateError::Other(OtherError(why)) if why.is::<Self>()))
+        behind(
+            error,
+            |refused| matches!(refused, CertificateError::Other(OtherError(why)) if why.is::<Self>()),
+        )
     }
 }
 
 /// Whether a refused certificate that passes the test is the reason, at any depth, of another error.
-pub(crate) fn behind(
-    error: &(dyn Error + 'static),
-    is_meant: impl Fn(&CertificateError) -> bool,
-) -> bool {
+pub(crate) fn behind(error: &(dyn Error + 'static), is_meant: impl Fn(&CertificateError) -> bool) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(rustls::Error::InvalidCertificate(refused)) = error.downcast_ref()

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What every HTTP server of Shoal's needs: listeners, logins, conditional requests and ranges.
+//!
+//! * [`listen`]: plain, TLS and Unix listeners; every connection in a task of its own.
+//! * [`login`]: accounts with hashed passwords, and patience for those who guess.
+//! * [`conditional`]: what of a body a request is answered with, after entity tags and [`range`].
+//!
+//! Assumptions: the caller has a Tokio runtime.
+
+pub mod conditional;
+pub mod listen;
+pub mod login;
+pub mod range;
+
+pub use listen::Peer;

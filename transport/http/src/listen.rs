@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Listeners: plain, TLS and Unix sockets. Each connection in a task of its own; the end waits for what
+//! is under way.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Layer as _;
+
+/// A TLS handshake may take so long.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A request's head may take so long.
+const HEAD: Duration = Duration::from_secs(30);
+/// Out of file descriptors: some may be given back meanwhile.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The address at the other end; an extension of every request over TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+/// A TLS configuration that can be replaced while listening.
+pub type SharedTls = Arc<RwLock<Arc<ServerConfig>>>;
+
+/// What every listener needs.
+#[derive(Clone)]
+pub struct Serving {
+    /// The end.
+    pub shutdown: CancellationToken,
+    /// Everything that runs.
+    pub tasks: TaskTracker,
+}
+
+/// A listener could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {addr}")]
+    Tcp {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The socket cannot be made.
+    #[error("cannot make the socket {path}")]
+    Unix {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Listens; the address says which port the kernel gave.
+pub async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
+    let failed = |source| ListenError::Tcp { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+impl Serving {
+    /// Serves a router on a listener, with TLS where there is a configuration.
+    pub fn tcp(&self, listener: TcpListener, tls: Option<SharedTls>, router: Router) {
+        let serving = self.clone();
+        self.tasks.spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    () = serving.shutdown.cancelled() => return,
+                    accepted = listener.accept() => accepted,
+                };
+                let (stream, peer) = match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection was not accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                };
+                let _ = stream.set_nodelay(true);
+                let router = axum::Extension(Peer(peer)).layer(router.clone());
+                let tls =
+                    tls.as_ref().map(|tls| Arc::clone(&tls.read().unwrap_or_else(PoisonError::into_inner)));
+                let serving = serving.clone();
+                serving.tasks.clone().spawn(async move {
+                    match tls {
+                        None => serving.connection(stream, router).await,
+                        Some(config) => {
+                            let handshake = TlsAcceptor::from(config).accept(stream);
+                            match tokio::time::timeout(HANDSHAKE, handshake).await {
+                                Ok(Ok(stream)) => serving.connection(stream, router).await,
+                                Ok(Err(error)) => tracing::debug!(%error, %peer, "no TLS came about"),
+                                Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
+                            }
+                        }
+                    }
+                });
+            }
+        });
+    }
+
+    /// Serves a router on a Unix socket that everybody of this process's user and group may try. Every
+    /// request has the extension that `extension` makes of the uid at the other end: who may do what is
+    /// the router's to judge.
+    pub fn unix<E: Clone + Send + Sync + 'static>(
+        &self,
+        path: &Path,
+        extension: impl Fn(u32) -> E + Send + 'static,
+        router: Router,
+    ) -> Result<(), ListenError> {
+        let failed = |source| ListenError::Unix { path: path.to_owned(), source };
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(failed)?;
+        }
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        // Who may do what is decided by uid; the group may try.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(failed)?;
+        let serving = self.clone();
+        let path = path.to_owned();
+        self.tasks.spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    () = serving.shutdown.cancelled() => break,
+                    accepted = listener.accept() => accepted,
+                };
+                let (stream, _) = match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection was not accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                };
+                let Ok(peer) = stream.peer_cred() else { continue };
+                let router = axum::Extension(extension(peer.uid())).layer(router.clone());
+                let connection = serving.clone();
+                serving.tasks.spawn(async move { connection.connection(stream, router).await });
+            }
+            // Whoever comes next makes it anew; a socket that nobody listens on only misleads.
+            let _ = std::fs::remove_file(&path);
+        });
+        Ok(())
+    }
+
+    async fn connection<S, R>(&self, stream: S, router: R)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        R: tower::Service<
+                http::Request<hyper::body::Incoming>,
+                Response = axum::response::Response,
+                Error = std::convert::Infallible,
+            > + Clone
+            + Send
+            + 'static,
+        R::Future: Send,
+    {
+        let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
+        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        tokio::pin!(connection);
+        tokio::select! {
+            result = connection.as_mut() => {
+                if let Err(error) = result {
+                    tracing::trace!(%error, "a connection ended badly");
+                }
+            }
+            () = self.shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                // A client that does not finish is left behind.
+                let _ = tokio::time::timeout(Duration::from_secs(5), connection).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Accounts with hashed passwords, by the Basic scheme (RFC 7617).
+//!
+//! Guarantees: a name that does not exist takes as long as a wrong password; after 5 wrong passwords
+//! within 60 s an address has to wait, and many at once are no way around that; a password that was
+//! right is not hashed again for 300 s. Hashing blocks none of the runtime's threads.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use argon2::PasswordVerifier as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+/// After so many wrong passwords from one address
+const WRONG_ALLOWED: u32 = 5;
+/// within this time it has to wait.
+const WRONG_WINDOW: Duration = Duration::from_secs(60);
+/// A password that was right is not hashed again for so long.
+const REMEMBER: Duration = Duration::from_secs(300);
+
+/// Somebody who may log in.
+#[derive(Clone)]
+pub struct Account<T> {
+    /// Name; without a colon.
+    pub user: String,
+    /// Argon2 or bcrypt hash of the password, in the form that begins with `$`.
+    pub hash: String,
+    /// What whoever logs in is given: a role, a name, …
+    pub grants: T,
+}
+
+/// Name and password, as a request has them. Never shown.
+#[derive(Clone)]
+pub struct Credentials {
+    /// Name.
+    pub user: Zeroizing<String>,
+    /// Password.
+    pub password: Zeroizing<String>,
+}
+
+/// Nobody was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no account with this name and password.
+    #[error("name and password of an account are needed")]
+    Wrong,
+    /// The address was wrong too often.
+    #[error("too many wrong passwords from this address; wait {seconds} s")]
+    Wait {
+        /// Whole seconds after which it may try again, at least 1: for `Retry-After`.
+        seconds: u64,
+    },
+}
+
+/// Accounts, passwords that were right, and addresses that were wrong.
+pub struct Logins<T> {
+    accounts: Arc<[Account<T>]>,
+    right: Mutex<HashMap<[u8; 32], (T, Instant)>>,
+    wrong: Mutex<HashMap<IpAddr, (u32, Instant)>>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").finish_non_exhaustive()
+    }
+}
+
+/// Name and password out of `Authorization: Basic`, where the request has them.
+pub fn basic(headers: &HeaderMap) -> Option<Credentials> {
+    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, value) = text.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = Zeroizing::new(STANDARD.decode(value.trim()).ok()?);
+    let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some(Credentials { user: Zeroizing::new(user.to_owned()), password: Zeroizing::new(password.to_owned()) })
+}
+
+impl<T: Clone + Send + Sync + 'static> Logins<T> {
+    /// For these accounts.
+    pub fn new(accounts: Vec<Account<T>>) -> Self {
+        Self { accounts: accounts.into(), right: Mutex::default(), wrong: Mutex::default() }
+    }
+
+    /// What the account with this name and password grants. `peer` is the address that asks; without one
+    /// (a Unix socket) nothing is counted.
+    pub async fn check(&self, peer: Option<IpAddr>, credentials: &Credentials) -> Result<T, Refused> {
+        let key = key(credentials);
+        if let Some(granted) = self.remembered(&key) {
+            return Ok(granted);
+        }
+        // Counted as wrong until it proves right: many at once are no way around the limit.
+        if let Some(peer) = peer {
+            self.guess(peer)?;
+        }
+        let (accounts, credentials) = (Arc::clone(&self.accounts), credentials.clone());
+        let checked = tokio::task::spawn_blocking(move || verify(&accounts, &credentials)).await;
+        let Ok(Some(granted)) = checked else { return Err(Refused::Wrong) };
+        self.remember(key, granted.clone());
+        if let Some(peer) = peer {
+            self.was_right(peer);
+        }
+        Ok(granted)
+    }
+
+    fn remembered(&self, key: &[u8; 32]) -> Option<T> {
+        let right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+        right.get(key).filter(|(_, at)| at.elapsed() < REMEMBER).map(|(granted, _)| granted.clone())
+    }
+
+    fn remember(&self, key: [u8; 32], granted: T) {
+        let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+        right.retain(|_, (_, at)| at.elapsed() < REMEMBER);
+        right.insert(key, (granted, Instant::now()));
+    }
+
+    /// One more password from this address, or how long it has to wait.
+    fn guess(&self, peer: IpAddr) -> Result<(), Refused> {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        wrong.retain(|_, (_, since)| since.elapsed() < WRONG_WINDOW);
+        let (count, since) = wrong.entry(peer).or_insert((0, Instant::now()));
+        if *count >= WRONG_ALLOWED {
+            let left = WRONG_WINDOW.saturating_sub(since.elapsed());
+            // Rounded up: whoever comes back after that is heard.
+            return Err(Refused::Wait { seconds: left.as_millis().div_ceil(1000).max(1) as u64 });
+        }
+        *count += 1;
+        Ok(())
+    }
+
+    /// The last one from this address was no wrong one.
+    fn was_right(&self, peer: IpAddr) {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((count, _)) = wrong.get_mut(&peer) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
+/// By what a right password is remembered: not by itself.
+fn key(credentials: &Credentials) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(credentials.user.as_bytes());
+    hasher.update(b":");
+    hasher.update(credentials.password.as_bytes());
+    hasher.finalize().into()
+}
+
+/// Every account is tried, so that a name that does not exist takes as long as one that does.
+fn verify<T: Clone>(accounts: &[Account<T>], credentials: &Credentials) -> Option<T> {
+    let mut found = None;
+    for account in accounts {
+        let right = fits(&account.hash, &credentials.password);
+        if right && account.user == *credentials.user {
+            found = Some(account.grants.clone());
+        }
+    }
+    found
+}
+
+fn fits(hash: &str, password: &str) -> bool {
+    if hash.starts_with("$argon2") {
+        return argon2::PasswordHash::new(hash).is_ok_and(|parsed| {
+            argon2::Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok()
+        });
+    }
+    bcrypt::verify(password, hash).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+    fn given(user: &str, password: &str) -> Credentials {
+        Credentials { user: Zeroizing::new(user.to_owned()), password: Zeroizing::new(password.to_owned()) }
+    }
+
+    fn logins() -> Logins<&'static str> {
+        use argon2::PasswordHasher as _;
+        let salt = argon2::password_hash::SaltString::from_b64("c2FsdHNhbHRzYWx0").unwrap();
+        let cheap = argon2::Params::new(8, 1, 1, None).unwrap();
+        let argon = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, cheap);
+        let account = |user: &str, hash: String, grants| Account { user: user.to_owned(), hash, grants };
+        Logins::new(vec![
+            account("ada", bcrypt::hash("right", 4).unwrap(), "bcrypt"),
+            account("bob", argon.hash_password(b"also right", &salt).unwrap().to_string(), "argon2"),
+        ])
+    }
+
+    #[tokio::test]
+    async fn an_account_is_known_by_name_and_password_together() {
+        let logins = logins();
+        assert_eq!(logins.check(None, &given("ada", "right")).await, Ok("bcrypt"));
+        assert_eq!(logins.check(None, &given("bob", "also right")).await, Ok("argon2"));
+        for (user, password) in [("ada", "also right"), ("bob", "right"), ("eve", "right"), ("ada", "")] {
+            assert_eq!(logins.check(None, &given(user, password)).await, Err(Refused::Wrong), "{user}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_guesses_has_to_wait_and_is_told_how_long() {
+        let logins = logins();
+        for _ in 0..WRONG_ALLOWED {
+            assert_eq!(logins.check(Some(HERE), &given("ada", "x")).await, Err(Refused::Wrong));
+        }
+        tokio::time::advance(Duration::from_millis(20_500)).await;
+        let refused = logins.check(Some(HERE), &given("ada", "right")).await;
+        assert_eq!(refused, Err(Refused::Wait { seconds: 40 }), "also with the right one");
+        assert_eq!(logins.check(Some(THERE), &given("bob", "x")).await, Err(Refused::Wrong), "another one");
+        tokio::time::advance(Duration::from_secs(40)).await;
+        assert_eq!(logins.check(Some(HERE), &given("ada", "right")).await, Ok("bcrypt"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_password_that_was_right_is_not_counted_and_is_remembered_for_a_while() {
+        let logins = logins();
+        for _ in 0..=WRONG_ALLOWED {
+            logins.right.lock().unwrap().clear();
+            assert_eq!(logins.check(Some(HERE), &given("ada", "right")).await, Ok("bcrypt"));
+        }
+        for _ in 0..WRONG_ALLOWED {
+            assert_eq!(logins.check(Some(HERE), &given("ada", "x")).await, Err(Refused::Wrong));
+        }
+        assert_eq!(logins.check(Some(HERE), &given("ada", "right")).await, Ok("bcrypt"), "remembered");
+        tokio::time::advance(REMEMBER).await;
+        assert_eq!(logins.remembered(&key(&given("ada", "right"))), None, "not for ever");
+    }
+
+    #[test]
+    fn the_basic_header_is_read_and_its_password_is_never_shown() {
+        let read = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
+            basic(&headers)
+        };
+        // "ada:s3cret:word"
+        let found = read("bAsIc YWRhOnMzY3JldDp3b3Jk").unwrap();
+        assert_eq!((found.user.as_str(), found.password.as_str()), ("ada", "s3cret:word"));
+        assert!(!format!("{found:?}").contains("s3cret"));
+        for bad in ["", "Basic", "Basic !!!", "Basic YWRh", "Bearer YWRhOng=", "Basic /w=="] {
+            assert!(read(bad).is_none(), "{bad}");
+        }
+        assert!(basic(&HeaderMap::new()).is_none());
+    }
+}
