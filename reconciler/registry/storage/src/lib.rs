@@ -1,2 +1,83 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! OCI content on disk: an image layout, crash-safe, checked on every read, collected with care.
+//!
+//! [`Storage`] is a directory that other tools can open as an OCI image layout, and everything a registry needs
+//! around it: which repository has what, uploads in flight, tags, referrers. Everything blocks; there is no
+//! network here and no runtime.
+//!
+//! Guarantees:
+//! * What a method acknowledged is durable: it survives `kill -9` and a power cut.
+//! * Every prefix of an operation's steps is consistent: content first, then the link to it, then the tag. So a
+//!   crash at any point leaves at worst something unused, which collecting removes.
+//! * No byte of content leaves that was not checked on this read. Damaged content is put into quarantine.
+//! * No path can leave the root, and symbolic links below it are not followed ([`disk`], [`layout`]).
+//! * Memory does not grow with the size of a blob.
+//!
+//! Assumptions: one process at a time (it locks), on one file system, which keeps what it synced.
+
+pub mod disk;
+mod error;
+mod index;
+pub mod layout;
+mod repository;
+mod upload;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::disk::{Disk, Files, RealDisk};
+use crate::index::TagIndex;
+use crate::repository::gate::Gate;
+
+pub use crate::error::StorageError;
+pub use crate::repository::pattern::{Pattern, PatternError};
+pub use crate::repository::put::PutRules;
+pub use crate::upload::UploadId;
+
+/// Where the time comes from.
+pub trait Clock: Debug + Send + Sync {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+/// How a storage is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// What carries out the steps on disk.
+    pub disk: Arc<dyn Disk>,
+    /// An upload that nobody has written to for so long is removed.
+    pub uploads_expire: Duration,
+}
+
+/// The storage of a registry. Clones are the same storage; the last one to go releases its lock.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) files: Files,
+    pub(crate) options: Options,
+    /// Held shared (`gate.using()`) by whoever makes content belong to something (finish, mount, manifests) or
+    /// tells a client that it is there (`gate.using().blob(repository, digest)` notes it for a collection that
+    /// runs); held alone (`gate.sweeping()`) by whoever takes content or directories away (collecting, quarantine).
+    /// Not twice in one thread.
+    pub(crate) gate: Gate,
+    /// The tags in memory, and who writes `index.json` from them.
+    pub(crate) index: TagIndex,
+}
+
+// === impl Options ===
+
+impl Options {
+    /// The real disk, and a day for uploads.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, disk: Arc::new(RealDisk), uploads_expire: Duration::from_hours(24) }
+    }
+}
