@@ -2,10 +2,8 @@
 //! Where the controller is, checked: what the task medium says about it, in a form that can be used.
 
 use shoal_schema::wire::task::Callback;
+pub use shoal_tls::Pin;
 use url::Url;
-
-/// SHA-256 of a public key (SubjectPublicKeyInfo, DER).
-pub type Pin = [u8; 32];
 
 /// A controller's address and the keys it may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +86,7 @@ impl TryFrom<&Callback> for Endpoint {
             .pins
             .iter()
             .enumerate()
-            .map(|(index, text)| pin(text).ok_or(EndpointError::Pin { number: index + 1 }))
+            .map(|(index, text)| Pin::parse(text).map_err(|_| EndpointError::Pin { number: index + 1 }))
             .collect::<Result<_, _>>()?;
         match (base.scheme(), pins.is_empty()) {
             ("https", true) => Err(EndpointError::Unpinned { url: shown() }),
@@ -97,22 +95,6 @@ impl TryFrom<&Callback> for Endpoint {
             _ => Ok(Self { base, pins }),
         }
     }
-}
-
-fn pin(text: &str) -> Option<Pin> {
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    let mut pin = [0; 32];
-    for (index, byte) in pin.iter_mut().enumerate() {
-        let pair = &text[index * 2..index * 2 + 2];
-        // `from_str_radix` would take a sign.
-        if !pair.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
-        }
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(pin)
 }
 
 /// Simulated machines share a host with their controller. A real one never does.

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::{Client, redirect};
+use shoal_tls::{PinMismatch, Trust, client_config};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::pinned::{self, PinMismatch};
 use super::{ANSWER_LIMIT, Answer, Call, Route, Transport, TransportError};
 use crate::endpoint::Endpoint;
 
@@ -31,8 +31,9 @@ pub struct HttpTransport {
 impl HttpTransport {
     /// Makes a client for this controller. Nothing is sent yet.
     pub fn new(endpoint: &Endpoint) -> Result<Self, TransportError> {
-        let tls =
-            pinned::client_config(endpoint.pins()).map_err(|error| TransportError::Setup(Box::new(error)))?;
+        // Without pins the address is plain HTTP on loopback, and no TLS is believed.
+        let tls = client_config(Trust::Pins(endpoint.pins().to_vec()))
+            .map_err(|error| TransportError::Setup(Box::new(error)))?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .no_proxy()

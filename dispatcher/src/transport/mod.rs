@@ -5,7 +5,6 @@
 //! thing.
 
 mod http;
-mod pinned;
 
 use std::time::Duration;
 

@@ -12,25 +12,26 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use shoal_core::job::{Event, Job, Phase, step};
 use shoal_core::record;
 use shoal_git::Mirror;
+use shoal_http::login::Logins;
 use shoal_schema::JobId;
 use shoal_schema::disk::DiskFacts;
 use shoal_schema::status::LastError;
 use shoal_store::{Batch, CommitError, Store, Table, ledger};
+use shoal_tls::OwnCertificate;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bmc::Bmcs;
 use crate::bmc::sweep::Schedule;
-use crate::http::Logins;
+use crate::http::logins;
 use crate::keys::Keys;
 use crate::media::MediaShelf;
 use crate::metrics::Metrics;
 use crate::notify::Outbox;
 use crate::publish::Published;
 use crate::rows::{self, ControlRow, ServerRow};
-use crate::settings::Settings;
-use crate::tls::OwnCertificate;
+use crate::settings::{Role, Settings};
 use crate::world::World;
 
 /// The controller's shared parts.
@@ -53,8 +54,8 @@ pub struct Controller {
     pub deeds: Schedule,
     /// What people are told.
     pub outbox: Outbox,
-    /// Passwords that were right, and addresses that were wrong.
-    pub logins: Logins,
+    /// Accounts, passwords that were right, and addresses that were wrong.
+    pub logins: Logins<Role>,
     /// Wakes the reconciler.
     pub wake: Notify,
     /// Wakes the publisher.
@@ -141,7 +142,7 @@ impl Controller {
         Arc::new(Self {
             bmcs,
             outbox: Outbox::default(),
-            logins: Logins::default(),
+            logins: logins(&settings.auth),
             deeds: Schedule::default(),
             settings,
             store,

@@ -12,6 +12,7 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256 as Hasher;
 use shoal_core::job::{Job, Medium};
 use shoal_schema::SecretString;
+use shoal_tls::private_file;
 use subtle::ConstantTimeEq as _;
 
 /// The fewest characters of a signing secret.
@@ -67,7 +68,7 @@ impl Keys {
                 let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);
                 getrandom::fill(bytes.as_mut_slice()).map_err(|_| KeysError::Randomness)?;
                 let text = SecretString::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
-                write_private(path, text.expose().as_bytes()).map_err(file)?;
+                private_file::write(path, text.expose().as_bytes()).map_err(file)?;
                 Ok(Self::new(text, old))
             }
             Err(error) => Err(file(error)),
@@ -121,23 +122,4 @@ fn derive(secret: &SecretString, purpose: &str, job: &Job, part: &str) -> String
         mac.update(field.as_bytes());
     }
     URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
-}
-
-/// Writes a file that only its owner can read, whole or not at all.
-pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    let temp = path.with_extension("new");
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temp)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&temp, path)?;
-    match path.parent() {
-        Some(parent) => std::fs::File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
 }

@@ -26,7 +26,7 @@ mod secrets;
 pub mod settings;
 pub mod source;
 pub mod startup;
-pub mod tls;
+mod tls;
 mod world;
 
 use std::net::SocketAddr;
@@ -34,8 +34,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use controller::Controller;
-use http::serve::{Serving, SharedTls, listen};
 use settings::{Settings, TlsMode};
+use shoal_http::listen::{Serving, SharedTls, listen};
+use shoal_tls::{Trust, TrustError, client_config, config_from_files};
 use startup::StartupError;
 use tokio_util::sync::CancellationToken;
 
@@ -98,7 +99,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, StartupError> {
         let config = match &mode {
             TlsMode::Off => None,
             TlsMode::Own => Some(controller.own_certificate.config()?),
-            TlsMode::Files { cert, key } => Some(tls::config_from_files(cert, key)?),
+            TlsMode::Files { cert, key } => Some(config_from_files(cert, key)?),
         };
         let config: Option<SharedTls> = config.map(|config| Arc::new(RwLock::new(config)));
         if let Some(config) = &config {
@@ -112,7 +113,7 @@ pub async fn start(mut settings: Settings) -> Result<Running, StartupError> {
         serving.tcp(listener, config, router);
     }
     if let Some(socket) = &controller.settings.socket {
-        serving.unix(socket, http::api_router(Arc::clone(&controller)))?;
+        serving.unix(socket, http::socket_peer, http::api_router(Arc::clone(&controller)))?;
     }
     spawn_loops(&controller)?;
     Ok(Running { controller, certificates, addresses })
@@ -138,7 +139,7 @@ fn fill_urls(settings: &mut Settings, addresses: &Addresses) {
 fn spawn_loops(controller: &Arc<Controller>) -> Result<(), StartupError> {
     let client = reqwest::Client::builder()
         .no_proxy()
-        .tls_backend_preconfigured(system_tls())
+        .tls_backend_preconfigured(system_tls()?)
         .build()
         .map_err(StartupError::Client)?;
     let tasks = controller.tasks.clone();
@@ -168,22 +169,16 @@ fn spawn_loops(controller: &Arc<Controller>) -> Result<(), StartupError> {
     Ok(())
 }
 
-/// TLS for outgoing notifications: the system's CAs.
-fn system_tls() -> rustls::ClientConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = rustls::RootCertStore::empty();
-    for path in ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"] {
-        use rustls_pki_types::pem::PemObject as _;
-        if let Ok(certificates) = rustls_pki_types::CertificateDer::pem_file_iter(path) {
-            roots.add_parsable_certificates(certificates.flatten());
-            break;
+/// TLS for outgoing notifications: the system's CAs. A machine without any can still send them in the
+/// clear.
+fn system_tls() -> Result<rustls::ClientConfig, TrustError> {
+    match client_config(Trust::System) {
+        Err(error @ TrustError::NoBundle) => {
+            tracing::warn!(%error, "notifications cannot be sent over https: install ca-certificates");
+            client_config(Trust::Pins(Vec::new()))
         }
+        made => made,
     }
-    rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring has the default versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
 }
 
 impl Running {
@@ -196,7 +191,7 @@ impl Running {
     pub fn reload(&self) {
         for (shared, mode) in &self.certificates {
             if let TlsMode::Files { cert, key } = mode {
-                match tls::config_from_files(cert, key) {
+                match config_from_files(cert, key) {
                     Ok(config) => *shared.write().unwrap_or_else(PoisonError::into_inner) = config,
                     Err(error) => {
                         tracing::error!(error = %jobs::perform::chain(&error), "the old certificate stays");

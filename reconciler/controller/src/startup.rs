@@ -22,6 +22,7 @@ use shoal_schema::kinds::FleetSpec;
 use shoal_schema::status::{LastError, ServerStatus};
 use shoal_schema::step::Step;
 use shoal_store::{Batch, RedbStore, Store, Table, ledger};
+use shoal_tls::OwnCertificate;
 
 use crate::controller::{Controller, Parts};
 use crate::jobs::perform::chain;
@@ -31,7 +32,6 @@ use crate::metrics::Metrics;
 use crate::publish::{read_servers, read_summary};
 use crate::rows::{self, ControlRow, ServerRow};
 use crate::settings::{Settings, Source};
-use crate::tls::OwnCertificate;
 use crate::world::World;
 
 /// The pause before the status branch is asked for again.
@@ -63,7 +63,7 @@ pub enum StartupError {
     Keys(#[from] crate::keys::KeysError),
     /// The certificate cannot be had.
     #[error(transparent)]
-    Tls(#[from] crate::tls::TlsError),
+    Tls(#[from] shoal_tls::TlsError),
     /// The maintenance ISO cannot be used.
     #[error(transparent)]
     Shelf(#[from] crate::media::ShelfError),
@@ -78,7 +78,10 @@ pub enum StartupError {
     Randomness,
     /// A listener cannot be made.
     #[error(transparent)]
-    Listen(#[from] crate::http::serve::ListenError),
+    Listen(#[from] shoal_http::listen::ListenError),
+    /// TLS for notifications cannot be set up.
+    #[error("cannot set up TLS for notifications")]
+    Trust(#[from] shoal_tls::TrustError),
     /// The HTTP client for notifications cannot be made.
     #[error("cannot make the HTTP client for notifications")]
     Client(#[source] reqwest::Error),

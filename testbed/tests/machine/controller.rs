@@ -78,9 +78,8 @@ impl Controller {
         let (listener, address, inner) = Self::listen().await;
         let identity =
             shoal_testbed::tls::self_signed("controller", vec!["elsewhere".to_owned()]).expect("a key");
-        let spki = spki(&identity.certificate);
-        let wrong: Pin = [7; 32];
-        let pins = vec![if pin { hex(&spki) } else { hex(&wrong) }];
+        let right = Pin::of_certificate(&identity.certificate).expect("a certificate");
+        let pins = vec![if pin { right } else { Pin::from([7; 32]) }.to_string()];
         let router = router(inner.clone());
         let acceptor = TlsAcceptor::from(identity.config);
         let task = tokio::spawn(async move {
@@ -318,15 +317,4 @@ impl axum::serve::Listener for TlsListener {
     fn local_addr(&self) -> std::io::Result<Self::Addr> {
         self.listener.local_addr()
     }
-}
-
-/// SHA-256 of the public key in a certificate.
-fn spki(certificate: &rustls_pki_types::CertificateDer<'_>) -> Pin {
-    use sha2::Digest as _;
-    let parsed = rustls::server::ParsedCertificate::try_from(certificate).expect("a certificate");
-    sha2::Sha256::digest(parsed.subject_public_key_info().as_ref()).into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }

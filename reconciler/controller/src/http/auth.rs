@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Who asks: an account, the uid at the other end of the socket, or a job by its token.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::net::IpAddr;
+use std::sync::Arc;
 
-use argon2::PasswordVerifier as _;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, StatusCode};
-use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
-use zeroize::Zeroizing;
+use http::StatusCode;
+use shoal_http::Peer;
+use shoal_http::login::{self, Credentials, Logins, Refused, basic};
 
 use super::error::ApiError;
 use crate::controller::Controller;
@@ -25,22 +19,25 @@ use crate::settings::{Account, Auth, Role};
 #[derive(Clone, Copy)]
 pub(crate) struct SocketPeer(pub(crate) Role);
 
-/// The address at the other end.
-#[derive(Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+/// What a uid at the other end of the CLI's socket may do: everything for the uid that runs the
+/// controller, and for root.
+pub(crate) fn socket_peer(uid: u32) -> SocketPeer {
+    let own = rustix::process::getuid().as_raw();
+    SocketPeer(if uid == own || uid == 0 { Role::Admin } else { Role::Reader })
+}
 
-/// After so many wrong passwords from one address
-const WRONG_ALLOWED: u32 = 5;
-/// within this time it has to wait.
-const WRONG_WINDOW: Duration = Duration::from_secs(60);
-/// A password that was right is not hashed again for so long.
-const REMEMBER: Duration = Duration::from_secs(300);
-
-/// Passwords that were right, and addresses that were wrong.
-#[derive(Default)]
-pub struct Logins {
-    right: Mutex<HashMap<[u8; 32], (Role, Instant)>>,
-    wrong: Mutex<HashMap<IpAddr, (u32, Instant)>>,
+/// Who may log in, and as what.
+pub(crate) fn logins(auth: &Auth) -> Logins<Role> {
+    let accounts: &[Account] = match auth {
+        Auth::None => &[],
+        Auth::Basic(accounts) => accounts,
+    };
+    let known = |account: &Account| login::Account {
+        user: account.user.clone(),
+        hash: account.hash.clone(),
+        grants: account.role,
+    };
+    Logins::new(accounts.iter().map(known).collect())
 }
 
 pub(crate) async fn reader(state: State<Arc<Controller>>, request: Request, next: Next) -> Response {
@@ -75,108 +72,30 @@ async fn require(
 struct Asker {
     socket: Option<Role>,
     peer: Option<IpAddr>,
-    login: Option<(Zeroizing<String>, Zeroizing<String>)>,
+    login: Option<Credentials>,
 }
 
-async fn role(controller: &Arc<Controller>, asker: Asker) -> Result<Role, ApiError> {
+async fn role(controller: &Controller, asker: Asker) -> Result<Role, ApiError> {
     if let Some(role) = asker.socket {
         return Ok(role);
     }
-    let accounts = match &controller.settings.auth {
-        Auth::None => return Ok(Role::Admin),
-        Auth::Basic(accounts) => accounts.clone(),
+    if matches!(controller.settings.auth, Auth::None) {
+        return Ok(Role::Admin);
+    }
+    let refused = |refused: Refused| match refused {
+        Refused::Wrong => ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", refused.to_string()).hint(
+            "on the controller's machine the CLI uses its socket; elsewhere set SHOAL_TOKEN=USER:PASSWORD",
+        ),
+        Refused::Wait { seconds } => {
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_logins", refused.to_string()).wait(seconds)
+        }
     };
-    let peer = asker.peer;
-    let wrong = || {
-        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "name and password of an account are needed")
-            .hint("on the controller's machine the CLI uses its socket; elsewhere set SHOAL_TOKEN=USER:PASSWORD")
-    };
-    let Some((user, password)) = asker.login else { return Err(wrong()) };
-    let key: [u8; 32] = Sha256::digest(format!("{}:{}", user.as_str(), password.as_str())).into();
-    if let Some(role) = controller.logins.remembered(&key) {
-        return Ok(role);
+    let Some(login) = asker.login else { return Err(refused(Refused::Wrong)) };
+    let checked = controller.logins.check(asker.peer, &login).await;
+    if checked == Err(Refused::Wrong) {
+        controller.metrics.auth_failure("api");
     }
-    // Counted as wrong until it proves right: many at once are no way around the limit.
-    if let Some(wait) = peer.and_then(|peer| controller.logins.guess(peer).err()) {
-        let seconds = wait.as_secs().max(1);
-        let message = format!("too many wrong passwords from this address; wait {seconds} s");
-        return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_logins", message).wait(seconds));
-    }
-    let checked = tokio::task::spawn_blocking(move || verify(&accounts, &user, &password)).await;
-    if let Ok(Some(role)) = checked {
-        controller.logins.remember(key, role);
-        if let Some(peer) = peer {
-            controller.logins.was_right(peer);
-        }
-        return Ok(role);
-    }
-    controller.metrics.auth_failure("api");
-    Err(wrong())
-}
-
-fn basic(headers: &HeaderMap) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
-    let text = headers.get("authorization")?.to_str().ok()?;
-    let (scheme, value) = text.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let decoded = Zeroizing::new(String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?);
-    let (user, password) = decoded.split_once(':')?;
-    Some((Zeroizing::new(user.to_owned()), Zeroizing::new(password.to_owned())))
-}
-
-/// Every account is tried, so that a name that does not exist takes as long as one that does.
-fn verify(accounts: &[Account], user: &str, password: &str) -> Option<Role> {
-    let mut found = None;
-    for account in accounts {
-        let right = fits(&account.hash, password);
-        if right && account.user == user {
-            found = Some(account.role);
-        }
-    }
-    found
-}
-
-fn fits(hash: &str, password: &str) -> bool {
-    if hash.starts_with("$argon2") {
-        return argon2::PasswordHash::new(hash).is_ok_and(|parsed| {
-            argon2::Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok()
-        });
-    }
-    bcrypt::verify(password, hash).unwrap_or(false)
-}
-
-impl Logins {
-    fn remembered(&self, key: &[u8; 32]) -> Option<Role> {
-        let right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
-        right.get(key).filter(|(_, at)| at.elapsed() < REMEMBER).map(|(role, _)| *role)
-    }
-
-    fn remember(&self, key: [u8; 32], role: Role) {
-        let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
-        right.retain(|_, (_, at)| at.elapsed() < REMEMBER);
-        right.insert(key, (role, Instant::now()));
-    }
-
-    /// One more password from this address, or how long it has to wait.
-    fn guess(&self, peer: IpAddr) -> Result<(), Duration> {
-        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        wrong.retain(|_, (_, since)| since.elapsed() < WRONG_WINDOW);
-        let (count, since) = wrong.entry(peer).or_insert((0, Instant::now()));
-        if *count >= WRONG_ALLOWED {
-            return Err(WRONG_WINDOW.saturating_sub(since.elapsed()));
-        }
-        *count += 1;
-        Ok(())
-    }
-
-    /// The last one from this address was no wrong one.
-    fn was_right(&self, peer: IpAddr) {
-        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((count, _)) = wrong.get_mut(&peer) {
-            *count = count.saturating_sub(1);
-        }
-    }
+    checked.map_err(refused)
 }
 
 /// A page in somebody's browser cannot use the API behind their back: an Origin must be this very

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, Method, StatusCode, header};
 use shoal_core::job::{Event, Job, Medium, Phase};
+use shoal_http::conditional::judge;
 use shoal_taskiso::ReadAt;
 
 use super::error::ApiError;
-use super::range::{self, Wanted};
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
 use crate::media::{self, read_range};
@@ -79,33 +79,19 @@ async fn note_read(controller: &Controller, job: &Arc<Job>) {
 pub(super) fn send(body: &media::Body, method: &Method, headers: &HeaderMap) -> Response {
     let len = body.source.len();
     let etag = format!("\"{}\"", body.etag);
-    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    if text(header::IF_NONE_MATCH)
-        .is_some_and(|known| known == "*" || known.split(',').any(|t| t.trim() == etag))
-    {
-        return base(StatusCode::NOT_MODIFIED, body, &etag).body(Body::empty()).unwrap_or_else(unwritable);
+    let answer = judge(method, headers, len, &etag);
+    let mut builder = base(answer.status, body, &etag);
+    if answer.status != StatusCode::NOT_MODIFIED {
+        builder = builder.header(header::CONTENT_LENGTH, answer.count);
     }
-    // A range of another version is no use to whoever asks with If-Range.
-    let ranged = text(header::IF_RANGE).is_none_or(|known| known == etag);
-    let wanted = if ranged { range::parse(text(header::RANGE), len) } else { Wanted::Whole };
-    let (status, first, count) = match wanted {
-        Wanted::Whole => (StatusCode::OK, 0, len),
-        Wanted::Part { first, last } => (StatusCode::PARTIAL_CONTENT, first, last - first + 1),
-        Wanted::Unsatisfiable => {
-            return base(StatusCode::RANGE_NOT_SATISFIABLE, body, &etag)
-                .header(header::CONTENT_RANGE, format!("bytes */{len}"))
-                .header(header::CONTENT_LENGTH, 0)
-                .body(Body::empty())
-                .unwrap_or_else(unwritable);
-        }
+    if let Some(range) = answer.content_range(len) {
+        builder = builder.header(header::CONTENT_RANGE, range);
+    }
+    let content = if *method == Method::HEAD || answer.count == 0 {
+        Body::empty()
+    } else {
+        pieces(Arc::clone(&body.source), answer.first, answer.count)
     };
-    let mut builder = base(status, body, &etag).header(header::CONTENT_LENGTH, count);
-    if status == StatusCode::PARTIAL_CONTENT {
-        let last = first + count - 1;
-        builder = builder.header(header::CONTENT_RANGE, format!("bytes {first}-{last}/{len}"));
-    }
-    let content =
-        if *method == Method::HEAD { Body::empty() } else { pieces(Arc::clone(&body.source), first, count) };
     builder.body(content).unwrap_or_else(unwritable)
 }
 

@@ -12,11 +12,9 @@ mod machine;
 mod media;
 pub mod openapi;
 mod operate;
-mod range;
-pub mod serve;
 mod statics;
 
-pub use auth::Logins;
+pub(crate) use auth::{logins, socket_peer};
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 
 use shoal_schema::SecretString;
+use shoal_tls::{Pin, Trust};
 use url::{Host, Url};
 
-use super::https::{Https, Trust};
-use super::pin::Pin;
+use super::https::Https;
 use super::socket::Socket;
 use super::{Client, Way};
 use crate::error::CliError;
@@ -87,7 +87,7 @@ impl ConnectArgs {
             (None, None) => env.get("SHOAL_PIN")?,
         };
         if let Some(pin) = pin {
-            return Pin::parse(&pin).map(Trust::Pin).ok_or_else(|| {
+            return Pin::parse(&pin).map(|pin| Trust::Pins(vec![pin])).map_err(|_| {
                 CliError::user("controller.pin", "the pin is not 64 hex digits")
                     .hint("the controller logs its own at start")
             });

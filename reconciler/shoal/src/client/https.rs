@@ -1,41 +1,20 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Over the network, with an account.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Method;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
+use rustls::ClientConfig;
 use shoal_schema::SecretString;
+use shoal_tls::{Trust, TrustError, client_config, is_untrusted};
 use url::Url;
 
-use super::pin::{self, Pin};
 use super::{Answer, MAX_ANSWER};
 use crate::error::CliError;
 
 /// TCP and TLS may take so long.
 const CONNECT: Duration = Duration::from_secs(10);
-
-/// Where distributions keep the system's CAs.
-const BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
-/// Whose certificate is believed.
-pub(super) enum Trust {
-    /// The system's CAs.
-    System,
-    /// These CAs, PEM.
-    Ca(String),
-    /// This public key.
-    Pin(Pin),
-}
 
 /// A controller elsewhere.
 pub(super) struct Https {
@@ -95,7 +74,7 @@ impl Https {
 
     fn failed(&self, error: reqwest::Error) -> CliError {
         let connect = error.is_connect();
-        let untrusted = pin::is_untrusted(&error);
+        let untrusted = is_untrusted(&error);
         // reqwest repeats the address in its text; it is in ours.
         let error = error.without_url();
         if untrusted {
@@ -118,38 +97,19 @@ impl Https {
 }
 
 fn tls(url: &Url, trust: Trust) -> Result<ClientConfig, CliError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| CliError::internal("controller.tls", "cannot set TLS up").because(error))?;
-    let pem = match trust {
-        Trust::Pin(pin) => {
-            let verifier = pin::Pinned::new(pin);
-            return Ok(builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(verifier))
-                .with_no_client_auth());
-        }
-        Trust::Ca(pem) => pem.into_bytes(),
+    let trust = match trust {
         // Plain HTTP needs no CA, and a machine may have none.
-        Trust::System if url.scheme() == "http" => Vec::new(),
-        Trust::System => system_bundle()?,
+        Trust::System if url.scheme() == "http" => Trust::Pins(Vec::new()),
+        trust => trust,
     };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate
-            .map_err(|error| CliError::user("controller.ca", "the CA file is no valid PEM").because(error))?;
-        roots.add_parsable_certificates([certificate]);
-    }
-    if roots.is_empty() && url.scheme() == "https" {
-        return Err(CliError::user("controller.ca", "the CA file holds no usable certificate"));
-    }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
-}
-
-fn system_bundle() -> Result<Vec<u8>, CliError> {
-    let found = BUNDLES.iter().find_map(|path| std::fs::read(path).ok());
-    found.ok_or_else(|| {
-        CliError::user("controller.ca", "this system has no CA bundle")
-            .hint("install ca-certificates, or name a CA with --ca or a pin with --pin")
+    client_config(trust).map_err(|error| {
+        let message = error.to_string();
+        let refused = match &error {
+            TrustError::Config(_) => CliError::internal("controller.tls", message),
+            TrustError::Pem(_) | TrustError::Empty => CliError::user("controller.ca", message),
+            TrustError::NoBundle => CliError::user("controller.ca", message)
+                .hint("install ca-certificates, or name a CA with --ca or a pin with --pin"),
+        };
+        refused.because(error)
     })
 }

@@ -8,7 +8,6 @@
 mod address;
 mod answer;
 mod https;
-mod pin;
 mod socket;
 
 pub(crate) use address::ConnectArgs;
