@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::str::FromStr;
 
 use crate::{Digest, DigestError, NameError, Reference, RepositoryName, Tag};
 
@@ -88,6 +89,14 @@ impl fmt::Display for ImageReference {
     }
 }
 
+impl FromStr for ImageReference {
+    type Err = ImageReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ImageReferenceError> {
+        Self::parse(text)
+    }
+}
+
 /// Whether text is a host, with or without a port.
 fn is_registry(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[') {
@@ -167,7 +176,7 @@ mod tests {
             ("debian:12", E::NoRegistry),
             ("", E::NoRegistry),
             ("/r", E::Registry),
-            ("https://h/r", E::Tag(NameError::Tag)),
+            ("https://h/r", E::Registry),
             ("h:/r", E::Registry),
             ("h:0/r", E::Registry),
             ("h:65536/r", E::Registry),

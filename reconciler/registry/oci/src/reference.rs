@@ -2,6 +2,7 @@
 //! What a manifest is asked for by: a tag or a digest (distribution-spec, Pulling manifests).
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::{Digest, DigestError, NameError, Tag};
 
@@ -49,6 +50,14 @@ impl Reference {
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Reference {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        Self::parse(text)
     }
 }
 
