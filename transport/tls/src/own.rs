@@ -149,3 +149,54 @@ fn config(
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_made_once_and_its_pin_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = OwnCertificate::kept_as(dir.path(), "registry").unwrap();
+        let again = OwnCertificate::kept_as(dir.path(), "registry").unwrap();
+        assert_eq!(first.pin(), again.pin());
+        assert_eq!(pin_of_file(&dir.path().join("registry.crt")).unwrap(), first.pin());
+        let key = fs::metadata(dir.path().join("registry.key")).unwrap();
+        assert_eq!(key.permissions().mode() & 0o777, 0o600);
+        assert_ne!(
+            OwnCertificate::kept(dir.path()).unwrap().pin(),
+            first.pin(),
+            "another server's is another"
+        );
+    }
+
+    #[test]
+    fn a_key_whose_certificate_was_never_written_is_replaced_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        OwnCertificate::kept(dir.path()).unwrap();
+        fs::remove_file(dir.path().join("controller.crt")).unwrap();
+        let made = OwnCertificate::kept(dir.path()).unwrap();
+        made.config().unwrap();
+        assert_eq!(OwnCertificate::kept(dir.path()).unwrap().pin(), made.pin());
+    }
+
+    #[test]
+    fn a_damaged_or_foreign_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        OwnCertificate::kept_as(dir.path(), "a").unwrap();
+        OwnCertificate::kept_as(dir.path(), "b").unwrap();
+        let path = |name: &str| dir.path().join(name);
+        config_from_files(&path("a.crt"), &path("a.key")).unwrap();
+        let mixed = config_from_files(&path("a.crt"), &path("b.key"));
+        assert!(matches!(mixed, Err(TlsError::Config(_))));
+        fs::write(path("a.crt"), "").unwrap();
+        let empty = OwnCertificate::kept_as(dir.path(), "a").err().unwrap().to_string();
+        assert!(empty.contains("a.crt"), "{empty}");
+        fs::write(path("b.crt"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+        let damaged = pin_of_file(&path("b.crt")).unwrap_err().to_string();
+        assert!(damaged.contains("b.crt"), "{damaged}");
+    }
+}

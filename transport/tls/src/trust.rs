@@ -94,3 +94,75 @@ fn system() -> Result<RootCertStore, TrustError> {
 pub fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
     behind(error, |_| true)
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::{ClientConnection, ServerConfig, ServerConnection};
+
+    use super::*;
+    use crate::{OwnCertificate, PinMismatch};
+
+    /// A handshake in memory; the error is the client's.
+    fn handshake(trust: Trust, server: Arc<ServerConfig>, name: &'static str) -> Result<(), rustls::Error> {
+        let config = Arc::new(client_config(trust).unwrap());
+        let mut client = ClientConnection::new(config, name.try_into().unwrap()).unwrap();
+        let mut server = ServerConnection::new(server).unwrap();
+        while client.is_handshaking() {
+            let mut wire = Vec::new();
+            client.write_tls(&mut wire).unwrap();
+            server.read_tls(&mut wire.as_slice()).unwrap();
+            server.process_new_packets().unwrap();
+            let mut wire = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut wire).unwrap();
+            }
+            let mut wire = wire.as_slice();
+            while !wire.is_empty() {
+                client.read_tls(&mut wire).unwrap();
+                client.process_new_packets()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn own(dir: &tempfile::TempDir) -> OwnCertificate {
+        OwnCertificate::kept(dir.path()).unwrap()
+    }
+
+    #[test]
+    fn a_pinned_key_is_believed_under_any_name_and_no_other_key_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = own(&dir);
+        let other = Pin::from([7; 32]);
+        let trust = |pins: &[Pin]| Trust::Pins(pins.to_vec());
+        handshake(trust(&[other, own.pin()]), own.config().unwrap(), "elsewhere.example.org").unwrap();
+        for pins in [&[other][..], &[]] {
+            let error = handshake(trust(pins), own.config().unwrap(), "localhost").unwrap_err();
+            // As HTTP libraries hand it on.
+            let error = std::io::Error::other(std::io::Error::other(error));
+            assert!(PinMismatch::is_behind(&error), "{error}");
+            assert!(is_untrusted(&error), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_given_authority_is_believed_for_the_names_it_signed() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = own(&dir);
+        let pem = std::fs::read_to_string(dir.path().join("controller.crt")).unwrap();
+        handshake(Trust::Ca(pem.clone()), own.config().unwrap(), "localhost").unwrap();
+        let error = handshake(Trust::Ca(pem), own.config().unwrap(), "elsewhere.example.org").unwrap_err();
+        assert!(is_untrusted(&error), "{error}");
+        assert!(!PinMismatch::is_behind(&error), "nothing was pinned");
+        assert!(!is_untrusted(&std::io::Error::other("the connection broke")));
+    }
+
+    #[test]
+    fn authorities_that_are_none_are_refused() {
+        let broken = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
+        assert!(matches!(client_config(Trust::Ca(broken.to_owned())), Err(TrustError::Pem(_))));
+        assert!(matches!(client_config(Trust::Ca(String::new())), Err(TrustError::Empty)));
+        let no_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(matches!(client_config(Trust::Ca(no_certificate.to_owned())), Err(TrustError::Empty)));
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Listeners over real connections.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::{Arc, RwLock};
+
+use axum::routing::get;
+use axum::{Extension, Router};
+use shoal_http::Peer;
+use shoal_http::listen::{ListenError, Serving, SharedTls, listen};
+use shoal_tls::{OwnCertificate, Pin, Trust, client_config};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+fn serving() -> Serving {
+    Serving { shutdown: CancellationToken::new(), tasks: TaskTracker::new() }
+}
+
+/// Everything that has begun is over when this returns.
+async fn stop(serving: Serving) {
+    serving.shutdown.cancel();
+    serving.tasks.close();
+    serving.tasks.wait().await;
+}
+
+/// The body of `GET /`.
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> String {
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    text.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+fn who() -> Router {
+    Router::new().route("/", get(|Extension(Peer(peer)): Extension<Peer>| async move { peer.to_string() }))
+}
+
+async fn any_port() -> (tokio::net::TcpListener, SocketAddr) {
+    listen("127.0.0.1:0".parse().unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_request_knows_the_address_that_it_came_from() {
+    let serving = serving();
+    let (listener, address) = any_port().await;
+    serving.tcp(listener, None, who());
+    let stream = TcpStream::connect(address).await.unwrap();
+    let from = stream.local_addr().unwrap();
+    assert_eq!(ask(stream).await, from.to_string());
+    stop(serving).await;
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_named() {
+    let (_listener, address) = any_port().await;
+    let error = listen(address).await.unwrap_err();
+    assert!(matches!(error, ListenError::Tcp { addr, .. } if addr == address));
+    assert!(error.to_string().contains(&address.to_string()));
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_replaced_meets_the_next_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let certificate = |name| OwnCertificate::kept_as(dir.path(), name).unwrap();
+    let (old, new) = (certificate("old"), certificate("new"));
+    let serving = serving();
+    let (listener, address) = any_port().await;
+    let shared: SharedTls = Arc::new(RwLock::new(old.config().unwrap()));
+    serving.tcp(listener, Some(Arc::clone(&shared)), who());
+    let connect = |pin: Pin| async move {
+        let config = client_config(Trust::Pins(vec![pin])).unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), stream).await
+    };
+    assert!(connect(new.pin()).await.is_err());
+    let before = connect(old.pin()).await.unwrap();
+    *shared.write().unwrap() = new.config().unwrap();
+    assert!(connect(old.pin()).await.is_err());
+    let after = connect(new.pin()).await.unwrap();
+    for stream in [before, after] {
+        let from = stream.get_ref().0.local_addr().unwrap();
+        assert_eq!(ask(stream).await, from.to_string(), "a connection that is there goes on");
+    }
+    stop(serving).await;
+}
+
+#[tokio::test]
+async fn a_socket_tells_the_router_what_was_made_of_the_uid_at_the_other_end() {
+    #[derive(Clone)]
+    struct Uid(u32);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run/shoal.sock");
+    let router = Router::new()
+        .route("/", get(|Extension(Uid(uid)): Extension<Uid>| async move { format!("uid {uid}") }));
+    let serving = serving();
+    serving.unix(&path, Uid, router.clone()).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+    let own = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&path).unwrap());
+    assert_eq!(ask(UnixStream::connect(&path).await.unwrap()).await, format!("uid {own}"));
+    stop(serving).await;
+    assert!(!path.exists(), "a socket that nobody listens on only misleads");
+
+    // What a crash left behind is in nobody's way.
+    std::fs::write(&path, "").unwrap();
+    let serving = self::serving();
+    serving.unix(&path, Uid, router).unwrap();
+    assert_eq!(ask(UnixStream::connect(&path).await.unwrap()).await, format!("uid {own}"));
+    stop(serving).await;
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_answered_before_the_end() {
+    let (begun, go_on) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+    let router = {
+        let (begun, go_on) = (Arc::clone(&begun), Arc::clone(&go_on));
+        Router::new().route(
+            "/",
+            get(move || async move {
+                begun.notify_one();
+                go_on.notified().await;
+                "done"
+            }),
+        )
+    };
+    let serving = serving();
+    let (listener, address) = any_port().await;
+    serving.tcp(listener, None, router);
+    let asked = tokio::spawn(async move { ask(TcpStream::connect(address).await.unwrap()).await });
+    begun.notified().await;
+    serving.shutdown.cancel();
+    go_on.notify_one();
+    assert_eq!(asked.await.unwrap(), "done");
+    stop(serving).await;
+}
