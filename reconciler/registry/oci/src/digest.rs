@@ -7,13 +7,16 @@ use sha2::Digest as _;
 
 use crate::string_form::string_form;
 
+/// The most characters of an unknown algorithm's name that an error repeats.
+const NAMED: usize = 64;
+
 /// Why text is no digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
     /// It has not the form of a digest, or not the length of its algorithm.
     #[error("not a digest: write `sha256:` and 64 lower-case hex digits, or `sha512:` and 128")]
     Malformed,
-    /// It is a digest, by an algorithm that is not supported.
+    /// It is a digest, by an algorithm that is not supported; its name is cut to 64 characters.
     #[error("digest algorithm `{0}` is not supported; use sha256 or sha512")]
     Unsupported(String),
 }
@@ -37,7 +40,9 @@ impl Algorithm {
         match text {
             "sha256" => Ok(Self::Sha256),
             "sha512" => Ok(Self::Sha512),
-            other if is_algorithm(other) => Err(DigestError::Unsupported(other.to_owned())),
+            other if is_algorithm(other) => {
+                Err(DigestError::Unsupported(other.chars().take(NAMED).collect()))
+            }
             _ => Err(DigestError::Malformed),
         }
     }

@@ -147,7 +147,7 @@ mod tests {
             ["localhost", "r", "registry.example.org", "10.0.0.1:5000", "[::1]", "[fe80::1]:443", "A-1.b:80"]
         {
             for tag in ["", ":24.04"] {
-                for digest in ["".to_owned(), format!("@{DIGEST}")] {
+                for digest in [String::new(), format!("@{DIGEST}")] {
                     let text = format!("{registry}/os-images/debian{tag}{digest}");
                     let read = ImageReference::parse(&text).expect(&text);
                     assert_eq!(read.to_string(), text);

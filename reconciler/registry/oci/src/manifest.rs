@@ -10,6 +10,8 @@
 //!   * Memory is bounded by the bytes given and by [`MAX_DESCRIPTORS`]; unknown fields cost none.
 
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
