@@ -4,7 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use shoal_oci::{Digest, Tag};
+use shoal_oci::{Digest, RepositoryName, Tag};
 
 use crate::UploadId;
 
@@ -98,6 +98,18 @@ pub enum StorageError {
     /// The tag exists with other content, and its repository keeps tags as they are.
     #[error("the tag {0} cannot be moved to other content: push under another tag")]
     TagImmutable(Tag),
+    /// A manifest that is to be kept cannot be read, so what it needs is not known. Nothing was collected.
+    #[error("the manifest {digest} of {repository} cannot be read, so nothing was collected ({} is {why}): push it again, or delete it, then collect", path.display())]
+    Unreadable {
+        /// The repository.
+        repository: RepositoryName,
+        /// The manifest.
+        digest: Digest,
+        /// Its content, below the root of the storage.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A file of the storage does not hold what it must.
     #[error("{} in the registry's storage cannot be understood: remove it and push again", path.display())]
     Malformed {

@@ -244,7 +244,7 @@ impl Area {
 }
 
 /// A digest as one component: `sha256-HEX`.
-fn dashed(digest: &Digest) -> String {
+pub(crate) fn dashed(digest: &Digest) -> String {
     format!("{}-{}", digest.algorithm().as_str(), digest.hex())
 }
 

@@ -15,14 +15,20 @@
 //!
 //! Assumptions: one process at a time (it locks), on one file system, which keeps what it synced.
 
+mod blob;
 pub mod disk;
 mod error;
 mod index;
 pub mod layout;
+mod open;
+mod pool;
+mod quarantine;
 mod repository;
+mod sums;
 mod upload;
 
 use std::fmt::Debug;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,12 +36,16 @@ use jiff::Timestamp;
 
 use crate::disk::{Disk, Files, RealDisk};
 use crate::index::TagIndex;
+use crate::pool::Pool;
 use crate::repository::gate::Gate;
 
+pub use crate::blob::{Blob, PieceRead};
 pub use crate::error::StorageError;
+pub use crate::index::IndexWrites;
+pub use crate::pool::PIECE;
 pub use crate::repository::pattern::{Pattern, PatternError};
 pub use crate::repository::put::PutRules;
-pub use crate::upload::UploadId;
+pub use crate::upload::{UploadId, UploadWriter};
 
 /// Where the time comes from.
 pub trait Clock: Debug + Send + Sync {
@@ -52,6 +62,8 @@ pub struct Options {
     pub disk: Arc<dyn Disk>,
     /// An upload that nobody has written to for so long is removed.
     pub uploads_expire: Duration,
+    /// When `index.json` is written besides on open and on close.
+    pub index: IndexWrites,
 }
 
 /// The storage of a registry. Clones are the same storage; the last one to go releases its lock.
@@ -62,7 +74,7 @@ pub struct Storage {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) files: Files,
+    pub(crate) files: Arc<Files>,
     pub(crate) options: Options,
     /// Held shared (`gate.using()`) by whoever makes content belong to something (finish, mount, manifests) or
     /// tells a client that it is there (`gate.using().blob(repository, digest)` notes it for a collection that
@@ -71,6 +83,14 @@ pub(crate) struct Inner {
     pub(crate) gate: Gate,
     /// The tags in memory, and who writes `index.json` from them.
     pub(crate) index: TagIndex,
+    /// Buffers for pieces of content.
+    pub(crate) pool: Arc<Pool>,
+    /// Piece checksums of what was read last.
+    pub(crate) sums: sums::Cache,
+    pub(crate) checks: blob::Checks,
+    pub(crate) uploads: upload::Sessions,
+    /// Last, so that it is let go after everything else.
+    pub(crate) _lock: File,
 }
 
 // === impl Options ===
@@ -78,6 +98,11 @@ pub(crate) struct Inner {
 impl Options {
     /// The real disk, and a day for uploads.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, disk: Arc::new(RealDisk), uploads_expire: Duration::from_hours(24) }
+        Self {
+            clock,
+            disk: Arc::new(RealDisk),
+            uploads_expire: Duration::from_hours(24),
+            index: IndexWrites::default(),
+        }
     }
 }

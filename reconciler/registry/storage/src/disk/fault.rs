@@ -200,7 +200,14 @@ impl Disk for FaultDisk {
         })
     }
 
-    fn write_at(&self, root: &Root, place: &Place, file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+    fn write_at(
+        &self,
+        root: &Root,
+        place: &Place,
+        file: &File,
+        offset: u64,
+        bytes: &[u8],
+    ) -> io::Result<usize> {
         self.step(root, ("write", place), true, |state| {
             let room = match state.fault {
                 Fault::NoSpaceAfterBytes(limit) => limit - state.written,
@@ -468,6 +475,9 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert!(disk.remove(&root, &place).unwrap(), "removing needs no room");
         assert!(!dir.path().join("new").exists());
-        assert_eq!(disk.steps().iter().map(|step| step.kind).collect::<Vec<_>>(), ["write", "write", "remove"]);
+        assert_eq!(
+            disk.steps().iter().map(|step| step.kind).collect::<Vec<_>>(),
+            ["write", "write", "remove"]
+        );
     }
 }

@@ -35,7 +35,14 @@ pub trait Disk: Debug + Send + Sync {
     fn create(&self, root: &Root, place: &Place) -> io::Result<File>;
 
     /// Writes at an offset (bytes); returns how many were written, at least one unless there are none.
-    fn write_at(&self, root: &Root, place: &Place, file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize>;
+    fn write_at(
+        &self,
+        root: &Root,
+        place: &Place,
+        file: &File,
+        offset: u64,
+        bytes: &[u8],
+    ) -> io::Result<usize>;
 
     /// Makes the content and the length of a file durable; its name needs [`Disk::sync_dir`].
     fn sync_file(&self, root: &Root, place: &Place, file: &File) -> io::Result<()>;

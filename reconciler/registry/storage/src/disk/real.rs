@@ -38,7 +38,14 @@ impl Disk for RealDisk {
         Ok(rustix::fs::openat(&dir, name, flags, Mode::from_raw_mode(FILE_MODE))?.into())
     }
 
-    fn write_at(&self, _root: &Root, _place: &Place, file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+    fn write_at(
+        &self,
+        _root: &Root,
+        _place: &Place,
+        file: &File,
+        offset: u64,
+        bytes: &[u8],
+    ) -> io::Result<usize> {
         loop {
             match file.write_at(bytes, offset) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -19,7 +19,8 @@ impl UploadId {
     /// [`StorageError::Random`] when there are none.
     pub fn random() -> Result<Self, StorageError> {
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|source| StorageError::Random { source: io::Error::other(source.to_string()) })?;
+        getrandom::fill(&mut bytes)
+            .map_err(|source| StorageError::Random { source: io::Error::other(source.to_string()) })?;
         Ok(Self(uuid::Builder::from_random_bytes(bytes).into_uuid()))
     }
 
