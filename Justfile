@@ -4,6 +4,7 @@
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 deny_version := "0.20.2"
+fuzz_version := "0.13.2"
 export SHOAL_REQUIRE_TOOLS := "1"
 
 # Lists the recipes.
@@ -46,6 +47,18 @@ advisories: _deny
 
 _deny:
     if ! cargo deny --version >/dev/null 2>&1; then echo "installing cargo-deny into .tools" >&2; cargo install --quiet --locked --root .tools cargo-deny --version {{ deny_version }}; fi
+
+# Every fuzz target for so many seconds, with a nightly toolchain. What it finds is kept in fuzz/artifacts.
+fuzz SECONDS="60": _fuzz
+    for target in $(cargo fuzz list); do \
+        mkdir -p target/fuzz/found/$target; \
+        cargo +nightly fuzz run --target-dir target/fuzz $target target/fuzz/found/$target fuzz/corpus/$target \
+            -- -max_total_time={{ SECONDS }} -max_len=4096 -timeout=10; \
+    done
+
+_fuzz:
+    if ! cargo +nightly --version >/dev/null 2>&1; then echo "error: no nightly toolchain; install one: rustup toolchain install nightly" >&2; exit 1; fi
+    if ! cargo fuzz --version >/dev/null 2>&1; then echo "installing cargo-fuzz into .tools" >&2; cargo install --quiet --locked --root .tools cargo-fuzz --version {{ fuzz_version }}; fi
 
 # Writes every generated file: schemas, references, OpenAPI.
 gen:
