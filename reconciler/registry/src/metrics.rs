@@ -20,6 +20,7 @@ pub struct RegistryMetrics {
     bytes: IntGauge,
     quarantined: IntGauge,
     free: IntGauge,
+    disk: IntGauge,
     requests: HistogramVec,
     removed: IntCounter,
     corrupt: IntCounter,
@@ -59,6 +60,7 @@ impl RegistryMetrics {
             bytes: gauge("storage_bytes", "Bytes of blobs and manifests stored.")?,
             quarantined: gauge("quarantined_bytes", "Bytes in quarantine.")?,
             free: gauge("disk_free_bytes", "Bytes free on the disk of the registry's storage.")?,
+            disk: gauge("disk_size_bytes", "Size of the disk of the registry's storage in bytes.")?,
             requests,
             removed: counter("gc_removed_total", "Blobs and manifests that garbage collection took out.")?,
             corrupt: counter("corrupt_blobs_total", "Contents that were found damaged.")?,
@@ -99,6 +101,7 @@ impl RegistryMetrics {
             (&self.bytes, usage.bytes),
             (&self.quarantined, usage.quarantined_bytes),
             (&self.free, usage.free),
+            (&self.disk, usage.total),
         ];
         for (gauge, value) in gauges {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -163,6 +166,7 @@ mod tests {
             "_blob_count",
             "_corrupt_blobs_total",
             "_disk_free_bytes",
+            "_disk_size_bytes",
             "_download_bytes_total",
             "_gc_removed_total",
             "_inflight_uploads",
