@@ -16,6 +16,7 @@
 //! Assumptions: one process at a time (it locks), on one file system, which keeps what it synced.
 
 mod blob;
+pub mod collect;
 pub mod disk;
 mod error;
 mod index;
@@ -24,8 +25,10 @@ mod open;
 mod pool;
 mod quarantine;
 mod repository;
+mod scrub;
 mod sums;
 mod upload;
+mod usage;
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -40,12 +43,17 @@ use crate::pool::Pool;
 use crate::repository::gate::Gate;
 
 pub use crate::blob::{Blob, PieceRead};
+pub use crate::collect::{CollectProgress, CollectRules, Collected, CollectedRow, Retention, Roots};
 pub use crate::error::StorageError;
 pub use crate::index::IndexWrites;
 pub use crate::pool::PIECE;
+pub use crate::repository::images::ImageRow;
 pub use crate::repository::pattern::{Pattern, PatternError};
 pub use crate::repository::put::PutRules;
+pub use crate::repository::read::{StoredManifest, TagPage};
+pub use crate::scrub::{Affected, ScrubProgress, Scrubbed};
 pub use crate::upload::{UploadId, UploadWriter};
+pub use crate::usage::Usage;
 
 /// Where the time comes from.
 pub trait Clock: Debug + Send + Sync {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use shoal_oci::{Digest, RepositoryName};
 
-pub(crate) use check::Checks;
+pub(crate) use check::{Checked, Checks};
 pub use read::{Blob, PieceRead};
 
 use crate::disk::Stat;

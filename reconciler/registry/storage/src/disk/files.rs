@@ -156,7 +156,6 @@ impl Files {
 
     /// Removes an empty directory; `false` where there was none or something is in it. Only while nobody can be
     /// about to put something there: see [`Storage`](crate::Storage)'s lock of content.
-    #[expect(dead_code, reason = "collecting removes directories of repositories that are empty")]
     pub(crate) fn remove_dir(&self, place: &Place) -> Result<bool, StorageError> {
         self.known().remove(place);
         let removed = self.disk.remove_dir(&self.root, place);

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What there is, and what of it is needed.
+//!
+//! The scan reads names and records while others push. What they make needed meanwhile is noted at the
+//! gate and marked later ([`World::extend()`]), so what the scan missed does not matter. Marking has no
+//! recursion: how deep indexes are nested is up to whoever pushed them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use shoal_oci::{Digest, Manifest, RepositoryName, Tag, referrers_tag};
+
+use super::CollectRules;
+use super::report::{CollectProgress, CollectStage, Damaged};
+use crate::layout::Place;
+use crate::repository::gate::Noted;
+use crate::repository::records::{Found, ManifestRecord, TagRecord};
+use crate::{Storage, StorageError};
+
+/// Everything there is, with marks.
+pub(super) struct World<'s> {
+    pub(super) storage: &'s Storage,
+    pub(super) started: Timestamp,
+    pub(super) repositories: BTreeMap<RepositoryName, Repository>,
+    /// Content that is needed, in whatever repository or in none.
+    pub(super) content: BTreeSet<Digest>,
+    pub(super) damaged: Vec<Damaged>,
+    marked: u64,
+}
+
+/// One repository.
+#[derive(Default)]
+pub(super) struct Repository {
+    pub(super) tags: BTreeMap<Tag, TagState>,
+    pub(super) manifests: BTreeMap<Digest, ManifestState>,
+    pub(super) links: BTreeMap<Digest, LinkState>,
+    /// What refers to a subject.
+    pub(super) referrers: BTreeMap<Digest, Vec<Digest>>,
+    /// Tags that accompany a subject, by the beginning of their names.
+    companions: BTreeMap<String, Vec<Tag>>,
+    /// What a damaged tag points at is not known, so it may be anything.
+    all: bool,
+}
+
+pub(super) struct TagState {
+    pub(super) record: TagRecord,
+    pub(super) live: bool,
+}
+
+pub(super) struct ManifestState {
+    /// None where the record is damaged.
+    media_type: Option<String>,
+    /// When it was pushed or asked for last.
+    pub(super) used: Timestamp,
+    /// The time of the record's file.
+    pub(super) modified: Timestamp,
+    pub(super) live: bool,
+}
+
+pub(super) struct LinkState {
+    pub(super) used: Timestamp,
+    pub(super) live: bool,
+}
+
+// === impl World ===
+
+impl<'s> World<'s> {
+    /// Reads what there is.
+    pub(super) fn scan(
+        storage: &'s Storage,
+        rules: &CollectRules,
+        started: Timestamp,
+        progress: &mut dyn FnMut(CollectProgress),
+    ) -> Result<Self, StorageError> {
+        let mut world = Self {
+            storage,
+            started,
+            repositories: BTreeMap::new(),
+            content: BTreeSet::new(),
+            damaged: Vec::new(),
+            marked: 0,
+        };
+        let names = storage.repositories()?;
+        let of = names.len() as u64;
+        for (done, name) in names.into_iter().enumerate() {
+            let repository = world.scan_repository(&name, rules)?;
+            world.repositories.insert(name, repository);
+            progress(CollectProgress { stage: CollectStage::Scan, done: done as u64 + 1, of });
+        }
+        Ok(world)
+    }
+
+    fn scan_repository(
+        &mut self,
+        name: &RepositoryName,
+        rules: &CollectRules,
+    ) -> Result<Repository, StorageError> {
+        let storage = self.storage;
+        let mut repository = Repository::default();
+        for tag in storage.all_tags(name)? {
+            let place = Place::tag(name, &tag);
+            match storage.record::<TagRecord>(&place)? {
+                Found::Nothing => {}
+                Found::Record(record) => {
+                    repository.tags.insert(tag, TagState { record, live: false });
+                }
+                Found::Damaged(why) => {
+                    repository.all = true;
+                    self.damaged.push(Damaged { path: (&place).into(), why: why.to_string() });
+                }
+            }
+        }
+        for digest in storage.digests(|algorithm| Place::manifests(name, algorithm))? {
+            if let Some(state) = self.scan_manifest(name, &digest)? {
+                repository.manifests.insert(digest, state);
+            }
+        }
+        for digest in storage.digests(|algorithm| Place::links(name, algorithm))? {
+            if let Some(stat) = storage.files().stat(&Place::link(name, &digest))? {
+                repository.links.insert(digest, LinkState { used: stat.modified, live: false });
+            }
+        }
+        for (subject, referrer) in storage.all_referrers(name)? {
+            repository.referrers.entry(subject).or_default().push(referrer);
+        }
+        self.retain(&mut repository, rules.keep_last(name), rules);
+        Ok(repository)
+    }
+
+    /// A manifest's record as it is now.
+    fn scan_manifest(
+        &mut self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<ManifestState>, StorageError> {
+        let place = Place::manifest(name, digest);
+        let Some(stat) = self.storage.files().stat(&place)? else { return Ok(None) };
+        let state =
+            |media_type, used| ManifestState { media_type, used, modified: stat.modified, live: false };
+        Ok(match self.storage.record::<ManifestRecord>(&place)? {
+            Found::Nothing => None,
+            Found::Record(record) => Some(state(Some(record.media_type), record.pushed.max(stat.modified))),
+            Found::Damaged(why) => {
+                self.damaged.push(Damaged { path: (&place).into(), why: why.to_string() });
+                Some(state(None, stat.modified))
+            }
+        })
+    }
+
+    /// Marks the tags that stay: all of them, or as many as the repository keeps of those pushed last,
+    /// and those that are young or whose manifest is a root. A tag that accompanies a manifest (a
+    /// signature's) stays as long as that does, and does not count.
+    fn retain(&self, repository: &mut Repository, keep_last: Option<u32>, rules: &CollectRules) {
+        let Some(keep_last) = keep_last else {
+            repository.tags.values_mut().for_each(|tag| tag.live = true);
+            return;
+        };
+        let mut order: Vec<(Tag, u64, Timestamp)> = Vec::new();
+        for (tag, state) in &repository.tags {
+            if let Some(subject) = accompanied(tag) {
+                repository.companions.entry(subject.to_owned()).or_default().push(tag.clone());
+            } else {
+                order.push((tag.clone(), state.record.sequence, state.record.pushed));
+            }
+        }
+        order.sort_by(|one, other| (other.1, other.2, &other.0).cmp(&(one.1, one.2, &one.0)));
+        let newest: BTreeSet<Tag> = order.into_iter().take(keep_last as usize).map(|(tag, ..)| tag).collect();
+        for (tag, state) in &mut repository.tags {
+            state.live = repository.all
+                || newest.contains(tag)
+                || rules.is_young(self.started, state.record.pushed)
+                || rules.roots.digests.contains(&state.record.digest);
+        }
+    }
+
+    /// Marks everything that is needed.
+    pub(super) fn mark_all(
+        &mut self,
+        rules: &CollectRules,
+        progress: &mut dyn FnMut(CollectProgress),
+    ) -> Result<(), StorageError> {
+        let names: Vec<RepositoryName> = self.repositories.keys().cloned().collect();
+        for name in &names {
+            let started = self.started;
+            let Some(repository) = self.repositories.get_mut(name) else { continue };
+            let tags = repository.tags.values().filter(|tag| tag.live);
+            let mut roots: Vec<Digest> = tags.map(|tag| tag.record.digest.clone()).collect();
+            for (digest, manifest) in &repository.manifests {
+                if repository.all
+                    || manifest.media_type.is_none()
+                    || rules.is_young(started, manifest.used)
+                    || rules.roots.digests.contains(digest)
+                {
+                    roots.push(digest.clone());
+                }
+            }
+            for (digest, link) in &mut repository.links {
+                if repository.all
+                    || rules.is_young(started, link.used)
+                    || rules.roots.digests.contains(digest)
+                {
+                    link.live = true;
+                    self.content.insert(digest.clone());
+                }
+            }
+            for digest in roots {
+                self.mark(name, digest)?;
+                progress(CollectProgress { stage: CollectStage::Mark, done: self.marked, of: 0 });
+            }
+        }
+        for digest in &rules.roots.digests {
+            self.mark_content(digest)?;
+        }
+        Ok(())
+    }
+
+    /// Marks what was wanted since the scan began. Called while the gate is held alone.
+    pub(super) fn extend(&mut self, noted: Noted) -> Result<(), StorageError> {
+        for (name, digest) in noted.blobs {
+            if let Some(link) = self.repositories.get_mut(&name).and_then(|all| all.links.get_mut(&digest)) {
+                link.live = true;
+            }
+            self.content.insert(digest);
+        }
+        for (name, digest) in noted.manifests {
+            self.mark(&name, digest)?;
+        }
+        Ok(())
+    }
+
+    /// Marks a manifest of a repository with everything that it reaches and that refers to it.
+    fn mark(&mut self, name: &RepositoryName, digest: Digest) -> Result<(), StorageError> {
+        let mut open = vec![digest];
+        while let Some(digest) = open.pop() {
+            if !self.repositories.get(name).is_some_and(|all| all.manifests.contains_key(&digest)) {
+                // Pushed after the scan, or not here: an index may list what is no manifest, and with
+                // the right rules what is nowhere.
+                if let Some(state) = self.scan_manifest(name, &digest)? {
+                    let repository = self.repositories.entry(name.clone()).or_default();
+                    repository.manifests.insert(digest.clone(), state);
+                }
+            }
+            self.content.insert(digest.clone());
+            let repository = self.repositories.entry(name.clone()).or_default();
+            if let Some(link) = repository.links.get_mut(&digest) {
+                link.live = true;
+            }
+            let Some(state) = repository.manifests.get_mut(&digest) else { continue };
+            if state.live {
+                continue;
+            }
+            state.live = true;
+            open.extend(repository.referrers.get(&digest).into_iter().flatten().cloned());
+            for tag in repository.companions.remove(referrers_tag(&digest).as_str()).unwrap_or_default() {
+                if let Some(tag) = repository.tags.get_mut(&tag) {
+                    tag.live = true;
+                    open.push(tag.record.digest.clone());
+                }
+            }
+            let media_type = state.media_type.clone().unwrap_or_default();
+            self.marked += 1;
+            let Some(manifest) = self.read(name, &digest, &media_type)? else { continue };
+            let repository = self.repositories.entry(name.clone()).or_default();
+            for blob in manifest.all_blobs() {
+                self.content.insert(blob.digest.clone());
+                if let Some(link) = repository.links.get_mut(&blob.digest) {
+                    link.live = true;
+                }
+            }
+            open.extend(manifest.manifests.into_iter().map(|child| child.digest));
+        }
+        Ok(())
+    }
+
+    /// Reads a manifest that must be kept. `None`: its repository does not have it any more.
+    fn read(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        media_type: &str,
+    ) -> Result<Option<Manifest>, StorageError> {
+        let why = match self.storage.verified(digest) {
+            Ok(Some(bytes)) => match Manifest::read(media_type, &bytes) {
+                Ok(manifest) => return Ok(Some(manifest)),
+                Err(error) => error.to_string(),
+            },
+            Ok(None) => "missing".to_owned(),
+            Err(StorageError::Corrupt { .. }) => "damaged".to_owned(),
+            Err(error) => return Err(error),
+        };
+        if self.storage.files().stat(&Place::manifest(name, digest))?.is_none() {
+            return Ok(None);
+        }
+        let path = (&Place::blob(digest)).into();
+        Err(StorageError::Unreadable { repository: name.clone(), digest: digest.clone(), path, why })
+    }
+
+    /// Marks content that a root names, and what that reaches, also where no repository has it.
+    fn mark_content(&mut self, digest: &Digest) -> Result<(), StorageError> {
+        let in_repository =
+            |all: &Repository| all.manifests.contains_key(digest) || all.links.contains_key(digest);
+        let known = self.repositories.values().any(in_repository);
+        self.content.insert(digest.clone());
+        if known {
+            return Ok(());
+        }
+        let mut seen = BTreeSet::new();
+        let mut open = vec![digest.clone()];
+        while let Some(digest) = open.pop() {
+            if !seen.insert(digest.clone()) {
+                continue;
+            }
+            self.content.insert(digest.clone());
+            // What is no manifest reaches nothing.
+            let Some(manifest) = self.read_content(&digest)? else { continue };
+            self.content.extend(manifest.all_blobs().map(|blob| blob.digest.clone()));
+            open.extend(manifest.manifests.into_iter().map(|child| child.digest));
+        }
+        Ok(())
+    }
+
+    /// Content as a manifest, if it is one.
+    fn read_content(&self, digest: &Digest) -> Result<Option<Manifest>, StorageError> {
+        let stat = self.storage.files().stat(&Place::blob(digest))?;
+        if stat.is_none_or(|stat| stat.size > crate::repository::read::MAX_MANIFEST) {
+            return Ok(None);
+        }
+        match self.storage.verified(digest) {
+            Ok(bytes) => Ok(bytes.and_then(|bytes| Manifest::read("", &bytes).ok())),
+            Err(StorageError::Corrupt { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The manifest that a tag accompanies, as the tag names it: `sha256-HEX`, also with an ending such as
+/// `.sig`, as signers write it.
+pub(super) fn accompanied(tag: &Tag) -> Option<&str> {
+    let text = tag.as_str();
+    let (algorithm, rest) = text.split_once('-')?;
+    let hex = rest.get(..64)?;
+    let end = rest.get(64..)?;
+    let fits = matches!(algorithm, "sha256" | "sha512")
+        && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        && (end.is_empty() || end.starts_with(['.', '-']));
+    if fits { text.get(..algorithm.len() + 1 + 64) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_signers_and_fallback_tags_accompany_a_manifest() {
+        let hex = "0".repeat(64);
+        for (tag, subject) in [
+            (format!("sha256-{hex}"), Some(format!("sha256-{hex}"))),
+            (format!("sha256-{hex}.sig"), Some(format!("sha256-{hex}"))),
+            (format!("sha512-{hex}"), Some(format!("sha512-{hex}"))),
+            (format!("sha256-{hex}0"), None),
+            ("sha256-00".to_owned(), None),
+            (format!("md5-{hex}"), None),
+            ("1.0".to_owned(), None),
+        ] {
+            assert_eq!(accompanied(&Tag::parse(&tag).unwrap()), subject.as_deref(), "{tag}");
+        }
+    }
+}

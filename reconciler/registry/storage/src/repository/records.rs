@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The small JSON files of a repository: what they hold, and reading one that may be damaged.
+//!
+//! Fields that a later version adds are ignored, so that going back one version works.
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use shoal_oci::Digest;
+
+use crate::layout::Place;
+use crate::{Storage, StorageError};
+
+/// The most bytes such a file can have: a referrer's descriptor carries its manifest's annotations.
+const MAX_RECORD: u64 = 8 << 20;
+
+/// `_manifests/ALG/HEX`: a manifest in a repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ManifestRecord {
+    /// The type it was pushed with.
+    pub(crate) media_type: String,
+    /// Bytes.
+    pub(crate) size: u64,
+    /// When it was pushed last.
+    pub(crate) pushed: Timestamp,
+}
+
+/// `_tags/TAG`: what a tag points at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TagRecord {
+    /// The manifest.
+    pub(crate) digest: Digest,
+    /// The type it was pushed with.
+    pub(crate) media_type: String,
+    /// Bytes.
+    pub(crate) size: u64,
+    /// When the tag was pushed last.
+    pub(crate) pushed: Timestamp,
+    /// The order of all pushes of tags, which a clock that jumps cannot change.
+    #[serde(default)]
+    pub(crate) sequence: u64,
+}
+
+/// What was found where a record should be.
+#[derive(Debug)]
+pub(crate) enum Found<T> {
+    /// No file.
+    Nothing,
+    /// The record.
+    Record(T),
+    /// A file that is no record, and why not.
+    Damaged(serde_json::Error),
+}
+
+// === impl Found ===
+
+impl<T> Found<T> {
+    /// The record, where a damaged one is an error.
+    pub(crate) fn whole(self, place: &Place) -> Result<Option<T>, StorageError> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::Record(record) => Ok(Some(record)),
+            Self::Damaged(source) => Err(StorageError::Malformed { path: place.into(), source }),
+        }
+    }
+}
+
+impl Storage {
+    /// Reads a record.
+    pub(crate) fn record<T: DeserializeOwned>(&self, place: &Place) -> Result<Found<T>, StorageError> {
+        let Some(bytes) = self.files().read(place, MAX_RECORD)? else { return Ok(Found::Nothing) };
+        Ok(match serde_json::from_slice(&bytes) {
+            Ok(record) => Found::Record(record),
+            Err(source) => Found::Damaged(source),
+        })
+    }
+
+    /// Writes a record, durable when it returns; its file's time is `when`.
+    pub(crate) fn write_record(
+        &self,
+        place: &Place,
+        record: &impl Serialize,
+        when: Timestamp,
+    ) -> Result<(), StorageError> {
+        let bytes = serde_json::to_vec(record)
+            .map_err(|source| StorageError::Malformed { path: place.into(), source })?;
+        self.files().put(place, &bytes)?;
+        // Not needed to be durable: what the system wrote as the time is about the same.
+        self.files().touch(place, when)
+    }
+}

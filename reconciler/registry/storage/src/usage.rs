@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! How much there is, and how much room is left.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use shoal_oci::Digest;
+
+use crate::layout::Place;
+use crate::{Pattern, Storage, StorageError};
+
+/// How much a storage holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Contents: blobs and manifests, each once.
+    pub blobs: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+    /// Uploads in flight.
+    pub uploads: u64,
+    /// Bytes in quarantine, collected and damaged.
+    pub quarantined_bytes: u64,
+    /// Bytes of the file system that are free for this process.
+    pub free: u64,
+    /// Bytes of the file system.
+    pub total: u64,
+}
+
+impl Storage {
+    /// How much there is.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn usage(&self) -> Result<Usage, StorageError> {
+        let (free, total) = self.free_space()?;
+        let mut usage =
+            Usage { quarantined_bytes: self.quarantined_bytes()?, free, total, ..Usage::default() };
+        usage.uploads = self.files().list(&Place::uploads())?.len() as u64;
+        for digest in self.digests(Place::blobs)? {
+            if let Some(stat) = self.files().stat(&Place::blob(&digest))? {
+                usage.blobs += 1;
+                usage.bytes += stat.size;
+            }
+        }
+        Ok(usage)
+    }
+
+    /// Bytes of the file system that are free for this process, and all it has.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn free_space(&self) -> Result<(u64, u64), StorageError> {
+        let root = Place::root();
+        let stat = rustix::fs::fstatvfs(self.files().root().dir())
+            .map_err(|error| StorageError::io("ask for the free space of", &root, error.into()))?;
+        Ok((stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_blocks.saturating_mul(stat.f_frsize)))
+    }
+
+    /// Bytes of all content that the repositories of a pattern have, each content once: what a quota
+    /// limits.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn prefix_bytes(&self, pattern: &Pattern) -> Result<u64, StorageError> {
+        let mut sizes: BTreeMap<Digest, u64> = BTreeMap::new();
+        for repository in self.repositories()?.iter().filter(|repository| pattern.matches(repository)) {
+            let blobs = self.digests(|algorithm| Place::links(repository, algorithm))?;
+            let manifests = self.digests(|algorithm| Place::manifests(repository, algorithm))?;
+            for digest in blobs.into_iter().chain(manifests) {
+                if let Entry::Vacant(size) = sizes.entry(digest) {
+                    let stat = self.files().stat(&Place::blob(size.key()))?;
+                    size.insert(stat.map_or(0, |stat| stat.size));
+                }
+            }
+        }
+        Ok(sizes.values().sum())
+    }
+}
