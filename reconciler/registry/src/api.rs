@@ -182,8 +182,8 @@ pub struct Collected {
     pub removed: Vec<Removed>,
     /// How many there are in all.
     pub count: u64,
-    /// Bytes that went into quarantine: free once its time is over.
-    pub quarantined_bytes: u64,
+    /// Bytes of content that went into quarantine: free once its time is over.
+    pub bytes: u64,
     /// Bytes that are free now.
     pub freed_bytes: u64,
     /// Records that could not be read; what they might stand for was kept.
@@ -236,15 +236,26 @@ pub struct Scrubbed {
     pub bytes: u64,
     /// Contents that were damaged: in quarantine now, to be pushed again.
     pub corrupt: Vec<Digest>,
+    /// Who needs those.
+    pub affected: Vec<Affected>,
 }
 
-/// `POST restore`: the content is back in the repositories that it was taken from.
+/// A repository that has damaged content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Restored {
+pub struct Affected {
     /// The content.
     pub digest: Digest,
-    /// Its bytes.
-    pub bytes: u64,
+    /// The repository.
+    pub repository: RepositoryName,
+    /// Tags of the repository that reach it: images to be pushed again.
+    pub tags: Vec<Tag>,
+}
+
+/// `POST restore`: the content is back, with what it names, in the repositories that it was taken from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Restored {
+    /// The content that was asked for.
+    pub digest: Digest,
 }
 
 // === from the storage's types ===
@@ -276,7 +287,7 @@ impl From<storage::Collected> for Collected {
         Self {
             removed: removed.collect(),
             count: collected.rows.len() as u64,
-            quarantined_bytes: collected.quarantined_bytes,
+            bytes: collected.quarantined_bytes,
             freed_bytes: collected.freed_bytes,
             damaged: damaged
                 .map(|record| Damaged { path: record.path.display().to_string(), why: record.why.clone() })
@@ -294,16 +305,35 @@ impl From<storage::Collected> for Collected {
 impl From<storage::CollectProgress> for Progress {
     fn from(progress: storage::CollectProgress) -> Self {
         let stage = match progress.stage {
-            storage::CollectStage::Scan => Stage::Scan,
-            storage::CollectStage::Mark => Stage::Mark,
-            storage::CollectStage::Sweep => Stage::Sweep,
+            storage::collect::CollectStage::Scan => Stage::Scan,
+            storage::collect::CollectStage::Mark => Stage::Mark,
+            storage::collect::CollectStage::Sweep => Stage::Sweep,
         };
         Self { stage, done: progress.done, of: (progress.of > 0).then_some(progress.of), bytes: 0 }
     }
 }
 
+impl From<storage::ScrubProgress> for Progress {
+    fn from(progress: storage::ScrubProgress) -> Self {
+        Self {
+            stage: Stage::Check,
+            done: progress.checked,
+            of: Some(progress.of),
+            bytes: progress.bytes,
+        }
+    }
+}
+
 impl From<storage::Scrubbed> for Scrubbed {
     fn from(scrubbed: storage::Scrubbed) -> Self {
-        Self { checked: scrubbed.checked, bytes: scrubbed.bytes, corrupt: scrubbed.corrupt }
+        let affected = scrubbed.affected.into_iter();
+        Self {
+            checked: scrubbed.checked,
+            bytes: scrubbed.bytes,
+            corrupt: scrubbed.corrupt,
+            affected: affected
+                .map(|row| Affected { digest: row.digest, repository: row.repository, tags: row.tags })
+                .collect(),
+        }
     }
 }

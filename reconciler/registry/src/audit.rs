@@ -9,7 +9,6 @@
 use std::net::SocketAddr;
 
 use shoal_oci::{Digest, RepositoryName, Tag};
-use tracing::field::display;
 
 use crate::access::Caller;
 use crate::policy::Right;
@@ -42,11 +41,11 @@ macro_rules! emit {
         tracing::$level!(
             target: "audit",
             op = event.op,
-            repository = event.repository.map(display),
+            repository = event.repository.map(tracing::field::display),
             reference = event.reference,
-            digest = event.digest.map(display),
+            digest = event.digest.map(tracing::field::display),
             user = event.user,
-            peer = event.peer.map(display),
+            peer = event.peer.map(tracing::field::display),
             outcome = event.outcome,
             bytes = event.bytes,
             "registry"
@@ -132,10 +131,9 @@ pub(crate) fn scrub(user: &str, peer: Option<SocketAddr>, outcome: Outcome, byte
 }
 
 /// Content came back out of quarantine.
-pub(crate) fn restore(user: &str, peer: Option<SocketAddr>, digest: &Digest, bytes: u64) {
+pub(crate) fn restore(user: &str, peer: Option<SocketAddr>, digest: &Digest) {
     emit!(info, Event {
         digest: Some(digest),
-        bytes: Some(bytes),
         ..Event::maintenance("restore", user, peer, Outcome::Done)
     });
 }

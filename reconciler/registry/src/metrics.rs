@@ -150,7 +150,7 @@ mod tests {
         let families = registry.gather();
         let family = families.iter().find(|family| family.name() == format!("{PREFIX}_{name}")).unwrap();
         let metric = &family.get_metric()[0];
-        if metric.counter.is_some() { metric.get_counter().value() } else { metric.get_gauge().value() }
+        metric.get_counter().get_value() + metric.get_gauge().get_value()
     }
 
     #[test]

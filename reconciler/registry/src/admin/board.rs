@@ -184,7 +184,7 @@ mod tests {
         let (_, run) = board.begin(TaskKind::Scrub, "ada").unwrap();
         run.progress(HALF);
         assert_eq!(board.tasks().running.unwrap().progress, HALF);
-        run.end(End::Stopped(Scrubbed { checked: 3, bytes: 12, corrupt: Vec::new() }));
+        run.end(End::Stopped(Scrubbed { checked: 3, ..Scrubbed::default() }));
         assert_eq!(board.tasks().ended[0].state, TaskState::Stopped);
     }
 

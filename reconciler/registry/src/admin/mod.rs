@@ -181,11 +181,12 @@ async fn restore(
     let Query(what) = query?;
     let digest = Digest::parse(&what.digest).map_err(|error| ApiError::bad_query(error.to_string()))?;
     let wanted = digest.clone();
-    let bytes = blocking(move || registry.inner.storage.restore(&wanted)).await?;
-    let Some(bytes) = bytes else { return Err(ApiError::not_in_quarantine(&digest)) };
+    if !blocking(move || registry.inner.storage.restore(&wanted)).await? {
+        return Err(ApiError::not_in_quarantine(&digest));
+    }
     let by = by(who, peer);
-    audit::restore(&by.user, by.peer, &digest, bytes);
-    Ok(Json(Restored { digest, bytes }))
+    audit::restore(&by.user, by.peer, &digest);
+    Ok(Json(Restored { digest }))
 }
 
 fn by(who: Option<Extension<Administrator>>, peer: Option<Extension<Peer>>) -> By {

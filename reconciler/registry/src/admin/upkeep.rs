@@ -11,11 +11,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use shoal_oci::Digest;
-use shoal_registry_storage::{CollectRules, Retention, Roots, StorageError};
+use shoal_registry_storage::{CollectRules, Retention, Roots, ScrubProgress};
 use tokio::task::JoinHandle;
 
 use super::board::{End, Run};
-use crate::api::{Collected, Progress, Scrubbed, Stage, Task, TaskKind};
+use crate::api::{Collected, Scrubbed, Task, TaskKind};
 use crate::audit::{self, Outcome};
 use crate::error::chain;
 use crate::policy::Policy;
@@ -77,7 +77,7 @@ fn collect(inner: &Inner, run: Run, by: &By, roots: BTreeSet<Digest>, dry_run: b
     let (outcome, bytes, end) = match found {
         Ok(found) => {
             let found = Collected::from(found);
-            let bytes = found.quarantined_bytes.saturating_add(found.freed_bytes);
+            let bytes = found.bytes.saturating_add(found.freed_bytes);
             tracing::info!(dry_run, removed = found.count, bytes, "garbage collection is done");
             if !dry_run {
                 inner.metrics.gc_removed(found.count);
@@ -99,17 +99,11 @@ fn collect(inner: &Inner, run: Run, by: &By, roots: BTreeSet<Digest>, dry_run: b
 fn scrub(inner: &Inner, run: Run, by: &By) {
     let rate = inner.access.policy().scrub.rate.bytes();
     let stopping = inner.maintenance.stopping();
-    let mut on = |progress: shoal_registry_storage::ScrubProgress| {
-        run.progress(Progress {
-            stage: Stage::Check,
-            done: progress.checked,
-            of: Some(progress.total),
-            bytes: progress.bytes,
-        });
-    };
+    let mut on = |progress: ScrubProgress| run.progress(progress.into());
     let found = inner.storage.scrub(Some(rate), &mut on, &|| stopping.is_cancelled());
     let (outcome, bytes, end) = match found {
         Ok(found) => {
+            let stopped = found.stopped;
             let found = Scrubbed::from(found);
             for digest in &found.corrupt {
                 tracing::error!(%digest, "stored content is damaged and was put into quarantine: push it again");
@@ -118,7 +112,7 @@ fn scrub(inner: &Inner, run: Run, by: &By) {
             inner.metrics.corrupt(found.corrupt.len() as u64);
             tracing::info!(checked = found.checked, corrupt = found.corrupt.len(), "scrub is done");
             let bytes = found.bytes;
-            if stopping.is_cancelled() {
+            if stopped {
                 (Outcome::Stopped, bytes, End::Stopped(found))
             } else {
                 (Outcome::Done, bytes, End::Scrubbed(found))

@@ -97,7 +97,7 @@ fn every_event_has_its_fields_and_no_others() {
         denied(&who, Right::Admin, None);
         gc("schedule", None, Outcome::Done, 9);
         scrub("ada", who.peer, Outcome::Stopped, 10);
-        restore("ada", who.peer, &digest, 11);
+        restore("ada", who.peer, &digest);
         corrupt(&digest);
     });
     let (info, warn, by) = (("level", "INFO"), ("level", "WARN"), ("user", "ada"));
@@ -116,7 +116,7 @@ fn every_event_has_its_fields_and_no_others() {
         fields(&[warn, by, peer, ("op", "denied"), ("outcome", "denied"), ("reference", "admin")]),
         fields(&[info, done, ("op", "gc"), ("user", "schedule"), ("bytes", "9")]),
         fields(&[info, by, peer, ("op", "scrub"), ("outcome", "stopped"), ("bytes", "10")]),
-        fields(&[info, by, peer, done, of, ("op", "restore"), ("bytes", "11")]),
+        fields(&[info, by, peer, done, of, ("op", "restore")]),
         fields(&[("level", "ERROR"), of, ("op", "corrupt"), ("outcome", "quarantined")]),
     ];
     assert_eq!(events, expected);

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_oci::RepositoryName;
 use shoal_registry_storage::Pattern;
-use shoal_schema::ByteSize;
+use shoal_schema::size::ByteSize;
 
 pub use read::{Fault, PolicyError};
 pub use value::{MinFree, Span};

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 use shoal_registry_storage::Pattern;
-use shoal_schema::ByteSize;
+use shoal_schema::size::ByteSize;
 
 use super::{
     ANONYMOUS, AccessRule, Gc, JOB_USER, MinFree, Policy, Quota, RetentionRule, Right, Scrub, Span,

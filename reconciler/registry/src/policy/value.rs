@@ -8,7 +8,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use shoal_registry_storage::Pattern;
-use shoal_schema::ByteSize;
+use shoal_schema::size::ByteSize;
 
 /// Units of a span and the seconds in each, largest first.
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
