@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Bodies, in constant memory whatever their size.
+//!
+//! * A request's body goes into an upload in batches of up to 1 MiB. A batch is written and hashed on a
+//!   blocking thread while the next one is read: two batches are in memory at most. Whatever arrived is
+//!   written also where the client stops or hangs up, so that it can resume from there.
+//! * A response's body is read from a blob piece by piece. What the page cache has is sent without a
+//!   change of thread; what it has not is read ahead by one piece. Storage checks each piece before it
+//!   leaves; one that does not fit ends the connection, as there is no other way to take back a status
+//!   line, and the client sees a body that is too short.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, HttpBody as _};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body_util::BodyExt as _;
+use hyper::body::{Frame, SizeHint};
+use shoal_oci::Digest;
+use shoal_registry_storage::{Blob, PieceRead, StorageError, UploadWriter};
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::error::{chain, note};
+use crate::metrics::RegistryMetrics;
+use crate::respond::Rejection;
+use crate::room::Claim;
+
+/// Bytes that are written and hashed at once.
+const BATCH: usize = 1 << 20;
+/// Frames below this are copied together: each one kept alone would hold a whole read buffer.
+const SMALL: usize = 16 << 10;
+/// The most of a blob that one piece brings.
+const PIECE: usize = 1 << 20;
+/// What a refused client sends is read for so long,
+const LINGER: Duration = Duration::from_secs(2);
+/// and so many bytes of it.
+const LINGER_BYTES: usize = 16 << 20;
+/// So many pieces come from the page cache before other tasks have their turn.
+const TURN: u32 = 8;
+
+// === requests ===
+
+/// Where a request's body goes.
+pub(crate) struct Sink {
+    /// The upload.
+    pub(crate) writer: UploadWriter,
+    /// Its share of quotas and disk.
+    pub(crate) claim: Claim,
+}
+
+/// Why a request's body was not taken whole. What arrived before is in the upload.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// The client sent nothing for too long.
+    Idle,
+    /// The client hung up.
+    Gone(axum::Error),
+    /// The body is longer than was said.
+    TooLong,
+    /// The body is shorter than was said: so many bytes came.
+    TooShort(u64),
+    /// A limit was reached.
+    Rejected(Rejection),
+    /// Writing failed.
+    Storage(StorageError),
+    /// The blocking thread failed.
+    Lost(JoinError),
+}
+
+/// Reads a request's body into an upload. `length` is what the client said, where it did. Returns the
+/// upload.
+pub(crate) async fn receive(
+    body: RequestBody,
+    sink: Sink,
+    length: Option<u64>,
+    metrics: &RegistryMetrics,
+) -> Result<Sink, Stopped> {
+    let mut source = Source { body, left: length, received: 0 };
+    let mut batch = Batch::default();
+    let mut hands = Hands::Free(sink);
+    loop {
+        // The write that is under way may fail first: then reading on is in vain.
+        let filled = tokio::select! {
+            biased;
+            done = hands.freed() => { hands = Hands::Free(done?); continue }
+            filled = source.fill(&mut batch) => filled,
+        };
+        let sink = hands.take().await?;
+        let batch = std::mem::take(&mut batch);
+        metrics.uploaded(batch.len as u64);
+        match filled {
+            Fill::Full => hands = Hands::Busy(tokio::task::spawn_blocking(move || write(sink, batch))),
+            Fill::End => {
+                let sink = write_now(sink, batch).await?;
+                return match source.left {
+                    Some(1..) => Err(Stopped::TooShort(source.received)),
+                    _ => Ok(sink),
+                };
+            }
+            Fill::Stopped(stopped) => {
+                write_now(sink, batch).await?;
+                return Err(stopped);
+            }
+        }
+    }
+}
+
+/// A request's body, until somebody reads it. One that nobody reads to its end is read and forgotten
+/// for a while: a server that closes while the client still writes makes the client's kernel throw the
+/// answer away. Not so where the client waits to be asked for the body (`Expect: 100-continue`).
+pub(crate) struct RequestBody {
+    body: Option<Body>,
+    asked: bool,
+    idle: Duration,
+}
+
+/// The upload, or the write that has it at the moment.
+enum Hands {
+    Free(Sink),
+    Busy(JoinHandle<Result<Sink, Stopped>>),
+    /// Only while it is handed on, and after a failure.
+    Empty,
+}
+
+struct Source {
+    body: RequestBody,
+    left: Option<u64>,
+    received: u64,
+}
+
+enum Fill {
+    Full,
+    End,
+    Stopped(Stopped),
+}
+
+/// Bytes that are written at once.
+#[derive(Default)]
+struct Batch {
+    parts: Vec<Bytes>,
+    small: BytesMut,
+    len: usize,
+}
+
+// === impl RequestBody ===
+
+impl RequestBody {
+    /// The body of a request; `idle` is how long the client may send nothing.
+    pub(crate) fn new(body: Body, headers: &HeaderMap, idle: Duration) -> Self {
+        Self { body: Some(body), asked: !headers.contains_key(header::EXPECT), idle }
+    }
+
+    /// Whether the client sends nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    /// How long it is, where the client said so.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.body.as_ref().and_then(|body| body.size_hint().exact())
+    }
+
+    /// Reads all of it into memory; nothing where it has more than `limit` bytes.
+    pub(crate) async fn gather(&mut self, limit: usize) -> Result<Option<Bytes>, Stopped> {
+        let mut whole = BytesMut::new();
+        while let Some(data) = self.data().await? {
+            if data.len() > limit - whole.len() {
+                return Ok(None);
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok(Some(whole.freeze()))
+    }
+
+    /// What comes next; nothing at the end. May be dropped and called again.
+    async fn data(&mut self) -> Result<Option<Bytes>, Stopped> {
+        self.asked = true;
+        while let Some(body) = &mut self.body {
+            match tokio::time::timeout(self.idle, body.frame()).await {
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+                Ok(None) => self.body = None,
+                Ok(Some(Err(error))) => {
+                    self.body = None;
+                    return Err(Stopped::Gone(error));
+                }
+                Err(_) => {
+                    self.body = None;
+                    return Err(Stopped::Idle);
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let Some(mut body) = self.body.take().filter(|body| self.asked && !body.is_end_stream()) else {
+            return;
+        };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(tokio::time::timeout(LINGER, async move {
+            let mut seen = 0;
+            while let Some(Ok(frame)) = body.frame().await {
+                seen += frame.data_ref().map_or(0, Bytes::len);
+                if seen > LINGER_BYTES {
+                    break;
+                }
+            }
+        }));
+    }
+}
+
+// === impl Hands ===
+
+impl Hands {
+    /// Waits for the write that is under way; for ever where there is none. May be dropped and called again.
+    async fn freed(&mut self) -> Result<Sink, Stopped> {
+        let Self::Busy(write) = self else { return std::future::pending().await };
+        let done = write.await;
+        *self = Self::Empty;
+        done.unwrap_or_else(|error| Err(Stopped::Lost(error)))
+    }
+
+    /// The upload, once nothing is under way.
+    async fn take(&mut self) -> Result<Sink, Stopped> {
+        match std::mem::replace(self, Self::Empty) {
+            Self::Free(sink) => Ok(sink),
+            Self::Busy(write) => write.await.unwrap_or_else(|error| Err(Stopped::Lost(error))),
+            Self::Empty => std::future::pending().await,
+        }
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    /// Fills a batch. What it holds stays there where this is dropped.
+    async fn fill(&mut self, batch: &mut Batch) -> Fill {
+        while batch.len < BATCH {
+            let mut data = match self.body.data().await {
+                Ok(Some(data)) => data,
+                Ok(None) => return Fill::End,
+                Err(stopped) => return Fill::Stopped(stopped),
+            };
+            let mut over = false;
+            if let Some(left) = &mut self.left {
+                over = data.len() as u64 > *left;
+                data.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= data.len() as u64;
+            }
+            self.received += data.len() as u64;
+            batch.push(data);
+            if over {
+                return Fill::Stopped(Stopped::TooLong);
+            }
+        }
+        Fill::Full
+    }
+}
+
+// === impl Batch ===
+
+impl Batch {
+    fn push(&mut self, data: Bytes) {
+        self.len += data.len();
+        if data.len() < SMALL {
+            self.small.extend_from_slice(&data);
+        } else {
+            self.end_of_small();
+            self.parts.push(data);
+        }
+    }
+
+    fn end_of_small(&mut self) {
+        if !self.small.is_empty() {
+            self.parts.push(self.small.split().freeze());
+        }
+    }
+}
+
+async fn write_now(sink: Sink, batch: Batch) -> Result<Sink, Stopped> {
+    if batch.len == 0 {
+        return Ok(sink);
+    }
+    tokio::task::spawn_blocking(move || write(sink, batch)).await.map_err(Stopped::Lost)?
+}
+
+fn write(mut sink: Sink, mut batch: Batch) -> Result<Sink, Stopped> {
+    sink.claim.grow(batch.len as u64).map_err(Stopped::Rejected)?;
+    batch.end_of_small();
+    for part in &batch.parts {
+        sink.writer.write(part).map_err(Stopped::Storage)?;
+    }
+    Ok(sink)
+}
+
+// === responses ===
+
+/// Part of a blob as the body of a response.
+pub(crate) struct BlobBody {
+    blob: Arc<Blob>,
+    at: u64,
+    end: u64,
+    next: Option<Next>,
+    inline: u32,
+    metrics: RegistryMetrics,
+}
+
+/// The piece that comes next.
+enum Next {
+    /// It is here.
+    Here(Bytes),
+    /// It is being read.
+    Reading(JoinHandle<Result<Bytes, StorageError>>),
+}
+
+/// Why a body broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// A piece could not be read, or is not what was stored.
+    #[error("cannot read the blob {digest} at byte {at}")]
+    Storage {
+        /// The blob.
+        digest: Digest,
+        /// The piece's offset.
+        at: u64,
+        /// Why.
+        #[source]
+        source: StorageError,
+    },
+    /// The blob ends before its size.
+    #[error("the blob {digest} ends at byte {at}")]
+    Short {
+        /// The blob.
+        digest: Digest,
+        /// Where.
+        at: u64,
+    },
+    /// The blocking thread failed.
+    #[error("cannot wait for a piece of the blob {digest}")]
+    Lost {
+        /// The blob.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: JoinError,
+    },
+}
+
+/// A body whose end is the end of its request, for the histogram of requests.
+pub(crate) struct Timed {
+    body: Body,
+    metrics: RegistryMetrics,
+    route: &'static str,
+    code: u16,
+    began: Instant,
+}
+
+// === impl BlobBody ===
+
+impl BlobBody {
+    /// Opens `length` bytes from `first` on. The first piece is read and checked here: what is corrupt is
+    /// known while there is still a status line to say it with.
+    pub(crate) async fn open(
+        blob: Blob,
+        first: u64,
+        length: u64,
+        metrics: RegistryMetrics,
+    ) -> Result<Self, Rejection> {
+        let end = first + length;
+        let mut body = Self { blob: Arc::new(blob), at: first, end, next: None, inline: 0, metrics };
+        if length > 0 {
+            let piece = match body.ask() {
+                Next::Here(piece) => piece,
+                Next::Reading(read) => read.await?.inspect_err(|error| note(error, &body.metrics))?,
+            };
+            body.next = Some(Next::Here(piece));
+        }
+        Ok(body)
+    }
+
+    /// Asks for the next piece: of the page cache, or else of the disk.
+    fn ask(&self) -> Next {
+        let (at, max) = (self.at, usize::try_from(self.end - self.at).unwrap_or(PIECE).min(PIECE));
+        match self.blob.piece(at, max) {
+            PieceRead::Ready(piece) => Next::Here(piece),
+            PieceRead::WouldBlock => {
+                let blob = Arc::clone(&self.blob);
+                Next::Reading(tokio::task::spawn_blocking(move || blob.piece_blocking(at, max)))
+            }
+        }
+    }
+
+    /// Ends the body with an error.
+    fn broken(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        tracing::error!(error = %chain(&error), "a pull was broken off");
+        self.at = self.end;
+        Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl hyper::body::Body for BlobBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.at >= self.end {
+            return Poll::Ready(None);
+        }
+        let next = match self.next.take() {
+            Some(next) => next,
+            None if self.inline >= TURN => {
+                self.inline = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            None => self.ask(),
+        };
+        let (piece, waited) = match next {
+            Next::Here(piece) => (piece, false),
+            Next::Reading(mut read) => {
+                let Poll::Ready(done) = Pin::new(&mut read).poll(cx) else {
+                    self.next = Some(Next::Reading(read));
+                    return Poll::Pending;
+                };
+                let (digest, at) = (self.blob.digest().clone(), self.at);
+                match done {
+                    Ok(Ok(piece)) => (piece, true),
+                    Ok(Err(source)) => {
+                        note(&source, &self.metrics);
+                        return self.broken(BodyError::Storage { digest, at, source });
+                    }
+                    Err(source) => return self.broken(BodyError::Lost { digest, source }),
+                }
+            }
+        };
+        if piece.is_empty() {
+            let (digest, at) = (self.blob.digest().clone(), self.at);
+            return self.broken(BodyError::Short { digest, at });
+        }
+        self.at += piece.len() as u64;
+        self.inline = if waited { 0 } else { self.inline + 1 };
+        if waited && self.at < self.end {
+            // The disk is slower than the client: the next piece is read while this one is sent.
+            self.next = Some(self.ask());
+        }
+        self.metrics.downloaded(piece.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.at >= self.end
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.end - self.at)
+    }
+}
+
+// === impl Timed ===
+
+impl Timed {
+    /// Observes how long it took from `began` until the body was sent, or nobody wanted it any more.
+    pub(crate) fn of(
+        response: Response,
+        metrics: &RegistryMetrics,
+        route: &'static str,
+        began: Instant,
+    ) -> Response {
+        let (metrics, code) = (metrics.clone(), response.status().as_u16());
+        response.map(|body| Body::new(Self { body, metrics, route, code, began }))
+    }
+}
+
+impl hyper::body::Body for Timed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        self.metrics.request(self.route, self.code, self.began.elapsed());
+    }
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What a registry does without being asked: garbage collection, scrubs, and the end of uploads that
+//! nobody goes on with, each at the policy's intervals.
+//!
+//! Guarantees: without knowing what the inventory needs nothing is collected; one piece of maintenance runs
+//! at a time, and one whose time comes while another runs has its turn afterwards; a changed interval counts
+//! from the next minute on.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shoal_oci::Digest;
+use shoal_registry_storage::Clock;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::Registry;
+use crate::admin::Board;
+use crate::admin::upkeep::{By, NotBegun};
+use crate::error::chain;
+use crate::policy::Policy;
+
+/// How often intervals are looked at, and what is free on the disk is counted.
+const TICK: Duration = Duration::from_secs(30);
+/// The first run of what is due comes this late, so that starts follow each other quickly.
+const SETTLE: Duration = Duration::from_secs(300);
+/// How often uploads are looked at.
+const UPLOADS: Duration = Duration::from_secs(3600);
+
+/// Knows what must never be collected: images of the inventory and of running jobs.
+pub trait RootsSource: Send + Sync {
+    /// Their digests. `None` where that is not known yet: then nothing is collected.
+    fn roots(&self) -> Option<BTreeSet<Digest>>;
+}
+
+/// Of a registry that stands alone: nothing but tags says what is needed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoRoots;
+
+/// What maintenance needs besides the storage.
+pub(crate) struct Maintenance {
+    roots: Arc<dyn RootsSource>,
+    board: Arc<Board>,
+    stopping: CancellationToken,
+}
+
+/// Something that is done again and again.
+struct Due {
+    last: Option<Instant>,
+    begun: Instant,
+}
+
+// === impl RootsSource ===
+
+impl RootsSource for NoRoots {
+    fn roots(&self) -> Option<BTreeSet<Digest>> {
+        Some(BTreeSet::new())
+    }
+}
+
+// === impl Maintenance ===
+
+impl Maintenance {
+    pub(crate) fn new(clock: Arc<dyn Clock>, roots: Arc<dyn RootsSource>) -> Self {
+        Self { roots, board: Board::new(clock), stopping: CancellationToken::new() }
+    }
+
+    /// What must not be collected; `None` where nobody knows.
+    pub(crate) fn roots(&self) -> Option<BTreeSet<Digest>> {
+        self.roots.roots()
+    }
+
+    /// What runs and what ran.
+    pub(crate) fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// Cancelled when the registry stops.
+    pub(crate) fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+}
+
+// === impl Due ===
+
+impl Due {
+    fn new(begun: Instant) -> Self {
+        Self { last: None, begun }
+    }
+
+    /// Whether it is time again.
+    fn is(&self, now: Instant, every: Duration) -> bool {
+        match self.last {
+            Some(last) => now.duration_since(last) >= every,
+            None => now.duration_since(self.begun) >= SETTLE.min(every),
+        }
+    }
+}
+
+// === impl Registry ===
+
+impl Registry {
+    /// Maintains until `stop`: garbage collection, scrubs, uploads that expired, and the metrics of what is
+    /// stored. Returns when what was begun has ended; a scrub ends early.
+    pub async fn maintain(&self, stop: CancellationToken) {
+        let now = Instant::now();
+        let (mut gc, mut scrub, mut uploads) = (Due::new(now), Due::new(now), Due::new(now));
+        self.count().await;
+        while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
+            let (now, policy): (Instant, Arc<Policy>) = (Instant::now(), self.inner.access.policy());
+            self.count_free().await;
+            if uploads.is(now, UPLOADS) {
+                uploads.last = Some(now);
+                self.expire().await;
+            }
+            let begun = if gc.is(now, policy.gc.every.duration()) {
+                gc.last = Some(now);
+                self.gc(By::schedule(), false).map_err(|error| (error, &mut gc))
+            } else if scrub.is(now, policy.scrub.every.duration()) {
+                scrub.last = Some(now);
+                self.scrub(By::schedule()).map_err(|error| (error, &mut scrub))
+            } else {
+                continue;
+            };
+            match begun {
+                Ok((_, end)) => self.until(&stop, end).await,
+                // Its turn comes when the other one has ended.
+                Err((NotBegun::Busy(_), due)) => due.last = None,
+                Err((error, _)) => tracing::warn!(error = %chain(&error), "nothing is collected"),
+            }
+        }
+        self.inner.maintenance.stopping.cancel();
+    }
+
+    /// Waits for maintenance that runs; tells it to come to its end where `stop` is.
+    async fn until(&self, stop: &CancellationToken, mut end: tokio::task::JoinHandle<()>) {
+        if stop.run_until_cancelled(&mut end).await.is_none() {
+            self.inner.maintenance.stopping.cancel();
+            // How it ended is on the board and in the log.
+            let _ = end.await;
+        }
+    }
+
+    async fn expire(&self) {
+        let inner = Arc::clone(&self.inner);
+        match tokio::task::spawn_blocking(move || inner.storage.expire_uploads()).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(uploads)) => tracing::info!(uploads, "uploads that nobody went on with are gone"),
+            Ok(Err(error)) => tracing::warn!(error = %chain(&error), "expired uploads could not be removed"),
+            Err(error) => tracing::error!(%error, "the end of expired uploads failed"),
+        }
+    }
+
+    /// What is stored, for the metrics: reads every directory, so it is done once and after collections.
+    async fn count(&self) {
+        let inner = Arc::clone(&self.inner);
+        let counted = tokio::task::spawn_blocking(move || {
+            inner.storage.usage().map(|usage| inner.metrics.usage(&usage))
+        });
+        if let Ok(Err(error)) = counted.await {
+            tracing::warn!(error = %chain(&error), "cannot count what is stored");
+        }
+    }
+
+    async fn count_free(&self) {
+        let inner = Arc::clone(&self.inner);
+        let counted = tokio::task::spawn_blocking(move || {
+            inner.storage.free_space().map(|(free, _)| inner.metrics.disk_free(free))
+        });
+        if let Ok(Err(error)) = counted.await {
+            tracing::warn!(error = %chain(&error), "cannot ask for the free space");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_run_comes_soon_and_the_next_ones_at_their_interval() {
+        let begun = Instant::now();
+        let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
+        let mut due = Due::new(begun);
+        assert!(!due.is(begun, hour));
+        assert!(!due.is(begun + SETTLE - TICK, hour));
+        assert!(due.is(begun + SETTLE, hour));
+        assert!(due.is(begun + minute, minute), "an interval that is shorter");
+        due.last = Some(begun + SETTLE);
+        assert!(!due.is(begun + hour, hour));
+        assert!(due.is(begun + SETTLE + hour, hour));
+    }
+}

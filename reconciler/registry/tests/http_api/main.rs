@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The distribution API over real HTTP connections: what clients see, header for header.
+
+mod access;
+mod discovery;
+mod limits;
+mod manifests;
+mod pull;
+mod push;
+mod support;
