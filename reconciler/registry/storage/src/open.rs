@@ -164,9 +164,8 @@ fn lock(root: &Root) -> Result<File, StorageError> {
 
 /// Makes the directories, removes what an interrupted operation left. Returns whether the layout is one of ours.
 fn prepare(files: &Files, is_layout: bool) -> Result<bool, StorageError> {
-    for place in Place::fixed() {
-        files.make_dirs(&place)?;
-    }
+    // First the file that says what this is: a directory without it and with others in it is refused.
+    files.make_dirs(&Place::temp())?;
     for entry in files.list(&Place::temp())? {
         if let Some(place) = Place::temp().child(&entry.name).filter(|_| !entry.is_dir) {
             files.remove(&place)?;
@@ -176,6 +175,9 @@ fn prepare(files: &Files, is_layout: bool) -> Result<bool, StorageError> {
         let layout = OciLayout { image_layout_version: OCI_VERSION.to_owned() };
         let layout = serde_json::to_vec(&layout).map_err(malformed(&Place::oci_layout()))?;
         files.put(&Place::oci_layout(), &layout)?;
+    }
+    for place in Place::fixed() {
+        files.make_dirs(&place)?;
     }
     remove_stray_sums(files)?;
     Ok(files.stat(&Place::marker())?.is_some())

@@ -176,8 +176,9 @@ impl Root {
         match rustix::fs::openat2(&self.dir, whole, flags, Mode::empty(), resolve) {
             // Old kernels and strict sandboxes do not have it.
             Err(Errno::NOSYS | Errno::PERM) => self.walk(path, flags),
-            // A file created or renamed meanwhile: the kernel could not be sure.
-            Err(Errno::AGAIN) => self.walk(path, flags),
+            // A file created or renamed meanwhile, so the kernel could not be sure; or something is in the way, and
+            // only looking at each component tells a link from a file.
+            Err(Errno::AGAIN | Errno::NOTDIR) => self.walk(path, flags),
             other => Ok(other?),
         }
     }

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What the tests of the storage share: a clock, content, a world that can crash, and what must hold after it did.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+#![expect(clippy::allow_attributes, reason = "which part is unused differs between the binaries")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+use shoal_oci::{Algorithm, Digest, RepositoryName};
+use shoal_registry_storage::disk::{Fault, FaultDisk, Lost, Tear};
+use shoal_registry_storage::{Clock, IndexWrites, Options, PIECE, Storage, StorageError};
+
+/// A clock that goes on when it is told to. Begins now, as files get the system's time.
+#[derive(Debug)]
+pub(crate) struct TestClock(Mutex<Timestamp>);
+
+impl TestClock {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Timestamp::now())))
+    }
+
+    pub(crate) fn advance(&self, by: SignedDuration) {
+        let mut now = self.0.lock().unwrap();
+        *now = now.checked_add(by).unwrap();
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+pub(crate) fn name(text: &str) -> RepositoryName {
+    RepositoryName::parse(text).unwrap()
+}
+
+pub(crate) fn digest(content: &[u8]) -> Digest {
+    Digest::of(Algorithm::Sha256, content)
+}
+
+/// Bytes in which no two pieces are the same and none is all zeros.
+pub(crate) fn content(size: usize, seed: usize) -> Vec<u8> {
+    (0..size).map(|at| (at * 31 + at / 251 + seed * 97 + 1) as u8).collect()
+}
+
+/// Sizes that matter: nothing, little, exactly a piece, one byte more, several pieces.
+pub(crate) const SIZES: [usize; 5] = [0, 100, PIECE, PIECE + 1, 2 * PIECE + 1000];
+
+/// A directory with a storage in it.
+pub(crate) struct World {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) clock: Arc<TestClock>,
+}
+
+impl World {
+    /// In memory where that can be had: thousands of small directories are made and removed.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        Self { dir, clock: TestClock::new() }
+    }
+
+    /// Where temporary files usually are: on a real disk, mostly.
+    pub(crate) fn on_disk() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), clock: TestClock::new() }
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.dir.path().join("oci")
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options { index: IndexWrites::OnClose, ..Options::new(self.clock.clone()) }
+    }
+
+    /// On a disk that syncs nothing: nobody pulls the plug of the machine that runs the tests.
+    pub(crate) fn open(&self) -> Storage {
+        self.open_on(&Arc::new(FaultDisk::new()))
+    }
+
+    pub(crate) fn open_real(&self) -> Storage {
+        Storage::open(&self.root(), self.options()).unwrap()
+    }
+
+    pub(crate) fn open_on(&self, disk: &Arc<FaultDisk>) -> Storage {
+        let disk = disk.clone();
+        Storage::open(&self.root(), Options { disk, ..self.options() }).unwrap()
+    }
+
+    pub(crate) fn blob_file(&self, digest: &Digest) -> PathBuf {
+        self.root().join("blobs").join(digest.algorithm().as_str()).join(digest.hex())
+    }
+
+    pub(crate) fn sums_file(&self, digest: &Digest) -> PathBuf {
+        self.root().join("sums").join(digest.algorithm().as_str()).join(digest.hex())
+    }
+
+    /// The names in a directory of the storage.
+    pub(crate) fn names(&self, path: &str) -> Vec<String> {
+        names(&self.root().join(path))
+    }
+}
+
+pub(crate) fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Uploads content in one go.
+pub(crate) fn push(
+    storage: &Storage,
+    repository: &RepositoryName,
+    content: &[u8],
+) -> Result<Digest, StorageError> {
+    let digest = digest(content);
+    let id = storage.begin(repository, Algorithm::Sha256)?;
+    let mut writer = storage.writer(repository, id)?;
+    writer.write(content)?;
+    assert_eq!(writer.finish(&digest)?, content.len() as u64);
+    Ok(digest)
+}
+
+/// All of a blob; `None` if it is absent.
+pub(crate) fn pull(
+    storage: &Storage,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<Option<Vec<u8>>, StorageError> {
+    let Some(blob) = storage.blob(repository, digest)? else { return Ok(None) };
+    let mut content = Vec::new();
+    loop {
+        let piece = blob.piece_blocking(content.len() as u64, usize::MAX)?;
+        if piece.is_empty() {
+            break;
+        }
+        content.extend_from_slice(&piece);
+    }
+    assert_eq!(content.len() as u64, blob.size());
+    Ok(Some(content))
+}
+
+/// Everything that may be lost when the world stops.
+pub(crate) fn tears() -> Vec<Tear> {
+    let contents = [Lost::Nothing, Lost::Length, Lost::Zeros, Lost::Half];
+    let with = |names| contents.map(|content| Tear { content, names });
+    [with(false), with(true)].concat()
+}
+
+/// What must hold whatever happened: only whole content under `blobs/`, whole checksums, no temporary files.
+pub(crate) fn check(world: &World) {
+    assert_eq!(world.names("temp"), Vec::<String>::new());
+    for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+        for hex in world.names(&format!("blobs/{algorithm}")) {
+            let expected = Digest::parse(&format!("{algorithm}:{hex}")).unwrap();
+            let content = fs::read(world.blob_file(&expected)).unwrap();
+            assert_eq!(Digest::of(algorithm, &content), expected, "content under blobs/");
+        }
+        for hex in world.names(&format!("sums/{algorithm}")) {
+            let of = Digest::parse(&format!("{algorithm}:{hex}")).unwrap();
+            assert!(world.blob_file(&of).exists(), "checksums of content that is not there");
+        }
+    }
+    assert_eq!(world.names("quarantine/corrupt"), Vec::<String>::new());
+}
+
+/// How an operation on a disk with a fault ended.
+pub(crate) struct Ended<T> {
+    pub(crate) world: World,
+    pub(crate) disk: Arc<FaultDisk>,
+    /// What the operation said; what it acknowledged must be there.
+    pub(crate) result: Result<T, StorageError>,
+    /// For messages: the fault and the step it hit.
+    pub(crate) about: String,
+}
+
+/// Runs an operation with a fault at every one of its steps, and each end through `check`. The storage is closed
+/// in between; `prepare` runs before the fault.
+pub(crate) fn at_every_step<P, T>(
+    fault: fn(u64) -> Fault,
+    tear: Tear,
+    prepare: impl Fn(&Storage) -> P,
+    operate: impl Fn(&Storage, &P) -> Result<T, StorageError>,
+    check: impl Fn(Ended<T>, P),
+) -> u64 {
+    for step in 0.. {
+        let world = World::new();
+        let disk = Arc::new(FaultDisk::new());
+        let storage = world.open_on(&disk);
+        let prepared = prepare(&storage);
+        disk.arm(fault(step), tear);
+        let result = operate(&storage, &prepared);
+        let steps = disk.steps();
+        drop(storage);
+        let hit = steps.get(usize::try_from(step).unwrap()).cloned();
+        let Some(hit) = hit else {
+            assert!(result.is_ok(), "without a fault it fails: {:?}", result.err());
+            return step;
+        };
+        let about = format!("{:?} at `{hit}`, {tear:?}", fault(step));
+        check(Ended { world, disk, result, about }, prepared);
+    }
+    unreachable!("an operation has an end")
+}
+
+/// How often each repository's content is on disk: once, however often it was pushed.
+pub(crate) fn copies(world: &World) -> BTreeMap<String, usize> {
+    let mut copies = BTreeMap::new();
+    for algorithm in ["sha256", "sha512"] {
+        for hex in world.names(&format!("blobs/{algorithm}")) {
+            *copies.entry(hex).or_default() += 1;
+        }
+    }
+    copies
+}
