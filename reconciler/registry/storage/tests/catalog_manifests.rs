@@ -34,7 +34,10 @@ fn a_manifest_comes_back_byte_for_byte_by_tag_and_by_digest() {
         ("os-images", by_tag("12")),
         ("other", by_digest(&image.digest)),
     ] {
-        assert!(storage.manifest(&name(repository), &reference).unwrap().is_none(), "{repository} {reference}");
+        assert!(
+            storage.manifest(&name(repository), &reference).unwrap().is_none(),
+            "{repository} {reference}"
+        );
         assert!(storage.manifest_facts(&name(repository), &reference).unwrap().is_none());
     }
 }
@@ -103,7 +106,10 @@ fn content_that_was_found_damaged_is_missing_until_it_is_pushed_again() {
     let error = storage.manifest(&name("a"), &by_tag("t")).unwrap_err();
     assert!(matches!(error, StorageError::Corrupt { .. }), "{error}");
     assert!(storage.manifest(&name("a"), &by_tag("t")).unwrap().is_none());
-    assert!(storage.manifest_facts(&name("a"), &by_tag("t")).unwrap().is_none(), "a client would not push it");
+    assert!(
+        storage.manifest_facts(&name("a"), &by_tag("t")).unwrap().is_none(),
+        "a client would not push it"
+    );
     image.push(&storage, "a", &["t"]).unwrap();
     assert_whole(&storage, "");
     // Damaged and not read since: pushing replaces it.
@@ -243,7 +249,8 @@ fn a_damaged_entry_of_a_referrer_is_read_from_its_manifest() {
     signature.push(&storage, "a", &[]).unwrap();
     let before = storage.referrers(&name("a"), &subject.digest, None).unwrap();
     let dashed = |digest: &Digest| digest.as_str().replace(':', "-");
-    let entry = format!("repositories/a/_referrers/{}/{}", dashed(&subject.digest), dashed(&signature.digest));
+    let entry =
+        format!("repositories/a/_referrers/{}/{}", dashed(&subject.digest), dashed(&signature.digest));
     fs::write(world.root().join(&entry), "{").unwrap();
     assert_eq!(storage.referrers(&name("a"), &subject.digest, None).unwrap(), before);
     // An entry that a copied directory brought without its manifest is no referrer.
@@ -325,7 +332,8 @@ fn what_a_quota_limits_counts_each_content_once() {
     one.push(&storage, "os-images/c", &["t"]).unwrap();
     let bytes = |pattern: &str| storage.prefix_bytes(&Pattern::parse(pattern).unwrap()).unwrap();
     let weigh = |images: &[&Image]| -> u64 {
-        let all: std::collections::BTreeSet<Digest> = images.iter().flat_map(|image| image.digests()).collect();
+        let all: std::collections::BTreeSet<Digest> =
+            images.iter().flat_map(|image| image.digests()).collect();
         all.iter().map(|digest| fs::metadata(world.blob_file(digest)).unwrap().len()).sum()
     };
     assert_eq!(bytes("tools/a"), weigh(&[&one]));

@@ -62,6 +62,15 @@ pub(super) struct LinkState {
     pub(super) live: bool,
 }
 
+// === impl Repository ===
+
+impl Repository {
+    /// Whether there is nothing in it; its directories may be what a crash left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tags.is_empty() && self.manifests.is_empty() && self.links.is_empty()
+    }
+}
+
 // === impl World ===
 
 impl<'s> World<'s> {

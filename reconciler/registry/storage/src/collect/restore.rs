@@ -22,9 +22,8 @@ impl Storage {
     /// Those of the disk. Content that was damaged meanwhile is not brought back.
     pub fn restore(&self, digest: &Digest) -> Result<bool, StorageError> {
         let _running = self.gate().collecting();
-        let content = self.restore_content(digest)?;
+        let (mut restored, content) = self.restore_content(digest)?;
         let shelves = Shelf::all(self)?;
-        let mut restored = !content.is_empty();
         // Links before manifests before entries before tags, as when pushing.
         for rank in 0..4 {
             for shelf in &shelves {
@@ -40,9 +39,11 @@ impl Storage {
         Ok(restored)
     }
 
-    /// Brings content back with all that it names; returns what was looked for and is there now.
-    fn restore_content(&self, digest: &Digest) -> Result<BTreeSet<Digest>, StorageError> {
+    /// Brings content back with all that it names. Returns whether there was any, and what its records
+    /// speak of.
+    fn restore_content(&self, digest: &Digest) -> Result<(bool, BTreeSet<Digest>), StorageError> {
         let mut found = BTreeSet::new();
+        let mut restored = false;
         let alone = self.gate().sweeping();
         let mut quarantined = self.kept(Area::Gc)?;
         quarantined.sort_by_key(|kept| std::cmp::Reverse(kept.note.when));
@@ -55,7 +56,7 @@ impl Storage {
             let place = Place::blob(&digest);
             for kept in quarantined.iter().filter(|kept| kept.note.digest == digest) {
                 if self.files().stat(&place)?.is_none() && self.is_whole(kept)? {
-                    self.bring_back(&alone, kept)?;
+                    restored |= self.bring_back(&alone, kept)?;
                     self.files().touch(&place, self.now())?;
                     found.insert(digest.clone());
                 }
@@ -73,7 +74,7 @@ impl Storage {
                 open.extend(manifest.manifests.into_iter().map(|child| child.digest));
             }
         }
-        Ok(found)
+        Ok((restored, found))
     }
 
     /// Whether content in quarantine is what its digest says.

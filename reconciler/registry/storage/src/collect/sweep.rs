@@ -65,6 +65,9 @@ pub(super) fn carry_out(
             storage.files().sync_dir(&directory)?;
         }
     }
+    for repository in world.repositories.iter().filter(|(_, all)| all.is_empty()).map(|(name, _)| name) {
+        remove_empty(storage, repository, &collected.rows)?;
+    }
     for repository in repositories(&collected.rows) {
         remove_empty(storage, repository, &collected.rows)?;
     }

@@ -67,8 +67,10 @@ impl Image {
 
     /// An index of manifests.
     pub(crate) fn index(children: &[&Image]) -> Self {
-        let manifests: Vec<Value> = children.iter().map(|child| descriptor(child.media_type, &child.bytes)).collect();
-        let document = json!({"schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": manifests});
+        let manifests: Vec<Value> =
+            children.iter().map(|child| descriptor(child.media_type, &child.bytes)).collect();
+        let document =
+            json!({"schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": manifests});
         Self::of(media_type::IMAGE_INDEX, &document, Vec::new())
     }
 
@@ -117,7 +119,12 @@ impl Image {
     }
 
     /// Pushes all of it as a client does, which looks first what is there.
-    pub(crate) fn push(&self, storage: &Storage, repository: &str, tags: &[&str]) -> Result<(), StorageError> {
+    pub(crate) fn push(
+        &self,
+        storage: &Storage,
+        repository: &str,
+        tags: &[&str],
+    ) -> Result<(), StorageError> {
         self.push_blobs(storage, repository)?;
         self.put(storage, repository, tags)
     }
@@ -157,7 +164,12 @@ pub(crate) fn assert_whole(storage: &Storage, about: &str) {
 }
 
 /// The manifest is there with all its content, that of its children too.
-pub(crate) fn assert_manifest_whole(storage: &Storage, repository: &RepositoryName, digest: &Digest, about: &str) {
+pub(crate) fn assert_manifest_whole(
+    storage: &Storage,
+    repository: &RepositoryName,
+    digest: &Digest,
+    about: &str,
+) {
     let stored = storage.manifest(repository, &by_digest(digest)).unwrap();
     let stored = stored.unwrap_or_else(|| panic!("{repository}@{digest} is gone; {about}"));
     assert_eq!(stored.digest, *digest);
@@ -198,4 +210,10 @@ pub(crate) fn content(world: &crate::support::World) -> BTreeSet<Digest> {
         found.extend(hexes.iter().map(|hex| Digest::parse(&format!("{algorithm}:{hex}")).unwrap()));
     }
     found
+}
+
+/// The digests of what refers to an image.
+pub(crate) fn referrers_of(storage: &Storage, repository: &str, subject: &Image) -> Vec<Digest> {
+    let found = storage.referrers(&name(repository), &subject.digest, None).unwrap();
+    found.into_iter().map(|descriptor| descriptor.digest).collect()
 }
