@@ -292,12 +292,7 @@ impl From<storage::Collected> for Collected {
             damaged: damaged
                 .map(|record| Damaged { path: record.path.display().to_string(), why: record.why.clone() })
                 .collect(),
-            kept: Kept {
-                tags: kept.tags,
-                manifests: kept.manifests,
-                blobs: kept.blobs,
-                bytes: kept.bytes,
-            },
+            kept: Kept { tags: kept.tags, manifests: kept.manifests, blobs: kept.blobs, bytes: kept.bytes },
         }
     }
 }
@@ -315,12 +310,7 @@ impl From<storage::CollectProgress> for Progress {
 
 impl From<storage::ScrubProgress> for Progress {
     fn from(progress: storage::ScrubProgress) -> Self {
-        Self {
-            stage: Stage::Check,
-            done: progress.checked,
-            of: Some(progress.of),
-            bytes: progress.bytes,
-        }
+        Self { stage: Stage::Check, done: progress.checked, of: Some(progress.of), bytes: progress.bytes }
     }
 }
 

@@ -55,31 +55,36 @@ macro_rules! emit {
 
 /// A blob or a manifest was stored.
 pub(crate) fn push(who: &Who<'_>, repository: &RepositoryName, digest: &Digest, bytes: u64) {
-    emit!(info, Event {
-        repository: Some(repository),
-        digest: Some(digest),
-        bytes: Some(bytes),
-        ..Event::by(who, "push")
-    });
+    emit!(
+        info,
+        Event {
+            repository: Some(repository),
+            digest: Some(digest),
+            bytes: Some(bytes),
+            ..Event::by(who, "push")
+        }
+    );
 }
 
 /// A tag names a manifest from now on.
 pub(crate) fn tag(who: &Who<'_>, repository: &RepositoryName, tag: &Tag, digest: &Digest) {
-    emit!(info, Event {
-        repository: Some(repository),
-        reference: Some(tag.as_str()),
-        digest: Some(digest),
-        ..Event::by(who, "tag")
-    });
+    emit!(
+        info,
+        Event {
+            repository: Some(repository),
+            reference: Some(tag.as_str()),
+            digest: Some(digest),
+            ..Event::by(who, "tag")
+        }
+    );
 }
 
 /// A tag was deleted.
 pub(crate) fn delete_tag(who: &Who<'_>, repository: &RepositoryName, tag: &Tag) {
-    emit!(info, Event {
-        repository: Some(repository),
-        reference: Some(tag.as_str()),
-        ..Event::by(who, "delete")
-    });
+    emit!(
+        info,
+        Event { repository: Some(repository), reference: Some(tag.as_str()), ..Event::by(who, "delete") }
+    );
 }
 
 /// A manifest or a blob was deleted from a repository.
@@ -94,12 +99,15 @@ pub(crate) fn mount(
     from: Option<&RepositoryName>,
     digest: &Digest,
 ) {
-    emit!(info, Event {
-        repository: Some(repository),
-        reference: from.map(RepositoryName::as_str),
-        digest: Some(digest),
-        ..Event::by(who, "mount")
-    });
+    emit!(
+        info,
+        Event {
+            repository: Some(repository),
+            reference: from.map(RepositoryName::as_str),
+            digest: Some(digest),
+            ..Event::by(who, "mount")
+        }
+    );
 }
 
 /// Nobody was let in. `user` is the name of an account that exists, or empty; `outcome` is `wrong`, or
@@ -112,12 +120,10 @@ pub(crate) fn login_refused(user: &str, peer: Option<SocketAddr>, outcome: &'sta
 /// Somebody known may not do what they asked for; `repository` is missing where it was about the whole
 /// registry.
 pub(crate) fn denied(who: &Who<'_>, right: Right, repository: Option<&RepositoryName>) {
-    emit!(warn, Event {
-        repository,
-        reference: Some(right.as_str()),
-        outcome: "denied",
-        ..Event::by(who, "denied")
-    });
+    emit!(
+        warn,
+        Event { repository, reference: Some(right.as_str()), outcome: "denied", ..Event::by(who, "denied") }
+    );
 }
 
 /// A garbage collection ended, having taken out `bytes`. `user` is who asked for it, or `schedule`.
@@ -132,10 +138,7 @@ pub(crate) fn scrub(user: &str, peer: Option<SocketAddr>, outcome: Outcome, byte
 
 /// Content came back out of quarantine.
 pub(crate) fn restore(user: &str, peer: Option<SocketAddr>, digest: &Digest) {
-    emit!(info, Event {
-        digest: Some(digest),
-        ..Event::maintenance("restore", user, peer, Outcome::Done)
-    });
+    emit!(info, Event { digest: Some(digest), ..Event::maintenance("restore", user, peer, Outcome::Done) });
 }
 
 /// Content is not what its digest says, and is in quarantine now.

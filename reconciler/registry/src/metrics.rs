@@ -64,7 +64,10 @@ impl RegistryMetrics {
             requests,
             removed: counter("gc_removed_total", "Blobs and manifests that garbage collection took out.")?,
             corrupt: counter("corrupt_blobs_total", "Contents that were found damaged.")?,
-            auth_failures: counter("auth_failures_total", "Logins and tokens that were wrong, or came too often.")?,
+            auth_failures: counter(
+                "auth_failures_total",
+                "Logins and tokens that were wrong, or came too often.",
+            )?,
         })
     }
 
@@ -161,20 +164,23 @@ mod tests {
         let mut names: Vec<String> =
             registry.gather().iter().map(|f| f.name().trim_start_matches(PREFIX).to_owned()).collect();
         names.sort();
-        assert_eq!(names, [
-            "_auth_failures_total",
-            "_blob_count",
-            "_corrupt_blobs_total",
-            "_disk_free_bytes",
-            "_disk_size_bytes",
-            "_download_bytes_total",
-            "_gc_removed_total",
-            "_inflight_uploads",
-            "_quarantined_bytes",
-            "_request_duration_seconds",
-            "_storage_bytes",
-            "_upload_bytes_total",
-        ]);
+        assert_eq!(
+            names,
+            [
+                "_auth_failures_total",
+                "_blob_count",
+                "_corrupt_blobs_total",
+                "_disk_free_bytes",
+                "_disk_size_bytes",
+                "_download_bytes_total",
+                "_gc_removed_total",
+                "_inflight_uploads",
+                "_quarantined_bytes",
+                "_request_duration_seconds",
+                "_storage_bytes",
+                "_upload_bytes_total",
+            ]
+        );
     }
 
     #[test]

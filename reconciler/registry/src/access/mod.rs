@@ -16,9 +16,9 @@
 
 mod admin;
 mod caller;
-mod users;
 mod refusal;
 mod site;
+mod users;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -31,9 +31,9 @@ use shoal_oci::RepositoryName;
 use zeroize::Zeroizing;
 
 pub use caller::{Caller, JobAccess, JobTokens};
-pub use users::{Users, UsersError, LineFault};
-pub use refusal::Refusal;
 use refusal::CHALLENGE;
+pub use refusal::Refusal;
+pub use users::{LineFault, Users, UsersError};
 
 use crate::audit::{self, Who};
 use crate::metrics::RegistryMetrics;
@@ -225,7 +225,10 @@ impl Rules {
                     tracing::warn!("the registry's users file has no account in it: nobody can log in");
                 }
                 for user in policy.named_users().filter(|user| !names.contains(*user)) {
-                    tracing::warn!(user, "a rule of the registry's policy names an account that is not in the users file");
+                    tracing::warn!(
+                        user,
+                        "a rule of the registry's policy names an account that is not in the users file"
+                    );
                 }
                 (Some(names), Logins::new(users.accounts()))
             }

@@ -50,10 +50,17 @@ mod tests {
 
     #[test]
     fn a_page_of_another_site_is_told_from_our_own() {
-        let foreign = |origin| is_foreign_page(&headers(&[("host", "registry.lan:5000"), ("origin", origin)]));
+        let foreign =
+            |origin| is_foreign_page(&headers(&[("host", "registry.lan:5000"), ("origin", origin)]));
         assert!(!foreign("http://registry.lan:5000"));
         assert!(!foreign("http://Registry.lan:5000"));
-        for origin in ["http://evil.example", "null", "http://registry.lan", "http://registry.lan:5000.evil.example", ""] {
+        for origin in [
+            "http://evil.example",
+            "null",
+            "http://registry.lan",
+            "http://registry.lan:5000.evil.example",
+            "",
+        ] {
             assert!(foreign(origin), "{origin}");
         }
         assert!(is_foreign_page(&headers(&[("origin", "http://registry.lan")])), "without a host");
@@ -67,7 +74,9 @@ mod tests {
             assert!(is_local(&headers(&[("host", host)]), near), "{host}");
         }
         assert!(is_local(&headers(&[("host", "localhost")]), Some("[::ffff:127.0.0.1]:1".parse().unwrap())));
-        for host in ["evil.example", "evil.example:5000", "", "127.0.0.1.evil.example", "localhost.evil.example"] {
+        for host in
+            ["evil.example", "evil.example:5000", "", "127.0.0.1.evil.example", "localhost.evil.example"]
+        {
             assert!(!is_local(&headers(&[("host", host)]), near), "{host}");
         }
         assert!(!is_local(&headers(&[("host", "127.0.0.1")]), Some("192.0.2.1:4000".parse().unwrap())));

@@ -86,7 +86,8 @@ async fn an_account_is_known_by_its_password_and_nobody_else_is() {
 #[tokio::test]
 async fn without_accounts_everybody_is_let_in_whatever_they_send() {
     let access = access_with(RegistryAuth::None, json!({}));
-    for headers in [HeaderMap::new(), login("ada", "x"), login("", ""), headers("authorization", "Digest x")] {
+    for headers in [HeaderMap::new(), login("ada", "x"), login("", ""), headers("authorization", "Digest x")]
+    {
         let caller = access.identify(&headers, None).await.unwrap();
         assert_eq!(caller, Caller::Open);
         assert_eq!(access.check(&caller, None, Right::Delete, &name("a/b")), Ok(()));
@@ -221,12 +222,9 @@ async fn no_password_token_or_mistyped_name_gets_into_an_event_or_an_answer() {
     let guard = tracing::subscriber::set_default(capture.clone());
     let access = access();
     let here = from("192.0.2.1:4000");
-    for headers in [
-        login("ada", "hunter2"),
-        login("hunter2", "hunter2"),
-        login("job", "hunter2"),
-        bearer("hunter2"),
-    ] {
+    for headers in
+        [login("ada", "hunter2"), login("hunter2", "hunter2"), login("job", "hunter2"), bearer("hunter2")]
+    {
         let refused = access.identify(&headers, here).await.unwrap_err();
         assert!(!format!("{refused} {refused:?}").contains("hunter2"));
     }

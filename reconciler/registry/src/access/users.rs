@@ -42,7 +42,9 @@ pub enum LineFault {
     #[error("{0} has a line above already: remove one of them")]
     Twice(String),
     /// The hash is too easy to guess from, or unknown.
-    #[error("the password of {user} is kept as {found}, which is not taken; replace the line with what `htpasswd -nBC 10 {user}` prints")]
+    #[error(
+        "the password of {user} is kept as {found}, which is not taken; replace the line with what `htpasswd -nBC 10 {user}` prints"
+    )]
     Scheme {
         /// The account.
         user: String,
@@ -50,7 +52,9 @@ pub enum LineFault {
         found: &'static str,
     },
     /// It begins like a good hash and is none.
-    #[error("the {kind} hash of {user} is cut short or damaged; replace the line with what `htpasswd -nBC 10 {user}` prints")]
+    #[error(
+        "the {kind} hash of {user} is cut short or damaged; replace the line with what `htpasswd -nBC 10 {user}` prints"
+    )]
     Damaged {
         /// The account.
         user: String,
@@ -58,7 +62,9 @@ pub enum LineFault {
         kind: &'static str,
     },
     /// A login would take too long.
-    #[error("the bcrypt hash of {user} has cost {cost}, and {MAX_COST} is the most that is taken; make another with `htpasswd -nBC 10 {user}`")]
+    #[error(
+        "the bcrypt hash of {user} has cost {cost}, and {MAX_COST} is the most that is taken; make another with `htpasswd -nBC 10 {user}`"
+    )]
     Cost {
         /// The account.
         user: String,
@@ -133,7 +139,9 @@ fn account(line: &str) -> Result<(&str, &str), LineFault> {
     }
     if hash.starts_with("$argon2id$") {
         return match argon2::PasswordHash::new(hash) {
-            Ok(parsed) if parsed.hash.is_some() && argon2::Params::try_from(&parsed).is_ok() => Ok((user, hash)),
+            Ok(parsed) if parsed.hash.is_some() && argon2::Params::try_from(&parsed).is_ok() => {
+                Ok((user, hash))
+            }
             _ => Err(LineFault::Damaged { user: owner(), kind: "Argon2id" }),
         };
     }
@@ -170,7 +178,8 @@ mod tests {
 
     /// Of the password `secret`, by `htpasswd -nbB`.
     const BCRYPT: &str = "$2y$05$vuOw.FzPLCeV4Slu7jPoGOlPDeOS4up/4TiwbD8O3PFD6j6V4Lueu";
-    const ARGON: &str = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$2F0M3r0dXdWkBoZxQh9dFJ7vQ0nJ0w7yhQk4zY2l8nU";
+    const ARGON: &str =
+        "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$2F0M3r0dXdWkBoZxQh9dFJ7vQ0nJ0w7yhQk4zY2l8nU";
 
     fn faults(text: &str) -> Vec<(usize, LineFault)> {
         Users::parse(text).unwrap_err().lines
@@ -178,7 +187,8 @@ mod tests {
 
     #[test]
     fn accounts_with_good_hashes_are_read() {
-        let text = format!("# people\nada:{BCRYPT}\n\n  bob:{ARGON}  \r\neve:{}\n", BCRYPT.replace("2y", "2b"));
+        let text =
+            format!("# people\nada:{BCRYPT}\n\n  bob:{ARGON}  \r\neve:{}\n", BCRYPT.replace("2y", "2b"));
         let users = Users::parse(&text).unwrap();
         assert_eq!(users.names().collect::<Vec<_>>(), ["ada", "bob", "eve"]);
         assert!(Users::parse("# nobody\n").unwrap().is_empty());
@@ -207,18 +217,28 @@ mod tests {
     #[test]
     fn every_line_that_is_wrong_is_reported() {
         let text = format!("ada\njob:{BCRYPT}\nada:{BCRYPT}\nada:{ARGON}\n:{BCRYPT}\n*:{BCRYPT}\n");
-        assert_eq!(faults(&text), [
-            (1, LineFault::Form),
-            (2, LineFault::Reserved("job".to_owned())),
-            (4, LineFault::Twice("ada".to_owned())),
-            (5, LineFault::Form),
-            (6, LineFault::Reserved("*".to_owned())),
-        ]);
+        assert_eq!(
+            faults(&text),
+            [
+                (1, LineFault::Form),
+                (2, LineFault::Reserved("job".to_owned())),
+                (4, LineFault::Twice("ada".to_owned())),
+                (5, LineFault::Form),
+                (6, LineFault::Reserved("*".to_owned())),
+            ]
+        );
     }
 
     #[test]
     fn a_hash_that_could_never_fit_is_no_account() {
-        for hash in [&BCRYPT[..59], "$2y$05$", "$2y$5$x", "$2y$99$vuOw.FzPLCeV4Slu7jPoGOlPDeOS4up/4TiwbD8O3PFD6j6V4Lueu", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ", "$argon2id$x"] {
+        for hash in [
+            &BCRYPT[..59],
+            "$2y$05$",
+            "$2y$5$x",
+            "$2y$99$vuOw.FzPLCeV4Slu7jPoGOlPDeOS4up/4TiwbD8O3PFD6j6V4Lueu",
+            "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ",
+            "$argon2id$x",
+        ] {
             assert!(matches!(faults(&format!("ci:{hash}"))[0].1, LineFault::Damaged { .. }), "{hash}");
         }
         let slow = BCRYPT.replace("$05$", "$16$");

@@ -199,7 +199,11 @@ mod tests {
         };
         for _ in 0..REMEMBERED + 3 {
             let (_, run) = board.begin(TaskKind::Gc, "schedule").unwrap();
-            run.end(End::Collected(Collected { removed: vec![row.clone()], count: 1, ..Collected::default() }));
+            run.end(End::Collected(Collected {
+                removed: vec![row.clone()],
+                count: 1,
+                ..Collected::default()
+            }));
         }
         let ended = board.tasks().ended;
         assert_eq!(ended.len(), REMEMBERED);

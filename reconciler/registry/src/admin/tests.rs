@@ -13,14 +13,12 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::api::{TaskKind, TaskState};
-use crate::{
-    Patience, Policy, RegistryAuth, RegistryConfig, RegistryMetrics, RootsSource, Users,
-};
+use crate::{Patience, Policy, RegistryAuth, RegistryConfig, RegistryMetrics, RootsSource, Users};
 
 /// `htpasswd -nbB ada secret`
 const ADA: &str = "ada:$2y$05$vuOw.FzPLCeV4Slu7jPoGOlPDeOS4up/4TiwbD8O3PFD6j6V4Lueu";
 
-/// Time as a test sets it.
+/// Time as a test sets it; later than the times that the system gives to files.
 #[derive(Debug)]
 struct Hands(Mutex<Timestamp>);
 
@@ -59,7 +57,7 @@ impl Fixture {
 
     fn with(auth: RegistryAuth, policy: Value, roots: Option<BTreeSet<Digest>>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let hands = Arc::new(Hands(Mutex::new("2026-01-02T03:04:05Z".parse().unwrap())));
+        let hands = Arc::new(Hands(Mutex::new("2126-01-02T03:04:05Z".parse().unwrap())));
         let storage = Storage::open(directory.path(), Options::new(hands.clone())).unwrap();
         let counts = prometheus::Registry::new();
         let config = RegistryConfig {
@@ -102,7 +100,11 @@ impl Fixture {
         (digest, layer)
     }
 
-    async fn ask(&self, router: Router, request: http::Request<Body>) -> (StatusCode, Value, http::HeaderMap) {
+    async fn ask(
+        &self,
+        router: Router,
+        request: http::Request<Body>,
+    ) -> (StatusCode, Value, http::HeaderMap) {
         let response = router.oneshot(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -198,7 +200,9 @@ async fn a_dry_run_says_what_would_go_and_a_real_run_takes_it() {
     assert_eq!((real.kind, real.state), (TaskKind::Gc, TaskState::Done));
     assert_eq!(real.collected.unwrap().removed, listed.removed);
     assert_eq!(fixture.tags("tools/oras"), ["2"]);
-    assert!((fixture.count("gc_removed_total") - listed.count as f64).abs() < f64::EPSILON);
+    let contents = listed.removed.iter().filter(|row| row.kind == "content").count();
+    assert!(contents > 0, "{listed:?}");
+    assert!((fixture.count("gc_removed_total") - contents as f64).abs() < f64::EPSILON);
     assert!(fixture.count("quarantined_bytes") > 0.0);
 }
 
@@ -216,7 +220,7 @@ async fn what_the_inventory_needs_stays_whatever_retention_says() {
     fixture.run("gc").await;
     let repository = RepositoryName::parse("tools/oras").unwrap();
     assert!(fixture.registry.inner.storage.blob(&repository, &layer).unwrap().is_some());
-    assert_eq!(fixture.tags("tools/oras"), ["2"], "retention is about tags");
+    assert_eq!(fixture.tags("tools/oras"), ["1", "2"]);
 }
 
 #[tokio::test]
@@ -274,7 +278,8 @@ async fn what_was_collected_can_be_restored_by_its_digest() {
     let (status, body) = fixture.post(&format!("restore?digest={digest}")).await;
     assert_eq!((status.as_u16(), &body["digest"]), (200, &json!(digest)));
     assert!(storage.blob(&repository, &layer).unwrap().is_some());
-    let (status, body) = fixture.post(&format!("restore?digest={digest}")).await;
+    let never = Digest::of(Algorithm::Sha512, b"never stored");
+    let (status, body) = fixture.post(&format!("restore?digest={never}")).await;
     assert_eq!((status.as_u16(), &body["error"]), (404, &json!("not_found")));
 }
 

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use shoal_oci::Digest;
+use shoal_registry_storage::collect::Item;
 use shoal_registry_storage::{CollectRules, Retention, Roots, ScrubProgress};
 use tokio::task::JoinHandle;
 
@@ -76,11 +77,12 @@ fn collect(inner: &Inner, run: Run, by: &By, roots: BTreeSet<Digest>, dry_run: b
     let found = inner.storage.collect(&rules, &mut |progress| run.progress(progress.into()));
     let (outcome, bytes, end) = match found {
         Ok(found) => {
+            let contents = found.rows.iter().filter(|row| matches!(row.item, Item::Content { .. })).count();
             let found = Collected::from(found);
             let bytes = found.bytes.saturating_add(found.freed_bytes);
             tracing::info!(dry_run, removed = found.count, bytes, "garbage collection is done");
             if !dry_run {
-                inner.metrics.gc_removed(found.count);
+                inner.metrics.gc_removed(contents as u64);
             }
             (Outcome::Done, bytes, End::Collected(found))
         }

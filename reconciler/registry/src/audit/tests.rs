@@ -101,7 +101,8 @@ fn every_event_has_its_fields_and_no_others() {
         corrupt(&digest);
     });
     let (info, warn, by) = (("level", "INFO"), ("level", "WARN"), ("user", "ada"));
-    let (peer, done, here) = (("peer", "192.0.2.1:4000"), ("outcome", "done"), ("repository", "os-images/debian"));
+    let (peer, done, here) =
+        (("peer", "192.0.2.1:4000"), ("outcome", "done"), ("repository", "os-images/debian"));
     let of = ("digest", hash);
     let expected = [
         fields(&[info, by, peer, done, here, of, ("op", "push"), ("bytes", "7")]),

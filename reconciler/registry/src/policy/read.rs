@@ -9,9 +9,7 @@ use serde_json::{Map, Value};
 use shoal_registry_storage::Pattern;
 use shoal_schema::size::ByteSize;
 
-use super::{
-    ANONYMOUS, AccessRule, Gc, JOB_USER, MinFree, Policy, Quota, RetentionRule, Right, Scrub, Span,
-};
+use super::{ANONYMOUS, AccessRule, Gc, JOB_USER, MinFree, Policy, Quota, RetentionRule, Right, Scrub, Span};
 
 /// A policy that cannot be taken, with every fault in it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,7 +84,8 @@ impl Reader {
             policy.sparse = self.patterns("sparse", value);
         }
         if let Some(value) = map.get("minFree") {
-            policy.min_free = self.text("minFree", value, MinFree::parse, MIN_FREE).unwrap_or(policy.min_free);
+            policy.min_free =
+                self.text("minFree", value, MinFree::parse, MIN_FREE).unwrap_or(policy.min_free);
         }
         if let Some(value) = map.get("maxManifest") {
             let bounds = size(64 << 10)..=size(64 << 20);
@@ -179,7 +178,10 @@ impl Reader {
             return None;
         }
         if user == JOB_USER {
-            self.fault(path, "`job` is how job tokens come in; no rule is about them, and no account has that name");
+            self.fault(
+                path,
+                "`job` is how job tokens come in; no rule is about them, and no account has that name",
+            );
             return None;
         }
         Some(user)
@@ -209,7 +211,8 @@ impl Reader {
     ) {
         let Some(value) = map.get(name) else { return };
         let path = format!("{path}.{name}");
-        let expected = format!("a span of time from {} to {}, such as 90m, 24h or 7d", bounds.start(), bounds.end());
+        let expected =
+            format!("a span of time from {} to {}, such as 90m, 24h or 7d", bounds.start(), bounds.end());
         let within = |text: &str| Span::parse(text).filter(|span| bounds.contains(span));
         if let Some(span) = self.text(&path, value, within, &expected) {
             *into = span;
@@ -217,7 +220,8 @@ impl Reader {
     }
 
     fn size(&mut self, path: &str, value: &Value, bounds: RangeInclusive<ByteSize>) -> Option<ByteSize> {
-        let size = self.text(path, value, |text| ByteSize::parse(text).ok(), "a size such as 512M, 20G or 2T")?;
+        let size =
+            self.text(path, value, |text| ByteSize::parse(text).ok(), "a size such as 512M, 20G or 2T")?;
         if !bounds.contains(&size) {
             self.fault(path, &format!("{size} is not within {} and {}", bounds.start(), bounds.end()));
             return None;

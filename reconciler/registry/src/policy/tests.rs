@@ -164,11 +164,17 @@ fn rules_add_up_and_fit_by_account_and_prefix() {
     assert!(!policy.allows(&ci, Right::Push, &name("tools/oras2")));
     assert!(!policy.allows(&ci, Right::Push, &name("os-images-2/debian")), "a prefix ends at a slash");
     assert!(policy.allows(&account("bob"), Right::Pull, &name("tools/oras")));
-    assert!(policy.allows(&account("bob"), Right::Pull, &name("public/x")), "an account has what nobody needs one for");
+    assert!(
+        policy.allows(&account("bob"), Right::Pull, &name("public/x")),
+        "an account has what nobody needs one for"
+    );
     assert!(policy.allows(&Caller::Anonymous, Right::Pull, &name("public/x")));
     assert!(!policy.allows(&Caller::Anonymous, Right::Pull, &name("tools/oras")));
     assert!(policy.administers(&account("ada")) && !policy.administers(&ci));
-    assert!(!policy.allows(&account("ada"), Right::Pull, &name("os-images/debian")), "admin includes nothing");
+    assert!(
+        !policy.allows(&account("ada"), Right::Pull, &name("os-images/debian")),
+        "admin includes nothing"
+    );
     assert!(policy.allows_something(&Caller::Anonymous));
 }
 
