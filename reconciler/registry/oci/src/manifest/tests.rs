@@ -220,6 +220,8 @@ fn a_referrer_has_the_artifact_type_of_the_specification() {
     assert_eq!(empty, plain);
     let named = referrer(IMAGE_MANIFEST, &with(image, "artifactType", json!("a/b")));
     assert_eq!(named.artifact_type.as_deref(), Some("a/b"));
+    let other = with(json!({"subject": subject}), "config", descriptor("c/d", "config"));
+    assert_eq!(referrer("a/b", &other).artifact_type, None, "what a configuration means there is not known");
     let index = json!({"manifests": [], "subject": subject});
     assert_eq!(referrer(IMAGE_INDEX, &index).artifact_type, None);
     let named = referrer(IMAGE_INDEX, &with(index, "artifactType", json!("a/b")));

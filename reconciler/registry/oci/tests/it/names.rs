@@ -48,6 +48,26 @@ fn a_registry() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn every_short_text_of_the_characters_that_decide_is_read_as_the_specification_says() {
+    let rule = expression::repository();
+    let mut texts = vec![String::new()];
+    for _ in 0..6 {
+        texts =
+            texts.iter().flat_map(|text| ['a', '.', '_', '-', '/'].map(|c| format!("{text}{c}"))).collect();
+        for text in &texts {
+            assert_eq!(RepositoryName::parse(text).is_ok(), rule.fits(text), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn of_all_characters_only_sixteen_are_digits_of_a_digest() {
+    let ends = |c: &char| Digest::parse(&format!("sha256:{}{c}", "0".repeat(63))).is_ok();
+    let digits: String = (0..0x250).filter_map(char::from_u32).filter(ends).collect();
+    assert_eq!(digits, "0123456789abcdef");
+}
+
 proptest! {
     #[test]
     fn a_repository_name_is_one_exactly_where_the_specification_says_so(text in near("ab9._-_-/A ä", 0..14)) {
