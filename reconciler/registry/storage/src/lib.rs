@@ -93,6 +93,8 @@ pub(crate) struct Inner {
     pub(crate) index: TagIndex,
     /// Buffers for pieces of content.
     pub(crate) pool: Arc<Pool>,
+    /// Sizes of content, for quotas.
+    pub(crate) sizes: usage::Sizes,
     /// Piece checksums of what was read last.
     pub(crate) sums: sums::Cache,
     pub(crate) checks: blob::Checks,

@@ -62,6 +62,7 @@ impl Storage {
                 gate: Gate::default(),
                 index,
                 pool: Arc::default(),
+                sizes: crate::usage::Sizes::default(),
                 sums: crate::sums::Cache::default(),
                 checks: crate::blob::Checks::default(),
                 uploads: crate::upload::Sessions::default(),

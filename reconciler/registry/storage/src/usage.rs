@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! How much there is, and how much room is left.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use shoal_oci::Digest;
 
@@ -25,6 +26,16 @@ pub struct Usage {
     /// Bytes of the file system.
     pub total: u64,
 }
+
+/// Sizes of content that was counted. One digest has one size for ever, and quotas are looked at on
+/// every push.
+#[derive(Debug, Default)]
+pub(crate) struct Sizes {
+    known: Mutex<HashMap<Digest, u64>>,
+}
+
+/// More of them than this are forgotten and looked up again: about 10 MiB.
+const KNOWN_SIZES: usize = 64 * 1024;
 
 impl Storage {
     /// How much there is.
@@ -68,11 +79,33 @@ impl Storage {
             let manifests = self.digests(|algorithm| Place::manifests(repository, algorithm))?;
             for digest in blobs.into_iter().chain(manifests) {
                 if let Entry::Vacant(size) = sizes.entry(digest) {
-                    let stat = self.files().stat(&Place::blob(size.key()))?;
-                    size.insert(stat.map_or(0, |stat| stat.size));
+                    let known = self.size_of(size.key())?;
+                    size.insert(known);
                 }
             }
         }
         Ok(sizes.values().sum())
+    }
+
+    /// Bytes of some content; 0 where it is not there.
+    fn size_of(&self, digest: &Digest) -> Result<u64, StorageError> {
+        if let Some(size) = self.inner.sizes.known().get(digest) {
+            return Ok(*size);
+        }
+        let Some(stat) = self.files().stat(&Place::blob(digest))? else { return Ok(0) };
+        let mut known = self.inner.sizes.known();
+        if known.len() >= KNOWN_SIZES {
+            known.clear();
+        }
+        known.insert(digest.clone(), stat.size);
+        Ok(stat.size)
+    }
+}
+
+// === impl Sizes ===
+
+impl Sizes {
+    fn known(&self) -> MutexGuard<'_, HashMap<Digest, u64>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -44,7 +44,7 @@ impl Storage {
     fn restore_content(&self, digest: &Digest) -> Result<(bool, BTreeSet<Digest>), StorageError> {
         let mut found = BTreeSet::new();
         let mut restored = false;
-        let alone = self.gate().sweeping();
+        // Only a collection changes what is there, and none runs now: the gate is for moving.
         let mut quarantined = self.kept(Area::Gc)?;
         quarantined.sort_by_key(|kept| std::cmp::Reverse(kept.note.when));
         let mut seen = BTreeSet::new();
@@ -56,7 +56,7 @@ impl Storage {
             let place = Place::blob(&digest);
             for kept in quarantined.iter().filter(|kept| kept.note.digest == digest) {
                 if self.files().stat(&place)?.is_none() && self.is_whole(kept)? {
-                    restored |= self.bring_back(&alone, kept)?;
+                    restored |= self.bring_back(&self.gate().sweeping(), kept)?;
                     self.files().touch(&place, self.now())?;
                     found.insert(digest.clone());
                 }

@@ -16,7 +16,7 @@ use crate::repository::records::TagRecord;
 use crate::{Storage, StorageError};
 
 /// So many things are taken out before others are let in. Putting content away waits for the disk.
-const BATCH: [usize; 4] = [64, 64, 64, 4];
+const BATCH: [usize; 4] = [64, 64, 64, 2];
 
 /// Why content lies in quarantine, for people.
 const WHY: &str = "no repository and no root named it";
