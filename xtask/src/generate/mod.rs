@@ -5,6 +5,7 @@
 //! hold nothing else ([`GENERATED_DIRS`]) a file that nothing generates any more counts as drift, and
 //! is removed by a run without `--check`.
 
+mod conformance;
 mod drift;
 mod metrics;
 mod references;
@@ -19,6 +20,9 @@ use anyhow::{Context as _, bail};
 
 /// Directories that hold generated files and nothing else.
 const GENERATED_DIRS: [&str; 2] = ["docs/reference", "docs/schemas"];
+
+/// What the registry's tests show: the one generated file that stands beside written ones.
+const CONFORMANCE: &str = "docs/registry-conformance.md";
 
 /// Writes every generated file: schemas, references, OpenAPI.
 #[derive(clap::Args)]
@@ -80,6 +84,7 @@ fn files(root: &Path) -> anyhow::Result<Files> {
     let metrics =
         metrics::markdown(&text).with_context(|| format!("read the metrics in {}", source.display()))?;
     add_markdown(&mut files, "metrics", &metrics);
+    files.insert(CONFORMANCE.to_owned(), noted(&conformance::markdown(root)?));
     Ok(files)
 }
 
@@ -94,8 +99,12 @@ fn add_markdown(files: &mut Files, name: &str, text: &str) {
         Some((note, body)) if note.starts_with("<!--") => body,
         _ => text,
     };
-    let text = format!("<!-- Generated from the code by `just gen`. Do not edit. -->\n\n{}\n", body.trim());
-    files.insert(format!("docs/reference/{name}.md"), text);
+    files.insert(format!("docs/reference/{name}.md"), noted(body));
+}
+
+/// A generated document, with the note that it is one.
+fn noted(body: &str) -> String {
+    format!("<!-- Generated from the code by `just gen`. Do not edit. -->\n\n{}\n", body.trim())
 }
 
 #[cfg(test)]
@@ -116,7 +125,8 @@ mod tests {
         let files = files(&root()).unwrap();
         assert!(files.len() > 15, "{} files", files.len());
         for (path, text) in &files {
-            assert!(GENERATED_DIRS.iter().any(|dir| path.starts_with(&format!("{dir}/"))), "{path}");
+            let own_directory = GENERATED_DIRS.iter().any(|dir| path.starts_with(&format!("{dir}/")));
+            assert!(own_directory || path == CONFORMANCE, "{path}");
             assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{path}");
         }
     }

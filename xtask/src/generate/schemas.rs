@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
+use shoal_registry::Policy;
 use shoal_schema::kinds::{KINDS, schema_of};
 use shoal_schema::plan::Plan;
 use shoal_schema::status::{ServerStatus, StatusSummary};
@@ -31,7 +32,8 @@ pub(super) fn add(files: &mut Files) -> anyhow::Result<()> {
     put(files, "permit-answer", &typed::<PermitAnswer>())?;
     put(files, "stamp", &typed::<Stamp>())?;
     put(files, "webhook", &typed::<WebhookBody>())?;
-    put(files, "webhook-answer", &typed::<WebhookAnswer>())
+    put(files, "webhook-answer", &typed::<WebhookAnswer>())?;
+    put(files, "registry-policy", &typed::<Policy>())
 }
 
 fn typed<T: JsonSchema>() -> Value {

@@ -181,7 +181,7 @@ async fn there_is_a_limit_unless_the_policy_says_another() {
     let registry = Served::start().await;
     let config = config("default");
     registry.push_blob("limit", &config).await;
-    registry.put_manifest("limit", "huge", &image_of(65 * 1024 * 1024, &config)).await.expect(413);
+    registry.put_manifest("limit", "huge", &image_of(8 * 1024 * 1024, &config)).await.expect(413);
 }
 
 // covers: push-manifest-06

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use crate::between::{Between, through};
 use crate::content::Content;
 use crate::rules;
 
@@ -33,6 +34,7 @@ use crate::rules;
 pub(crate) struct Setup {
     auth: RegistryAuth,
     policy: Value,
+    between: Option<Arc<Between>>,
 }
 
 /// A registry that listens.
@@ -102,11 +104,17 @@ impl Setup {
         self.policy = policy;
         self
     }
+
+    /// Everything goes through this.
+    pub(crate) fn between(mut self, between: &Arc<Between>) -> Self {
+        self.between = Some(Arc::clone(between));
+        self
+    }
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { auth: RegistryAuth::None, policy: json!({}) }
+        Self { auth: RegistryAuth::None, policy: json!({}), between: None }
     }
 }
 
@@ -122,24 +130,24 @@ impl Served {
         let mut policy = setup.policy;
         // How full the machine is that the tests run on is not what they are about.
         policy["minFree"] = json!("0%");
+        // Files have the time of the machine, so the clock begins there too.
+        let clock = Arc::new(SetClock(Mutex::new(Timestamp::now())));
         let config = RegistryConfig {
             policy: Policy::from_value(policy).unwrap(),
             auth: setup.auth,
             tokens: None,
+            clock: Arc::<SetClock>::clone(&clock),
             roots: Arc::new(NoRoots),
             metrics: RegistryMetrics::register(&prometheus::Registry::new()).unwrap(),
             patience: Patience::default(),
         };
         let directory = tempfile::tempdir().unwrap();
-        // Files have the time of the machine, so the clock begins there too.
-        let clock = Arc::new(SetClock(Mutex::new(Timestamp::now())));
-        let options = Options { clock: Arc::<SetClock>::clone(&clock), ..Options::default() };
-        let storage = Storage::open(directory.path(), options).unwrap();
+        let storage = Storage::open(directory.path(), Options::new(Arc::<SetClock>::clone(&clock))).unwrap();
         let registry = Registry::new(storage.clone(), config);
         let (listener, address) = listen::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let shutdown = CancellationToken::new();
         let serving = Serving { shutdown: shutdown.clone(), tasks: TaskTracker::new() };
-        serving.tcp(listener, None, registry.router());
+        serving.tcp(listener, None, through(registry.router(), setup.between));
         let base = Url::parse(&format!("http://{address}/")).unwrap();
         Self { storage, clock, address, base, http: client(), shutdown, _directory: directory }
     }
@@ -164,7 +172,7 @@ impl Served {
 
     /// A POST with nothing in it.
     pub(crate) async fn post(&self, target: &str) -> Answer {
-        self.ask(Method::POST, target).header("content-length", "0").send().await
+        self.ask(Method::POST, target).body(b"").send().await
     }
 
     /// The location of a new upload.
