@@ -24,15 +24,16 @@ impl Budget {
         self.failures = 0;
     }
 
-    /// Waits before the next attempt, or gives the error back when there is none left.
-    pub(crate) async fn failed(&mut self, error: ClientError) -> Result<(), ClientError> {
+    /// Waits before the next attempt and hands the error back, for who gives up for another reason; fails
+    /// with it when there is no attempt left.
+    pub(crate) async fn failed(&mut self, error: ClientError) -> Result<ClientError, ClientError> {
         self.failures += 1;
         if self.failures > self.rules.attempts {
             return Err(error);
         }
         tracing::debug!(error = %error, attempt = self.failures, "a request is repeated");
         tokio::time::sleep(wait(&self.rules, self.failures, error.retry_after())).await;
-        Ok(())
+        Ok(error)
     }
 
     /// Waits before beginning from nothing, or gives the error back when that was done often enough.

@@ -283,7 +283,8 @@ mod tests {
 
     #[test]
     fn each_format_is_known_by_its_content() {
-        let cases: [(&str, &[(usize, &[u8])], ImageFormat, Compression); 8] = [
+        type Case<'a> = (&'a str, &'a [(usize, &'a [u8])], ImageFormat, Compression);
+        let cases: [Case<'_>; 8] = [
             ("a", &[(257, b"ustar")], ImageFormat::RootfsTar, Compression::None),
             ("a", &[(0, b"MSWIM\0\0\0")], ImageFormat::Wim, Compression::None),
             ("a", &[(32769, b"CD001"), (510, &[0x55, 0xaa])], ImageFormat::Iso, Compression::None),

@@ -165,8 +165,7 @@ impl<'a> Upload<'a> {
                 Err(error) => return Err(error),
             };
             self.tell(Stage::Waiting, at);
-            let again = ClientError::nonsense(&self.place, "the registry lost what it had been sent");
-            self.budget.failed(error).await?;
+            let error = self.budget.failed(error).await?;
             match self.status(session).await? {
                 Some(now) if now <= at + count => {
                     if now > at {
@@ -175,7 +174,7 @@ impl<'a> Upload<'a> {
                     at = now;
                     self.tell(Stage::Uploading, at);
                 }
-                _ => return Ok(Ended::Lost(again)),
+                _ => return Ok(Ended::Lost(error)),
             }
         }
         self.close(session).await
@@ -224,9 +223,8 @@ impl<'a> Upload<'a> {
             if !error.is_passing() {
                 return Ok(Ended::Lost(error));
             }
-            self.budget.failed(error).await?;
+            let error = self.budget.failed(error).await?;
             if self.status(session).await? != Some(total) {
-                let error = ClientError::nonsense(&self.place, "the registry lost what it had been sent");
                 return Ok(Ended::Lost(error));
             }
         }
