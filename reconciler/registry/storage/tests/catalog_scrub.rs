@@ -26,7 +26,7 @@ fn damaged_content_is_found_put_away_and_everybody_who_needs_it_is_named() {
     let before = images::content(&world).len() as u64;
     let scrubbed = storage.scrub(None, &mut |_| {}, &|| false).unwrap();
     assert_eq!((scrubbed.checked, scrubbed.stopped), (before, false));
-    assert_eq!(scrubbed.corrupt, [own.clone()]);
+    assert_eq!(scrubbed.corrupt, std::slice::from_ref(&own));
     let tags = vec![tag("again"), tag("index")];
     assert_eq!(scrubbed.affected, [Affected { digest: own.clone(), repository: name("a"), tags }]);
     assert!(storage.blob(&name("a"), &own).unwrap().is_none());

@@ -112,7 +112,9 @@ fn run(rules: &CollectRules) {
         let results: Vec<_> = clients.into_iter().map(thread::ScopedJoinHandle::join).collect();
         // In any case, or the collector would go on for ever.
         ended.store(true, Ordering::SeqCst);
-        results.into_iter().for_each(|result| result.unwrap());
+        for result in results {
+            result.unwrap();
+        }
         collector.join().unwrap()
     });
     assert!(runs > 0);

@@ -4,9 +4,11 @@
 mod images;
 mod support;
 
+use std::sync::Arc;
+
 use images::{Image, all_tags, assert_whole, by_digest, collect, everything, hours, resolve, tag};
 use shoal_oci::Reference;
-use shoal_registry_storage::disk::{Fault, Lost, Tear};
+use shoal_registry_storage::disk::{Fault, FaultDisk, Lost, Tear};
 use shoal_registry_storage::{CollectRules, Pattern, Retention, Storage, StorageError};
 use support::{Ended, World, at_every_step, check, name};
 
@@ -19,7 +21,8 @@ const TEARS: [Tear; 2] =
 
 /// Opens the storage again, and looks at all that must hold.
 fn reopen(world: &World, about: &str) -> Storage {
-    let storage = world.open();
+    // Not the real disk: its syncs take the time of all the rest together.
+    let storage = world.open_on(&Arc::new(FaultDisk::new()));
     check(world);
     assert_whole(&storage, about);
     storage
@@ -144,16 +147,15 @@ fn deleting_a_tag_that_is_stopped_has_happened_or_not() {
 
 /// Something of each kind to take out, and something of each to keep.
 fn prepare_to_collect(storage: &Storage) {
-    for seed in 0..3 {
+    for seed in 0..2 {
         let image = Image::new(seed);
         image.push(storage, "tools/a", &[&format!("v{seed}")]).unwrap();
         Image::about(&image, 10 + seed).push(storage, "tools/a", &[]).unwrap();
     }
-    let (kept, untagged) = (Image::new(20), Image::new(21));
+    let kept = Image::new(20);
     kept.push(storage, "b", &[]).unwrap();
     Image::index(&[&kept]).push(storage, "b", &["index"]).unwrap();
-    untagged.push(storage, "b", &[]).unwrap();
-    Image::index(&[&untagged]).push(storage, "b", &[]).unwrap();
+    Image::index(&[&Image::index(&[&kept])]).push(storage, "b", &[]).unwrap();
     support::push(storage, &name("c"), b"nobody names this").unwrap();
 }
 
@@ -164,7 +166,7 @@ fn rules() -> CollectRules {
 }
 
 /// What tags name before, and must name after unless retention takes the tag.
-const STAYS: [(&str, &str); 2] = [("tools/a", "v2"), ("b", "index")];
+const STAYS: [(&str, &str); 2] = [("tools/a", "v1"), ("b", "index")];
 
 fn check_collected(ended: Ended<usize>, rules: &CollectRules) {
     let Ended { world, result, about, .. } = ended;
@@ -172,7 +174,7 @@ fn check_collected(ended: Ended<usize>, rules: &CollectRules) {
     for (repository, tag) in STAYS {
         assert!(resolve(&storage, repository, tag).is_some(), "{about}");
     }
-    for image in 0..3 {
+    for image in 0..2 {
         // Whatever is there by its digest is whole too: records go before what they name.
         let digest = Image::new(image).digest;
         if storage.manifest(&name("tools/a"), &Reference::Digest(digest.clone())).unwrap().is_some() {
@@ -182,10 +184,10 @@ fn check_collected(ended: Ended<usize>, rules: &CollectRules) {
     let again = collect(&storage, rules);
     assert!(result.is_err() || again.rows.is_empty(), "acknowledged and not done: {about}");
     assert_whole(&storage, &about);
-    let signed = Image::new(2);
+    let signed = Image::new(1);
     let kept = Image::new(20);
     let mut expected = signed.digests();
-    expected.extend(Image::about(&signed, 12).digests());
+    expected.extend(Image::about(&signed, 11).digests());
     expected.extend(kept.digests());
     expected.extend(Image::index(&[&kept]).digests());
     assert_eq!(images::content(&world), expected, "{about}");
@@ -200,7 +202,7 @@ fn a_collection_that_is_stopped_loses_nothing_and_the_next_one_ends_it() {
         for crash in CRASHES {
             let run = |storage: &Storage, (): &()| Ok(storage.collect(&rules(), &mut |_| {})?.rows.len());
             let steps = at_every_step(crash, tear, prepare_to_collect, run, |ended, ()| {
-                check_collected(ended, &rules())
+                check_collected(ended, &rules());
             });
             assert!(steps > 50, "{steps}");
         }
@@ -216,7 +218,7 @@ fn a_collection_on_a_full_disk_loses_nothing_and_the_next_one_ends_it() {
             Err(other) => panic!("{other}"),
         };
         at_every_step(full, Tear::default(), prepare_to_collect, run, |ended, ()| {
-            check_collected(ended, &rules())
+            check_collected(ended, &rules());
         });
     }
 }

@@ -21,6 +21,7 @@ mod mark;
 mod plan;
 mod report;
 mod restore;
+mod retention;
 mod shelf;
 mod sweep;
 

@@ -90,7 +90,7 @@ fn tags(world: &World<'_>, rules: &CollectRules, name: &RepositoryName, plan: &m
             continue;
         }
         let reason = match rules.keep_last(name) {
-            Some(keep_last) if super::mark::accompanied(tag).is_none() => Reason::Retired { keep_last },
+            Some(keep_last) if super::retention::accompanied(tag).is_none() => Reason::Retired { keep_last },
             _ => Reason::Companion,
         };
         let digest = state.record.digest.clone();

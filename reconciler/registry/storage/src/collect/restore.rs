@@ -7,7 +7,7 @@ use std::io::Read as _;
 use shoal_oci::{Digest, Hasher, Manifest, RepositoryName, Tag};
 
 use super::shelf::Shelf;
-use crate::layout::{Area, Place, dashed};
+use crate::layout::{Area, Place, from_dashed};
 use crate::quarantine::Kept;
 use crate::repository::records::{Found, TagRecord};
 use crate::{Storage, StorageError};
@@ -163,11 +163,7 @@ impl Record {
         match parts[..] {
             ["blobs", algorithm, hex] => Some(Self::Link(name, digest(algorithm, hex)?)),
             ["manifests", algorithm, hex] => Some(Self::Manifest(name, digest(algorithm, hex)?)),
-            ["referrers", _, referrer] => {
-                let digest = crate::layout::from_dashed(referrer)?;
-                debug_assert_eq!(dashed(&digest), referrer);
-                Some(Self::Referrer(name, digest))
-            }
+            ["referrers", _, referrer] => Some(Self::Referrer(name, from_dashed(referrer)?)),
             ["tags", tag] => Some(Self::Tag(name, Tag::parse(tag).ok()?)),
             _ => None,
         }

@@ -175,7 +175,10 @@ fn is_as_seen(world: &World<'_>, planned: &Planned) -> Result<bool, StorageError
     Ok(match (&planned.row.item, &planned.seen) {
         (Item::Tag { repository, tag, .. }, Seen::Tag(record)) => {
             let place = Place::tag(repository, tag);
-            storage.record::<TagRecord>(&place)?.whole(&place)?.as_ref() == Some(record)
+            let state = world.repositories.get(repository).and_then(|all| all.tags.get(tag));
+            // One that accompanies what is wanted by now is needed again.
+            state.is_some_and(|state| !state.live)
+                && storage.record::<TagRecord>(&place)?.whole(&place)?.as_ref() == Some(record)
         }
         (Item::Manifest { repository, digest }, Seen::Manifest { modified: seen, .. }) => {
             let state = world.repositories.get(repository).and_then(|all| all.manifests.get(digest));

@@ -3,7 +3,6 @@
 //! of every tag.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
-#![expect(clippy::allow_attributes, reason = "which part is unused differs between the binaries")]
 
 use std::collections::BTreeSet;
 use std::time::Duration;
