@@ -111,7 +111,7 @@ impl Options {
         Self {
             clock,
             disk: Arc::new(RealDisk),
-            uploads_expire: Duration::from_hours(24),
+            uploads_expire: Duration::from_secs(24 * 60 * 60),
             index: IndexWrites::default(),
         }
     }

@@ -31,6 +31,8 @@ struct State {
     /// The newest one that succeeded.
     done: u64,
     running: bool,
+    /// How many wait for the one that runs.
+    waiting: u64,
 }
 
 impl Coalesced {
@@ -61,7 +63,9 @@ impl Line {
             if !state.running {
                 break;
             }
+            state.waiting += 1;
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
         }
         state.running = true;
         state.begun += 1;
@@ -89,41 +93,36 @@ mod tests {
 
     #[test]
     fn those_who_come_during_a_sync_share_the_next_one() {
-        let line = Arc::new(Line::default());
-        let syncs = Arc::new(AtomicU64::new(0));
+        const OTHERS: u64 = 8;
+        let line = Line::default();
+        let syncs = AtomicU64::new(0);
+        let sync_once = || {
+            syncs.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        };
         let (started, is_started) = mpsc::channel();
         let (release, is_released) = mpsc::channel::<()>();
-        let first = {
-            let (line, syncs) = (Arc::clone(&line), Arc::clone(&syncs));
-            thread::spawn(move || {
-                line.sync(|| {
-                    syncs.fetch_add(1, Ordering::SeqCst);
+        thread::scope(|scope| {
+            let (line, sync_once) = (&line, &sync_once);
+            scope.spawn(move || {
+                let sync = || {
                     started.send(()).unwrap();
                     is_released.recv().unwrap();
-                    Ok(())
-                })
-            })
-        };
-        is_started.recv().unwrap();
-        let others: Vec<_> = (0..8)
-            .map(|_| {
-                let (line, syncs) = (Arc::clone(&line), Arc::clone(&syncs));
-                thread::spawn(move || {
-                    line.sync(|| {
-                        syncs.fetch_add(1, Ordering::SeqCst);
-                        Ok(())
-                    })
-                })
-            })
-            .collect();
-        // Whether they come before or after the release: each needs a sync that begins after it came.
-        release.send(()).unwrap();
-        first.join().unwrap().unwrap();
-        for other in others {
-            other.join().unwrap().unwrap();
-        }
-        let syncs = syncs.load(Ordering::SeqCst);
-        assert!((2..=9).contains(&syncs), "{syncs}");
+                    sync_once()
+                };
+                line.sync(sync).unwrap();
+            });
+            is_started.recv().unwrap();
+            for _ in 0..OTHERS {
+                scope.spawn(move || line.sync(sync_once).unwrap());
+            }
+            // The first one ends only after all the others have come.
+            while line.state.lock().unwrap().waiting < OTHERS {
+                thread::yield_now();
+            }
+            release.send(()).unwrap();
+        });
+        assert_eq!(syncs.load(Ordering::SeqCst), 2);
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl Files {
     }
 
     /// Removes an empty directory; `false` where there was none or something is in it. Only while nobody can be
-    /// about to put something there: see [`Storage`](crate::Storage)'s lock of content.
+    /// about to put something there: with the gate held alone.
     pub(crate) fn remove_dir(&self, place: &Place) -> Result<bool, StorageError> {
         self.known().remove(place);
         let removed = self.disk.remove_dir(&self.root, place);

@@ -5,6 +5,7 @@
 //! Nothing else is needed to go on after a restart; then what is there is read once. An upload is not synced
 //! before its end: after a power cut less of it may be there, or other bytes, which its digest shows at the end.
 
+mod early;
 mod expiry;
 mod finish;
 mod id;

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt as _;
 use shoal_oci::{Algorithm, RepositoryName};
 
 use super::UploadId;
+use super::early::Early;
 use super::session::Progress;
 use crate::disk::Stat;
 use crate::layout::Place;
@@ -24,6 +25,7 @@ pub struct UploadWriter {
     pub(super) algorithm: Algorithm,
     /// Gone once the upload has ended.
     pub(super) progress: Option<Progress>,
+    early: Early,
 }
 
 // === impl UploadWriter ===
@@ -48,7 +50,8 @@ impl UploadWriter {
             }
         };
         // From here on dropping it lets go of the upload.
-        let mut writer = Self { storage, repository, id, place, file, algorithm, progress };
+        let early = Early::default();
+        let mut writer = Self { storage, repository, id, place, file, algorithm, progress, early };
         if let Err(error) = writer.catch_up() {
             // What was computed half way is not to be gone on from.
             writer.progress = None;
@@ -73,6 +76,7 @@ impl UploadWriter {
             let files = &self.storage.inner.files;
             let written = files.write_some(&self.place, &self.file, progress.received, bytes)?;
             let (done, rest) = bytes.split_at(written.min(bytes.len()));
+            self.early.wrote(done.len() as u64, || files.root().open_file(&self.place).ok());
             progress.update(done);
             bytes = rest;
         }

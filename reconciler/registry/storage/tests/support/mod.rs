@@ -2,7 +2,6 @@
 //! What the tests of the storage share: a clock, content, a world that can crash, and what must hold after it did.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
-#![expect(clippy::allow_attributes, reason = "which part is unused differs between the binaries")]
 
 use std::collections::BTreeMap;
 use std::fs;
