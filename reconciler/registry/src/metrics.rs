@@ -190,7 +190,8 @@ mod tests {
         metrics.request("manifest", 404, Duration::from_millis(1));
         for family in registry.gather() {
             for metric in family.get_metric() {
-                let labels: Vec<&str> = metric.get_label().iter().map(|label| label.name()).collect();
+                let labels: Vec<&str> =
+                    metric.get_label().iter().map(prometheus::proto::LabelPair::name).collect();
                 assert!(labels.is_empty() || labels == ["code", "route"], "{labels:?} of {}", family.name());
             }
         }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fmt::Write as _;
 
 use shoal_http::login::Account;
 use zeroize::Zeroizing;
@@ -23,7 +24,7 @@ pub struct Users {
 
 /// A users file that cannot be taken, with every line that is wrong.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the registry's users file cannot be used:{}", .lines.iter().map(|(line, fault)| format!("\n  line {line}: {fault}")).collect::<String>())]
+#[error("the registry's users file cannot be used:{}", listed(.lines))]
 pub struct UsersError {
     /// Line numbers, from 1, and what is wrong there.
     pub lines: Vec<(usize, LineFault)>,
@@ -146,6 +147,13 @@ fn account(line: &str) -> Result<(&str, &str), LineFault> {
         };
     }
     Err(LineFault::Scheme { user: owner(), found: scheme(hash) })
+}
+
+fn listed(lines: &[(usize, LineFault)]) -> String {
+    lines.iter().fold(String::new(), |mut text, (line, fault)| {
+        let _ = write!(text, "\n  line {line}: {fault}");
+        text
+    })
 }
 
 /// The cost of a bcrypt hash from behind its scheme: two digits, `$`, 53 characters of its base64.

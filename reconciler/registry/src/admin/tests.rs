@@ -25,7 +25,7 @@ struct Hands(Mutex<Timestamp>);
 impl Hands {
     fn turn(&self, hours: i64) {
         let mut now = self.0.lock().unwrap();
-        *now = *now + SignedDuration::from_hours(hours);
+        *now += SignedDuration::from_hours(hours);
     }
 }
 
@@ -257,7 +257,7 @@ async fn a_scrub_finds_damage_and_says_which_image_needs_it() {
     let task = fixture.run("scrub").await;
     assert_eq!((task.kind, task.state), (TaskKind::Scrub, TaskState::Done));
     let found = task.scrubbed.unwrap();
-    assert_eq!(found.corrupt, [layer.clone()]);
+    assert_eq!(found.corrupt, std::slice::from_ref(&layer));
     let [affected] = found.affected.as_slice() else { panic!("{found:?}") };
     assert_eq!((affected.repository.as_str(), affected.tags[0].as_str()), ("os-images/debian", "13"));
     assert!((fixture.count("corrupt_blobs_total") - 1.0).abs() < f64::EPSILON);
