@@ -13,9 +13,19 @@ use shoal_registry::maintain::NoRoots;
 use shoal_registry::metrics::RegistryMetrics;
 use shoal_registry::policy::Policy;
 use shoal_registry::{Patience, Registry, RegistryConfig};
-use shoal_registry_storage::{Options, Storage};
+use shoal_registry_storage::{Clock, Options, Storage};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// The time of this machine.
+#[derive(Debug)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -26,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(text) => serde_json::from_str(&text)?,
         None => serde_json::json!({"minFree": "0%"}),
     };
-    let options = Options::default();
+    let options = Options::new(Arc::new(SystemClock));
     let config = RegistryConfig {
         policy: Policy::from_value(policy)?,
         auth: RegistryAuth::None,

@@ -81,7 +81,7 @@ pub(crate) async fn receive(
 ) -> Result<Sink, Stopped> {
     let mut source = Source { body, left: length, received: 0 };
     let mut batch = Batch::default();
-    let mut hands = Hands::Free(sink);
+    let mut hands = Hands::Free(Box::new(sink));
     loop {
         // The write that is under way may fail first: then reading on is in vain.
         let filled = tokio::select! {
@@ -98,7 +98,7 @@ pub(crate) async fn receive(
                 let sink = write_now(sink, batch).await?;
                 return match source.left {
                     Some(1..) => Err(Stopped::TooShort(source.received)),
-                    _ => Ok(sink),
+                    _ => Ok(*sink),
                 };
             }
             Fill::Stopped(stopped) => {
@@ -120,8 +120,8 @@ pub(crate) struct RequestBody {
 
 /// The upload, or the write that has it at the moment.
 enum Hands {
-    Free(Sink),
-    Busy(JoinHandle<Result<Sink, Stopped>>),
+    Free(Box<Sink>),
+    Busy(JoinHandle<Result<Box<Sink>, Stopped>>),
     /// Only while it is handed on, and after a failure.
     Empty,
 }
@@ -223,7 +223,7 @@ impl Drop for RequestBody {
 
 impl Hands {
     /// Waits for the write that is under way; for ever where there is none. May be dropped and called again.
-    async fn freed(&mut self) -> Result<Sink, Stopped> {
+    async fn freed(&mut self) -> Result<Box<Sink>, Stopped> {
         let Self::Busy(write) = self else { return std::future::pending().await };
         let done = write.await;
         *self = Self::Empty;
@@ -231,7 +231,7 @@ impl Hands {
     }
 
     /// The upload, once nothing is under way.
-    async fn take(&mut self) -> Result<Sink, Stopped> {
+    async fn take(&mut self) -> Result<Box<Sink>, Stopped> {
         match std::mem::replace(self, Self::Empty) {
             Self::Free(sink) => Ok(sink),
             Self::Busy(write) => write.await.unwrap_or_else(|error| Err(Stopped::Lost(error))),
@@ -287,14 +287,14 @@ impl Batch {
     }
 }
 
-async fn write_now(sink: Sink, batch: Batch) -> Result<Sink, Stopped> {
+async fn write_now(sink: Box<Sink>, batch: Batch) -> Result<Box<Sink>, Stopped> {
     if batch.len == 0 {
         return Ok(sink);
     }
     tokio::task::spawn_blocking(move || write(sink, batch)).await.map_err(Stopped::Lost)?
 }
 
-fn write(mut sink: Sink, mut batch: Batch) -> Result<Sink, Stopped> {
+fn write(mut sink: Box<Sink>, mut batch: Batch) -> Result<Box<Sink>, Stopped> {
     sink.claim.grow(batch.len as u64).map_err(Stopped::Rejected)?;
     batch.end_of_small();
     for part in &batch.parts {

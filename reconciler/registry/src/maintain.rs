@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use shoal_oci::Digest;
 use shoal_registry_storage::Clock;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +20,6 @@ use crate::Registry;
 use crate::admin::Board;
 use crate::admin::upkeep::{By, NotBegun};
 use crate::error::chain;
-use crate::policy::Policy;
 
 /// How often intervals are looked at, and what is free on the disk is counted.
 const TICK: Duration = Duration::from_secs(30);
@@ -106,39 +106,42 @@ impl Registry {
     pub async fn maintain(&self, stop: CancellationToken) {
         let now = Instant::now();
         let (mut gc, mut scrub, mut uploads) = (Due::new(now), Due::new(now), Due::new(now));
+        let mut running: Option<JoinHandle<()>> = None;
         self.count().await;
         while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
-            let (now, policy): (Instant, Arc<Policy>) = (Instant::now(), self.inner.access.policy());
+            let (now, policy) = (Instant::now(), self.inner.access.policy());
             self.count_free().await;
             if uploads.is(now, UPLOADS) {
                 uploads.last = Some(now);
                 self.expire().await;
             }
-            let begun = if gc.is(now, policy.gc.every.duration()) {
-                gc.last = Some(now);
-                self.gc(By::schedule(), false).map_err(|error| (error, &mut gc))
+            if running.as_ref().is_some_and(|task| !task.is_finished()) {
+                continue;
+            }
+            let (due, begun) = if gc.is(now, policy.gc.every.duration()) {
+                (&mut gc, self.gc(By::schedule(), false))
             } else if scrub.is(now, policy.scrub.every.duration()) {
-                scrub.last = Some(now);
-                self.scrub(By::schedule()).map_err(|error| (error, &mut scrub))
+                (&mut scrub, self.scrub(By::schedule()))
             } else {
                 continue;
             };
             match begun {
-                Ok((_, end)) => self.until(&stop, end).await,
-                // Its turn comes when the other one has ended.
-                Err((NotBegun::Busy(_), due)) => due.last = None,
-                Err((error, _)) => tracing::warn!(error = %chain(&error), "nothing is collected"),
+                Ok((_, task)) => {
+                    due.last = Some(now);
+                    running = Some(task);
+                }
+                // Somebody's own runs: this one's turn comes when that has ended.
+                Err(NotBegun::Busy(_)) => {}
+                Err(error) => {
+                    due.last = Some(now);
+                    tracing::warn!(error = %chain(&error), "nothing is collected");
+                }
             }
         }
         self.inner.maintenance.stopping.cancel();
-    }
-
-    /// Waits for maintenance that runs; tells it to come to its end where `stop` is.
-    async fn until(&self, stop: &CancellationToken, mut end: tokio::task::JoinHandle<()>) {
-        if stop.run_until_cancelled(&mut end).await.is_none() {
-            self.inner.maintenance.stopping.cancel();
+        if let Some(task) = running {
             // How it ended is on the board and in the log.
-            let _ = end.await;
+            let _ = task.await;
         }
     }
 
@@ -176,7 +179,84 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use shoal_oci::{Algorithm, RepositoryName};
+    use shoal_registry_storage::{Options, Storage};
+
     use super::*;
+    use crate::access::RegistryAuth;
+    use crate::api::{TaskKind, TaskState};
+    use crate::metrics::RegistryMetrics;
+    use crate::policy::Policy;
+    use crate::{Patience, RegistryConfig};
+
+    #[derive(Debug)]
+    struct Fixed;
+
+    impl Clock for Fixed {
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::UNIX_EPOCH
+        }
+    }
+
+    struct Unknown;
+
+    impl RootsSource for Unknown {
+        fn roots(&self) -> Option<BTreeSet<Digest>> {
+            None
+        }
+    }
+
+    fn registry(root: &std::path::Path, roots: Arc<dyn RootsSource>) -> Registry {
+        let config = RegistryConfig {
+            policy: Policy::default(),
+            auth: RegistryAuth::None,
+            tokens: None,
+            clock: Arc::new(Fixed),
+            roots,
+            metrics: RegistryMetrics::register(&prometheus::Registry::new()).unwrap(),
+            patience: Patience::default(),
+        };
+        Registry::new(Storage::open(root, Options::new(Arc::new(Fixed))).unwrap(), config)
+    }
+
+    /// How the tasks ended that `maintain` began within two hours, oldest first.
+    async fn maintained(registry: &Registry) -> Vec<(TaskKind, TaskState)> {
+        let stop = CancellationToken::new();
+        let maintained = registry.clone();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move { maintained.maintain(stopped).await });
+        tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+        stop.cancel();
+        task.await.unwrap();
+        let tasks = registry.inner.maintenance.board().tasks();
+        assert_eq!(tasks.running, None);
+        tasks.ended.iter().rev().map(|task| (task.kind, task.state)).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn everything_that_is_due_runs_by_itself_one_after_the_other() {
+        let root = tempfile::tempdir().unwrap();
+        let ended = maintained(&registry(root.path(), Arc::new(NoRoots))).await;
+        let done = |kind| (kind, TaskState::Done);
+        assert_eq!(ended, [done(TaskKind::Gc), done(TaskKind::Scrub), done(TaskKind::Gc)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_collected_while_nobody_knows_what_is_needed() {
+        let root = tempfile::tempdir().unwrap();
+        let ended = maintained(&registry(root.path(), Arc::new(Unknown))).await;
+        assert_eq!(ended, [(TaskKind::Scrub, TaskState::Done)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_is_young_is_not_taken_for_expired() {
+        let root = tempfile::tempdir().unwrap();
+        let registry = registry(root.path(), Arc::new(NoRoots));
+        let repository = RepositoryName::parse("a").unwrap();
+        let id = registry.storage().begin(&repository, Algorithm::Sha256).unwrap();
+        maintained(&registry).await;
+        assert_eq!(registry.storage().upload(&repository, id).unwrap(), Some(0));
+    }
 
     #[test]
     fn the_first_run_comes_soon_and_the_next_ones_at_their_interval() {

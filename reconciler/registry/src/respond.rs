@@ -6,8 +6,8 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, StatusCode};
 use shoal_oci::{Digest, ErrorBody, ErrorCode, ErrorItem, RepositoryName};
 
 /// The digest of what was stored or is sent.
@@ -28,7 +28,7 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 pub(crate) struct Rejection {
     status: StatusCode,
     body: ErrorBody,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 // === impl Rejection ===
@@ -36,7 +36,7 @@ pub(crate) struct Rejection {
 impl Rejection {
     /// Refuses with one error.
     pub(crate) fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { status, body: ErrorBody::new(code, message), headers: HeaderMap::new() }
+        Self { status, body: ErrorBody::new(code, message), headers: Vec::new() }
     }
 
     /// 400.
@@ -71,17 +71,17 @@ impl Rejection {
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         let item = ErrorItem { code: "UNKNOWN".to_owned(), message: message.into(), detail: None };
         let body = ErrorBody { errors: vec![item] };
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, body, headers: HeaderMap::new() }
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, body, headers: Vec::new() }
     }
 
     /// Refuses with a body of several errors.
     pub(crate) fn with_body(status: StatusCode, body: ErrorBody) -> Self {
-        Self { status, body, headers: HeaderMap::new() }
+        Self { status, body, headers: Vec::new() }
     }
 
     /// Adds a header.
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.headers.push((name, value));
         self
     }
 

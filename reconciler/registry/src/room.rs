@@ -151,7 +151,43 @@ fn shown(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use shoal_registry_storage::{Clock, Options};
+
     use super::*;
+
+    #[derive(Debug)]
+    struct Fixed;
+
+    impl Clock for Fixed {
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::UNIX_EPOCH
+        }
+    }
+
+    #[test]
+    fn what_is_on_its_way_counts_until_it_is_given_up() {
+        let root = tempfile::tempdir().unwrap();
+        let storage = Storage::open(root.path(), Options::new(Arc::new(Fixed))).unwrap();
+        let policy = json!({"minFree": "0%", "quotas": [{"repositories": "small/*", "max": "1M"}]});
+        let policy = Policy::from_value(policy).unwrap();
+        let room = Arc::new(Room::default());
+        let name = |text: &str| RepositoryName::parse(text).unwrap();
+        let claim = |repository: &str, bytes| room.claim(&storage, &policy, &name(repository), bytes, 0);
+        let mut first = claim("small/a", 600 << 10).unwrap();
+        assert!(claim("small/b", 600 << 10).is_err());
+        assert!(claim("large", 600 << 10).is_ok());
+        let mut second = claim("small/b", 300 << 10).unwrap();
+        assert!(second.grow(200 << 10).is_err());
+        assert!(first.grow(124 << 10).is_ok(), "exactly the quota");
+        assert!(second.grow(1).is_err());
+        assert!(second.settle().is_ok(), "what was claimed fits");
+        drop(first);
+        assert!(second.grow(200 << 10).is_ok());
+        drop(second);
+        assert!(room.coming.lock().unwrap().is_empty());
+    }
 
     #[test]
     fn sizes_are_shown_in_the_unit_that_people_think_in() {

@@ -4,6 +4,7 @@
 use http::{StatusCode, header};
 use serde_json::json;
 use shoal_oci::RepositoryName;
+use shoal_registry_storage::Storage;
 
 use super::page::Page;
 use super::{Answer, Ask};
@@ -16,7 +17,7 @@ pub(super) async fn list(ask: &Ask) -> Answer {
         return Ok(axum::response::IntoResponse::into_response(refusal));
     }
     let page = Page::of(ask)?;
-    let mut names = ask.storage(|storage| storage.repositories()).await?;
+    let mut names = ask.storage(Storage::repositories).await?;
     names.sort();
     let mut visible = names
         .iter()

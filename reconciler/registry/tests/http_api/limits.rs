@@ -38,7 +38,7 @@ async fn a_second_writer_of_an_upload_is_refused() {
     let mut raw = server.raw().await;
     raw.send(&put(&location, 10, "abcd")).await;
     server.until_receiving(1).await;
-    for method in [Method::PATCH, Method::PUT] {
+    for method in [Method::PATCH, Method::PUT, Method::DELETE] {
         let path = format!("{location}?digest={}", sha256(b"xyz"));
         let second = server.request(method, &path).body("xyz").send().await.unwrap();
         assert_eq!(refusal(second).await, (409, "BLOB_UPLOAD_INVALID".to_owned()));

@@ -3,6 +3,7 @@
 
 mod access;
 mod discovery;
+mod faults;
 mod limits;
 mod manifests;
 mod pull;

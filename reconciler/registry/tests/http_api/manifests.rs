@@ -84,8 +84,9 @@ async fn tags_that_are_none_or_too_many_make_nothing() {
     let config = server.push_blob("a", b"{}").await;
     let manifest = image(&config, 2, &[]).to_string();
     let digest = sha256(manifest.as_bytes());
-    let bad = put(&server, &format!("{digest}?tag=ok&tag=.bad"), Some(media_type::IMAGE_MANIFEST), &manifest);
-    assert_eq!(refusal(bad.await).await, (400, "MANIFEST_INVALID".to_owned()));
+    let reference = format!("{digest}?tag=ok&tag=.bad");
+    let bad = put(&server, &reference, Some(media_type::IMAGE_MANIFEST), &manifest).await;
+    assert_eq!(refusal(bad).await, (400, "MANIFEST_INVALID".to_owned()));
     let many: Vec<String> = (0..101).map(|n| format!("t{n}")).collect();
     let reference = format!("{digest}?tag={}", many.join("&tag="));
     let many = put(&server, &reference, Some(media_type::IMAGE_MANIFEST), &manifest).await;

@@ -145,7 +145,7 @@ async fn content_that_is_damaged_later_on_ends_the_answer_before_its_length_and_
     assert!(body.len() <= 5 * PIECE, "{} bytes", body.len());
     assert!(bytes.starts_with(&body));
     let corrupt = server.metrics.gather().into_iter().find(|f| f.name().ends_with("corrupt_blobs_total"));
-    assert!((corrupt.unwrap().get_metric()[0].get_counter().value() - 1.0).abs() < f64::EPSILON);
+    assert!((corrupt.unwrap().get_metric()[0].get_counter().get_value() - 1.0).abs() < f64::EPSILON);
     assert_eq!(server.get(&format!("/v2/a/blobs/{digest}")).await.status(), 404);
 }
 

@@ -318,6 +318,25 @@ async fn an_upload_goes_on_after_its_client_hung_up_in_the_middle() {
 }
 
 #[tokio::test]
+async fn a_push_is_carried_to_its_end_although_the_client_hangs_up_before_the_answer() {
+    let server = Server::start().await;
+    let bytes = "x".repeat(3 << 20);
+    let digest = sha256(bytes.as_bytes());
+    let location = server.begin("a").await;
+    let mut raw = server.raw().await;
+    let length = bytes.len();
+    raw.send(&format!(
+        "PUT {location}?digest={digest} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n"
+    ))
+    .await;
+    raw.send(&bytes).await;
+    drop(raw);
+    while server.head(&format!("/v2/a/blobs/{digest}")).await.status() != 200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn pushing_what_is_there_already_succeeds() {
     let server = Server::start().await;
     let bytes = noise(300_000);

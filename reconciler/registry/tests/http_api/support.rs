@@ -14,24 +14,26 @@ use shoal_registry::maintain::NoRoots;
 use shoal_registry::metrics::RegistryMetrics;
 use shoal_registry::policy::Policy;
 use shoal_registry::{Patience, Registry, RegistryConfig};
-use shoal_registry_storage::{Options, Storage};
+use shoal_registry_storage::disk::Disk;
+use shoal_registry_storage::{Clock, Options, Storage};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// What a registry under test is set up with.
-pub struct Setup {
-    pub policy: Value,
-    pub auth: RegistryAuth,
-    pub tokens: Option<Arc<dyn JobTokens>>,
-    pub patience: Patience,
+pub(crate) struct Setup {
+    pub(crate) policy: Value,
+    pub(crate) auth: RegistryAuth,
+    pub(crate) tokens: Option<Arc<dyn JobTokens>>,
+    pub(crate) patience: Patience,
+    pub(crate) disk: Option<Arc<dyn Disk>>,
 }
 
 /// A registry that listens.
-pub struct Server {
-    pub address: SocketAddr,
-    pub metrics: prometheus::Registry,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) metrics: prometheus::Registry,
     registry: Registry,
     serving: Serving,
     client: reqwest::Client,
@@ -40,8 +42,18 @@ pub struct Server {
 }
 
 /// A connection on which the test writes the bytes itself.
-pub struct Raw {
-    pub stream: TcpStream,
+pub(crate) struct Raw {
+    pub(crate) stream: TcpStream,
+}
+
+/// The time of this machine.
+#[derive(Debug)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
 }
 
 // === impl Setup ===
@@ -50,13 +62,13 @@ impl Default for Setup {
     fn default() -> Self {
         // The disk that the tests run on may be nearly full.
         let policy = json!({"minFree": "0%"});
-        Self { policy, auth: RegistryAuth::None, tokens: None, patience: Patience::default() }
+        Self { policy, auth: RegistryAuth::None, tokens: None, patience: Patience::default(), disk: None }
     }
 }
 
 impl Setup {
     /// With a policy.
-    pub fn policy(mut policy: Value) -> Self {
+    pub(crate) fn policy(mut policy: Value) -> Self {
         let fields = policy.as_object_mut().unwrap();
         fields.entry("minFree").or_insert_with(|| json!("0%"));
         Self { policy, ..Self::default() }
@@ -67,12 +79,12 @@ impl Setup {
 
 impl Server {
     /// A registry on an empty directory.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Setup::default()).await
     }
 
     /// A registry on an empty directory, set up like this.
-    pub async fn with(setup: Setup) -> Self {
+    pub(crate) async fn with(setup: Setup) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut server = Self::on(directory.path(), setup).await;
         server.directory = Some(directory);
@@ -81,7 +93,10 @@ impl Server {
 
     async fn on(root: &Path, setup: Setup) -> Self {
         let metrics = prometheus::Registry::new();
-        let options = Options::default();
+        let mut options = Options::new(Arc::new(SystemClock));
+        if let Some(disk) = setup.disk {
+            options.disk = disk;
+        }
         let config = RegistryConfig {
             policy: Policy::from_value(setup.policy).unwrap(),
             auth: setup.auth,
@@ -107,7 +122,7 @@ impl Server {
     }
 
     /// Stops it, and starts another one on the same directory.
-    pub async fn restart(mut self, setup: Setup) -> Self {
+    pub(crate) async fn restart(mut self, setup: Setup) -> Self {
         let (root, directory) = (self.root.clone(), self.directory.take());
         self.stop().await;
         let mut server = Self::on(&root, setup).await;
@@ -123,35 +138,35 @@ impl Server {
     }
 
     /// A request to a path.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("http://{}{path}", self.address))
     }
 
-    pub async fn get(&self, path: &str) -> Response {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.request(Method::GET, path).send().await.unwrap()
     }
 
-    pub async fn head(&self, path: &str) -> Response {
+    pub(crate) async fn head(&self, path: &str) -> Response {
         self.request(Method::HEAD, path).send().await.unwrap()
     }
 
-    pub async fn post(&self, path: &str) -> Response {
+    pub(crate) async fn post(&self, path: &str) -> Response {
         self.request(Method::POST, path).send().await.unwrap()
     }
 
-    pub async fn delete(&self, path: &str) -> Response {
+    pub(crate) async fn delete(&self, path: &str) -> Response {
         self.request(Method::DELETE, path).send().await.unwrap()
     }
 
     /// Begins an upload; returns its location.
-    pub async fn begin(&self, repository: &str) -> String {
+    pub(crate) async fn begin(&self, repository: &str) -> String {
         let response = self.post(&format!("/v2/{repository}/blobs/uploads/")).await;
         assert_eq!(response.status(), StatusCode::ACCEPTED);
         header(&response, "location")
     }
 
     /// Sends a chunk with its range.
-    pub async fn chunk(&self, location: &str, first: usize, bytes: &[u8]) -> Response {
+    pub(crate) async fn chunk(&self, location: &str, first: usize, bytes: &[u8]) -> Response {
         let last = first + bytes.len() - 1;
         let request =
             self.request(Method::PATCH, location).header("content-range", format!("{first}-{last}"));
@@ -159,13 +174,13 @@ impl Server {
     }
 
     /// Ends an upload with a body, which may be empty.
-    pub async fn finish(&self, location: &str, digest: &str, body: &[u8]) -> Response {
+    pub(crate) async fn finish(&self, location: &str, digest: &str, body: &[u8]) -> Response {
         let request = self.request(Method::PUT, &format!("{location}?digest={digest}"));
         request.body(body.to_vec()).send().await.unwrap()
     }
 
     /// Pushes a blob in one request.
-    pub async fn push_blob(&self, repository: &str, bytes: &[u8]) -> Digest {
+    pub(crate) async fn push_blob(&self, repository: &str, bytes: &[u8]) -> Digest {
         let digest = sha256(bytes);
         let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
         let response = self.request(Method::POST, &path).body(bytes.to_vec()).send().await.unwrap();
@@ -174,14 +189,19 @@ impl Server {
     }
 
     /// Pushes a manifest with the media type that it names.
-    pub async fn push_manifest(&self, repository: &str, reference: &str, manifest: &Value) -> Response {
+    pub(crate) async fn push_manifest(
+        &self,
+        repository: &str,
+        reference: &str,
+        manifest: &Value,
+    ) -> Response {
         let media_type = manifest["mediaType"].as_str().unwrap_or(media_type::IMAGE_MANIFEST).to_owned();
         let request = self.request(Method::PUT, &format!("/v2/{repository}/manifests/{reference}"));
         request.header("content-type", media_type).body(manifest.to_string()).send().await.unwrap()
     }
 
     /// Pushes an image of one layer under a tag; returns the manifest and its digest.
-    pub async fn push_image(&self, repository: &str, tag: &str) -> (Value, Digest) {
+    pub(crate) async fn push_image(&self, repository: &str, tag: &str) -> (Value, Digest) {
         let config = self.push_blob(repository, b"{}").await;
         let layer = self.push_blob(repository, tag.as_bytes()).await;
         let manifest = image(&config, 2, &[(&layer, tag.len())]);
@@ -192,17 +212,17 @@ impl Server {
     }
 
     /// How many uploads there are on disk.
-    pub fn uploads_on_disk(&self) -> usize {
+    pub(crate) fn uploads_on_disk(&self) -> usize {
         std::fs::read_dir(self.root.join("uploads")).unwrap().count()
     }
 
     /// The file of a blob.
-    pub fn blob_file(&self, digest: &Digest) -> PathBuf {
+    pub(crate) fn blob_file(&self, digest: &Digest) -> PathBuf {
         self.root.join("blobs").join(digest.algorithm().as_str()).join(digest.hex())
     }
 
     /// Flips a bit of a blob on disk.
-    pub fn damage(&self, digest: &Digest, at: usize) {
+    pub(crate) fn damage(&self, digest: &Digest, at: usize) {
         let file = self.blob_file(digest);
         let mut bytes = std::fs::read(&file).unwrap();
         bytes[at] ^= 1;
@@ -210,16 +230,16 @@ impl Server {
     }
 
     /// A connection of its own.
-    pub async fn raw(&self) -> Raw {
+    pub(crate) async fn raw(&self) -> Raw {
         Raw { stream: TcpStream::connect(self.address).await.unwrap() }
     }
 
     /// Waits until so many uploads receive.
-    pub async fn until_receiving(&self, uploads: i64) {
+    pub(crate) async fn until_receiving(&self, uploads: i64) {
         let now = || {
             let families = self.metrics.gather();
             let family = families.iter().find(|family| family.name().ends_with("_inflight_uploads")).unwrap();
-            family.get_metric()[0].get_gauge().value() as i64
+            family.get_metric()[0].get_gauge().get_value() as i64
         };
         while now() != uploads {
             tokio::task::yield_now().await;
@@ -227,7 +247,7 @@ impl Server {
     }
 
     /// Waits until an upload has so many bytes and nobody writes to it.
-    pub async fn until_received(&self, location: &str, range: &str) {
+    pub(crate) async fn until_received(&self, location: &str, range: &str) {
         while header(&self.get(location).await, "range") != range {
             tokio::task::yield_now().await;
         }
@@ -238,12 +258,12 @@ impl Server {
 
 impl Raw {
     /// Writes text.
-    pub async fn send(&mut self, text: &str) {
+    pub(crate) async fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
     /// Reads up to the end of a head.
-    pub async fn head(&mut self) -> String {
+    pub(crate) async fn head(&mut self) -> String {
         let mut text = Vec::new();
         while !text.ends_with(b"\r\n\r\n") {
             text.push(self.stream.read_u8().await.unwrap());
@@ -252,7 +272,7 @@ impl Raw {
     }
 
     /// Reads until the other side closes.
-    pub async fn rest(&mut self) -> Vec<u8> {
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let _ = self.stream.read_to_end(&mut bytes).await;
         bytes
@@ -261,12 +281,12 @@ impl Raw {
 
 // === content ===
 
-pub fn sha256(bytes: &[u8]) -> Digest {
+pub(crate) fn sha256(bytes: &[u8]) -> Digest {
     Digest::of(Algorithm::Sha256, bytes)
 }
 
 /// Bytes that do not repeat.
-pub fn noise(length: usize) -> Vec<u8> {
+pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
@@ -280,7 +300,7 @@ pub fn noise(length: usize) -> Vec<u8> {
 }
 
 /// An image manifest.
-pub fn image(config: &Digest, config_size: usize, layers: &[(&Digest, usize)]) -> Value {
+pub(crate) fn image(config: &Digest, config_size: usize, layers: &[(&Digest, usize)]) -> Value {
     let layers: Vec<Value> = layers
         .iter()
         .map(|(digest, size)| json!({"mediaType": media_type::LAYER_TAR, "digest": digest.as_str(), "size": size}))
@@ -294,18 +314,18 @@ pub fn image(config: &Digest, config_size: usize, layers: &[(&Digest, usize)]) -
 }
 
 /// A header's text; empty where it is missing.
-pub fn header(response: &Response, name: &str) -> String {
+pub(crate) fn header(response: &Response, name: &str) -> String {
     response.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned()
 }
 
 /// Status and code of a refusal, whose body has the form of the specification.
-pub async fn refusal(response: Response) -> (u16, String) {
+pub(crate) async fn refusal(response: Response) -> (u16, String) {
     let (status, code, _) = refusal_in_full(response).await;
     (status, code)
 }
 
 /// Status, code and message of a refusal.
-pub async fn refusal_in_full(response: Response) -> (u16, String, String) {
+pub(crate) async fn refusal_in_full(response: Response) -> (u16, String, String) {
     let status = response.status().as_u16();
     assert_eq!(header(&response, "content-type"), "application/json");
     let body: Value = response.json().await.unwrap();
