@@ -199,13 +199,12 @@ fn check_collected(ended: Ended<usize>, rules: &CollectRules) {
 #[test]
 fn a_collection_that_is_stopped_loses_nothing_and_the_next_one_ends_it() {
     for tear in TEARS {
-        for crash in CRASHES {
-            let run = |storage: &Storage, (): &()| Ok(storage.collect(&rules(), &mut |_| {})?.rows.len());
-            let steps = at_every_step(crash, tear, prepare_to_collect, run, |ended, ()| {
-                check_collected(ended, &rules());
-            });
-            assert!(steps > 50, "{steps}");
-        }
+        let run = |storage: &Storage, (): &()| Ok(storage.collect(&rules(), &mut |_| {})?.rows.len());
+        // After a step is before the next one: one kind of crash is enough where there are so many.
+        let steps = at_every_step(Fault::CrashAfter, tear, prepare_to_collect, run, |ended, ()| {
+            check_collected(ended, &rules());
+        });
+        assert!(steps > 50, "{steps}");
     }
 }
 
