@@ -17,6 +17,7 @@
 //! repositories/NAME/_referrers/ALG-HEX/ALG-HEX   a descriptor, below its subject
 //! uploads/UUID.REPOSITORY.ALG                bytes received so far
 //! quarantine/{gc,corrupt}/                   content put away
+//! quarantine/records/MILLISECONDS/           records of what was collected, at the same paths
 //! temp/                                      files not yet in place; emptied on open
 //! ```
 
