@@ -8,8 +8,9 @@ use super::gate::Using;
 use crate::layout::Place;
 use crate::{Storage, StorageError};
 
-/// A time that is younger than this is not written again on use: reading would become writing.
-const FRESH: SignedDuration = SignedDuration::from_hours(1);
+/// A time that is younger than this is not written again on use: reading would become writing. Much
+/// shorter than any grace, within which what was asked for has to stay.
+const FRESH: SignedDuration = SignedDuration::from_mins(1);
 
 impl Storage {
     /// Makes the blob belong to the repository, durable when it returns.
