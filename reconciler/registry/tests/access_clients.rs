@@ -31,7 +31,8 @@ fn present(programs: &[&str]) -> bool {
     let required = std::env::var_os("SHOAL_REQUIRE_TOOLS").is_some_and(|value| value == "1");
     assert!(missing.is_empty() || !required, "not installed, and SHOAL_REQUIRE_TOOLS is 1: {missing:?}");
     if !missing.is_empty() {
-        writeln!(std::io::stderr(), "SKIPPED: not installed: {missing:?}").unwrap();
+        let mut errors = std::io::stderr().lock();
+        writeln!(errors, "SKIPPED: not installed: {missing:?}").unwrap();
     }
     missing.is_empty()
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! The administration's API below `/api/v1/registry/`, and the maintenance behind it ([`upkeep`]).
+//! The administration's API below `/api/v1/registry/`, and the maintenance behind it.
 //!
 //! Guarantees: one piece of maintenance at a time, whoever asks; what takes long is answered with 202
 //! and goes on although the caller hangs up. Who may is decided in front of the routes: by the registry's

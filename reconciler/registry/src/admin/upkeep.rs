@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Maintenance as it is asked for, by people and by the schedule: one at a time, in the background, with
-//! its progress on the [`Board`], its result in the metrics, and its end in the audit events.
+//! its progress on the [`Board`](super::board::Board), its result in the metrics, and its end in the audit events.
 //!
 //! Guarantees: without knowing what the inventory needs nothing is collected; a collection that began is
 //! carried to its end, and one that is killed leaves nothing that the next one does not finish; a scrub
