@@ -397,6 +397,9 @@ fn hint_of_refusal(status: u16, answer: &Answer, place: &Place) -> Option<String
         (400, Some("DIGEST_INVALID")) if place.operation == Operation::PushBlob => {
             "the file changed while it was read, or was damaged on the way: push it again"
         }
+        (404, _) if place.operation == Operation::Reach => {
+            "what answers there is no registry: check host and port"
+        }
         (404, _) if place.operation == Operation::Delete => "look at what is there: it may be gone already",
         (405, _) | (_, Some("UNSUPPORTED")) if place.operation == Operation::Delete => {
             "deleting is switched off in this registry, or it deletes by digest only"

@@ -28,6 +28,8 @@ use crate::source::blocking;
 
 /// Bytes collected before they are written.
 const BUFFER: usize = 1 << 20;
+/// The most that all manifests together may have, in bytes: they are held until they are written.
+const MANIFESTS: usize = 256 << 20;
 
 /// An image to export.
 #[derive(Clone)]
@@ -66,6 +68,8 @@ struct Collected {
     /// Registry, repository and manifest: what refers to it was looked for.
     seen: BTreeSet<(String, RepositoryName, Digest)>,
     referrers: u64,
+    /// Bytes of all manifests.
+    held: usize,
 }
 
 #[derive(Serialize)]
@@ -142,7 +146,8 @@ impl Collected {
             if !self.seen.insert(key) {
                 continue;
             }
-            if self.seen.len() > MAX_MANIFESTS {
+            self.held += next.bytes.len();
+            if self.seen.len() > MAX_MANIFESTS || self.held > MANIFESTS {
                 let reference = Reference::Digest(next.digest);
                 let place = client.place(crate::Operation::PullManifest, Some(repository), Some(&reference));
                 let what = "more manifests belong to these images than a bundle can have";

@@ -64,3 +64,36 @@ fn header(kind: EntryType, name: &str, size: u64, mode: u32) -> io::Result<Heade
     header.set_cksum();
     Ok(header)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_is_what_is_read_also_under_a_long_name() {
+        let long = format!("blobs/sha512/{}", "a".repeat(128));
+        let mut out = Vec::new();
+        directory(&mut out, "blobs/").await.unwrap();
+        for size in [0, 1, 511, 512, 513] {
+            file(&mut out, &long, &vec![7; size]).await.unwrap();
+        }
+        finish(&mut out).await.unwrap();
+        assert_eq!(out.len() % 512, 0);
+        let mut archive = tar::Archive::new(&out[..]);
+        let read: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| entry.map(|entry| (entry.path().unwrap().display().to_string(), entry.size())))
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(read[0], ("blobs/".to_owned(), 0));
+        let sizes: Vec<_> = read[1..].iter().map(|(name, size)| (name == &long, *size)).collect();
+        assert_eq!(sizes, [(true, 0), (true, 1), (true, 511), (true, 512), (true, 513)]);
+    }
+
+    #[test]
+    fn a_size_beyond_eight_gib_fits_into_a_header() {
+        let size = 20 << 30;
+        assert_eq!(header(EntryType::Regular, "x", size, 0o644).unwrap().entry_size().unwrap(), size);
+    }
+}

@@ -31,6 +31,22 @@ impl Client {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<u64>, ClientError> {
+        match self.head_blob(repository, digest).await? {
+            Some(Some(size)) => Ok(Some(size)),
+            Some(None) => {
+                let place = self.blob_place(Operation::Check, repository, digest);
+                Err(ClientError::nonsense(&place, "the answer has no Content-Length"))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a blob is there, and its size where the registry says it.
+    pub(super) async fn head_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Option<u64>>, ClientError> {
         let place = self.blob_place(Operation::Check, repository, digest);
         let url = self.url(&format!("{repository}/blobs/{digest}"));
         let call = Call::new(&place, Method::HEAD, url, vec![scope(repository, "pull")]);
@@ -39,9 +55,7 @@ impl Client {
             StatusCode::OK => {
                 // The body of an answer to HEAD is empty: its length is in the header only.
                 let size = answer.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-                let size = size.and_then(|text| text.parse().ok());
-                size.map(Some)
-                    .ok_or_else(|| ClientError::nonsense(&place, "the answer has no Content-Length"))
+                Ok(Some(size.and_then(|text| text.parse().ok())))
             }
             StatusCode::NOT_FOUND => Ok(None),
             _ => Err(self.refusal(&place, answer).await),
@@ -65,13 +79,13 @@ impl Client {
             progress.update(ProgressUpdate { stage, digest: Some(digest), done, total });
         };
         // A repository that may be written but not read (or that does not exist yet) has no answer.
-        let there = match self.blob_size(repository, digest).await {
-            Ok(size) => size,
+        let there = match self.head_blob(repository, digest).await {
+            Ok(there) => there,
             Err(ClientError::Refused { status: 401 | 403, .. }) => None,
             Err(error) => return Err(error),
         };
         if let Some(size) = there {
-            if size != source.size() {
+            if let Some(size) = size.filter(|size| *size != source.size()) {
                 let place = Box::new(self.blob_place(Operation::PushBlob, repository, digest));
                 return Err(ClientError::WrongSize { place, expected: source.size(), got: size });
             }

@@ -155,7 +155,7 @@ impl<'a> Upload<'a> {
                     404 => return Ok(Ended::Lost(self.client.refusal(&self.place, answer).await)),
                     status => {
                         let error = self.client.refusal(&self.place, answer).await;
-                        if status != 416 && !is_passing(status) {
+                        if !may_go_on(status, error.code()) {
                             return Err(error);
                         }
                         error
@@ -220,7 +220,7 @@ impl<'a> Upload<'a> {
             if self.is_stored().await {
                 return Ok(Ended::Stored);
             }
-            if !error.is_passing() {
+            if error.status() == Some(404) {
                 return Ok(Ended::Lost(error));
             }
             let error = self.budget.failed(error).await?;
@@ -257,7 +257,8 @@ impl<'a> Upload<'a> {
             Ok(answer) => {
                 let status = answer.status().as_u16();
                 let error = self.client.refusal(&self.place, answer).await;
-                if matches!(status, 404 | 416) || is_passing(status) { Ok(Err(error)) } else { Err(error) }
+                let again = status == 404 || may_go_on(status, error.code());
+                if again { Ok(Err(error)) } else { Err(error) }
             }
             Err(error) if error.is_passing() => Ok(Err(error)),
             Err(error) => Err(error),
@@ -265,8 +266,8 @@ impl<'a> Upload<'a> {
     }
 
     async fn is_stored(&self) -> bool {
-        let there = self.client.blob_size(self.repository, self.digest).await;
-        matches!(there, Ok(Some(size)) if size == self.source.size())
+        let there = self.client.head_blob(self.repository, self.digest).await;
+        matches!(there, Ok(Some(size)) if size.is_none_or(|size| size == self.source.size()))
     }
 
     /// Frees what the registry keeps; whether it does is its affair.
@@ -297,6 +298,12 @@ impl<'a> Upload<'a> {
         let total = Some(self.source.size());
         self.progress.update(ProgressUpdate { stage, digest: Some(self.digest), done, total });
     }
+}
+
+/// Whether an upload may go on after such an answer, from where the registry says that it is: out of order,
+/// still busy with a request that broke (409), fewer bytes than announced, or a passing fault.
+fn may_go_on(status: u16, code: Option<&str>) -> bool {
+    matches!(status, 409 | 416) || (status == 400 && code == Some("SIZE_INVALID")) || is_passing(status)
 }
 
 /// The number of bytes that a `Range` header acknowledges.

@@ -21,7 +21,7 @@ async fn push(client: &Client, name: &str) -> Result<(), ClientError> {
 #[tokio::test]
 async fn a_password_is_sent_when_it_is_asked_for_and_then_every_time() {
     let fake = Fake::start().await;
-    let client = with(&fake, password("user", "secret"));
+    let client = with(&fake, Some(password("user", "secret")));
     client.ping().await.unwrap();
     fake.world().door = Door::Basic;
     push(&client, "a").await.unwrap();
@@ -35,7 +35,7 @@ async fn a_password_is_sent_when_it_is_asked_for_and_then_every_time() {
 async fn a_wrong_password_is_tried_once() {
     let fake = Fake::start().await;
     fake.world().door = Door::Basic;
-    let error = with(&fake, password("user", "wrong")).ping().await.unwrap_err();
+    let error = with(&fake, Some(password("user", "wrong"))).ping().await.unwrap_err();
     assert_eq!((error.status(), fake.lines().len()), (Some(401), 2));
     assert!(error.hint().unwrap().contains("log in"));
     assert_eq!(with(&fake, None).ping().await.unwrap_err().status(), Some(401));
@@ -46,7 +46,7 @@ async fn a_token_is_got_for_what_is_to_be_done_and_used_again() {
     let fake = Fake::start().await;
     let realm = format!("http://{}/token", fake.host());
     fake.world().door = Door::Token { realm, oldest: 1 };
-    let client = with(&fake, password("user", "secret"));
+    let client = with(&fake, Some(password("user", "secret")));
     push(&client, "a").await.unwrap();
     let lines = fake.lines();
     let tokens: Vec<_> = lines.iter().filter(|line| line.contains("/token")).collect();
@@ -68,7 +68,7 @@ async fn a_token_that_is_not_taken_any_more_is_replaced_in_the_middle_of_an_uplo
     let fake = Fake::start().await;
     let realm = format!("http://{}/token", fake.host());
     fake.world().door = Door::Token { realm: realm.clone(), oldest: 1 };
-    let client = with(&fake, password("user", "secret"));
+    let client = with(&fake, Some(password("user", "secret")));
     push(&client, "a").await.unwrap();
     fake.world().door = Door::Token { realm, oldest: 3 };
     fake.world().blobs.clear();
@@ -92,11 +92,11 @@ async fn a_login_is_not_told_to_a_token_server_on_another_host_unless_that_one_i
     // The same machine by another name: another host as far as anybody can tell.
     let realm = format!("http://localhost:{}/token", server.address.port());
     fake.world().door = Door::Token { realm, oldest: 1 };
-    let error = with(&fake, password("user", "secret")).ping().await.unwrap_err();
+    let error = with(&fake, Some(password("user", "secret"))).ping().await.unwrap_err();
     assert!(matches!(&error, ClientError::ForeignLogin { host, .. } if host == "localhost"), "{error}");
     assert!(server.lines().is_empty());
     let options = ClientOptions {
-        credentials: password("user", "secret"),
+        credentials: Some(password("user", "secret")),
         token_hosts: vec!["localhost".to_owned()],
         ..options()
     };
@@ -111,7 +111,7 @@ async fn a_login_is_not_sent_over_plain_http_to_another_machine() {
     // An address that leads here and is not this machine's by its name.
     let host = format!("0.0.0.0:{}", fake.address.port());
     let options =
-        ClientOptions { credentials: password("user", "secret"), plain_http: Some(true), ..options() };
+        ClientOptions { credentials: Some(password("user", "secret")), plain_http: Some(true), ..options() };
     let client = Client::new(&host, options).unwrap();
     let error = client.ping().await.unwrap_err();
     assert!(matches!(error, ClientError::PlainLogin { .. }), "{error}");
@@ -138,7 +138,7 @@ async fn a_token_that_was_given_is_sent_as_it_is() {
 async fn an_error_never_shows_the_login() {
     let fake = Fake::start().await;
     fake.world().door = Door::Basic;
-    let client = with(&fake, password("user", "hunter2"));
+    let client = with(&fake, Some(password("user", "hunter2")));
     let error = client.pull_manifest(&repository("a"), &Reference::parse("x").unwrap()).await.unwrap_err();
     assert!(!format!("{error} {error:?} {:?}", password("user", "hunter2")).contains("hunter2"));
 }

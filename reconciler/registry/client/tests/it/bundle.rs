@@ -76,7 +76,7 @@ async fn images_and_what_refers_to_them_go_from_one_registry_into_another() {
     let countersigned = signature(&from, "os/one", &signed);
     let (_dir, path) = place();
     let exported = export_to(&from, &["os/two:2", "os/one:1"], &path).await.unwrap();
-    let images: Vec<_> = exported.images.iter().map(|image| image.to_string()).collect();
+    let images: Vec<_> = exported.images.iter().map(ToString::to_string).collect();
     let host = from.host();
     assert_eq!(images, [format!("{host}/os/one:1@{one}"), format!("{host}/os/two:2@{two}")]);
     // The configuration and the shared layer once, two layers of their own.

@@ -15,6 +15,10 @@ use axum::response::Response;
 use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
 use shoal_oci::{Algorithm, Digest, Manifest, RepositoryName};
+use shoal_tls::OwnCertificate;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 /// Something that goes wrong once, at the first request that it fits.
@@ -101,28 +105,30 @@ struct Cut;
 
 impl Fake {
     pub(crate) async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::serve(None).await
+    }
+
+    /// The same over TLS.
+    pub(crate) async fn start_tls(own: &OwnCertificate) -> Self {
+        Self::serve(Some(TlsAcceptor::from(own.config().unwrap()))).await
+    }
+
+    async fn serve(tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let fake = Self { address: listener.local_addr().unwrap(), world: Arc::default() };
         let router = Router::new().fallback(handle).with_state(fake.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let router = router.clone();
-                let service = hyper::service::service_fn(move |request| {
-                    let router = router.clone();
-                    async move {
-                        let answer =
-                            router.oneshot(request).await.unwrap_or_else(|never: Infallible| match never {});
-                        if answer.extensions().get::<Cut>().is_some() {
-                            return Err(io::Error::other("cut"));
-                        }
-                        Ok(answer)
-                    }
-                });
-                let io = hyper_util::rt::TokioIo::new(stream);
-                // A connection that ends badly is what many tests want.
+                let (router, tls) = (router.clone(), tls.clone());
                 tokio::spawn(async move {
-                    let _ended =
-                        hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+                    match tls {
+                        None => connection(stream, router).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                connection(stream, router).await;
+                            }
+                        }
+                    }
                 });
             }
         });
@@ -173,6 +179,22 @@ impl Fake {
         }
         digest
     }
+}
+
+/// Serves one connection. One that ends badly is what many tests want.
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router) {
+    let service = hyper::service::service_fn(move |request| {
+        let router = router.clone();
+        async move {
+            let answer = router.oneshot(request).await.unwrap_or_else(|never: Infallible| match never {});
+            if answer.extensions().get::<Cut>().is_some() {
+                return Err(io::Error::other("cut"));
+            }
+            Ok(answer)
+        }
+    });
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let _ended = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
 }
 
 fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
@@ -269,7 +291,9 @@ async fn spoil(fault: Option<What>, mut done: Response) -> Response {
         }
         Some(What::Content(other)) => {
             done.headers_mut().remove("content-length");
-            *done.body_mut() = Body::from(other);
+            // Without a length.
+            let pieces = [Ok::<_, Infallible>(other)];
+            *done.body_mut() = Body::from_stream(futures_util::stream::iter(pieces));
             done
         }
         _ => done,

@@ -10,4 +10,5 @@ mod presence;
 mod pull;
 mod push;
 mod tar_tricks;
+mod tls;
 mod world;

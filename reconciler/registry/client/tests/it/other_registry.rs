@@ -25,7 +25,8 @@ fn present(programs: &[&str]) -> bool {
     let required = std::env::var_os("SHOAL_REQUIRE_TOOLS").is_some_and(|value| value == "1");
     assert!(missing.is_empty() || !required, "not installed, and SHOAL_REQUIRE_TOOLS is 1: {missing:?}");
     if !missing.is_empty() {
-        writeln!(std::io::stderr(), "SKIPPED: not installed: {missing:?}").unwrap();
+        let mut stderr = std::io::stderr();
+        writeln!(stderr, "SKIPPED: not installed: {missing:?}").unwrap();
     }
     missing.is_empty()
 }
@@ -112,7 +113,7 @@ async fn a_registry_of_another_make_takes_and_gives_what_we_send() {
     client.pull_blob(&blob, &mut out, &silent()).await.unwrap();
     assert!(out == content);
     assert_eq!(client.list_tags(&name).await.unwrap(), [Tag::parse("12").unwrap()]);
-    assert_eq!(client.list_repositories().await.unwrap(), [name.clone()]);
+    assert_eq!(client.list_repositories().await.unwrap(), std::slice::from_ref(&name));
     assert_eq!(client.referrers(&name, &pushed.digest).await.unwrap(), []);
     // Mounted, not sent.
     let source = BlobSource::bytes(content.clone());

@@ -117,7 +117,7 @@ async fn a_redirect_of_a_blob_is_followed_without_the_login_and_again_after_a_br
         fake.fault("GET", "/blobs/", What::Status(307, vec![("location", target)], ""));
     }
     storage.fault("GET", "", What::CutContent(100_000));
-    let options = ClientOptions { credentials: password("user", "secret"), ..options() };
+    let options = ClientOptions { credentials: Some(password("user", "secret")), ..options() };
     let client = Client::new(&fake.host(), options).unwrap();
     let (repository, mut out) = (repository("a"), Vec::new());
     let blob = BlobPull { repository: &repository, digest: &digest, size: None, limit: 1 << 20 };

@@ -122,6 +122,28 @@ async fn after_416_the_registry_is_asked_where_to_go_on() {
 }
 
 #[tokio::test]
+async fn a_registry_that_still_holds_the_broken_request_is_asked_again_and_the_upload_goes_on() {
+    let short = r#"{"errors":[{"code":"SIZE_INVALID","message":"fewer bytes"}]}"#;
+    for (status, body) in [(409, ""), (400, short)] {
+        let fake = Fake::start().await;
+        fake.fault("PATCH", "", What::CutBody(300));
+        fake.fault("PATCH", "", What::Status(status, vec![], body));
+        fake.fault("PUT", "", What::Status(status, vec![], body));
+        push(&fake, 3500).await.unwrap();
+        assert!(stored(&fake, 3500));
+        assert_eq!(fake.count("POST"), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_say_how_large_a_blob_is_still_has_it() {
+    let fake = Fake::start().await;
+    fake.fault("HEAD", "", What::Content(b""));
+    fake.add_blob("a", &bytes(3500));
+    assert_eq!(push(&fake, 3500).await.unwrap(), BlobOutcome::Present);
+}
+
+#[tokio::test]
 async fn a_registry_that_is_busy_or_fails_once_is_asked_again() {
     let fake = Fake::start().await;
     fake.fault("HEAD", "", What::Status(429, vec![("retry-after", "0")], ""));
@@ -394,7 +416,7 @@ async fn an_upload_that_the_registry_sends_elsewhere_goes_there_without_the_logi
     let header: &'static str = elsewhere.leak();
     fake.world().door = crate::fake::Door::Basic;
     fake.fault("POST", "uploads", What::Header("location", header));
-    let options = ClientOptions { credentials: crate::world::password("user", "secret"), ..options() };
+    let options = ClientOptions { credentials: Some(crate::world::password("user", "secret")), ..options() };
     let client = Client::new(&fake.host(), options).unwrap();
     let source = BlobSource::bytes(bytes(700));
     client.push_blob(&repository("a"), &sha256(&bytes(700)), &source, None, &silent()).await.unwrap();

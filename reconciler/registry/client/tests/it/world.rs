@@ -26,8 +26,8 @@ pub(crate) fn client(fake: &Fake) -> Client {
     Client::new(&fake.host(), options()).unwrap()
 }
 
-pub(crate) fn password(user: &str, password: &str) -> Option<Credentials> {
-    Some(Credentials::Password { user: user.to_owned(), password: SecretString::new(password.to_owned()) })
+pub(crate) fn password(user: &str, password: &str) -> Credentials {
+    Credentials::Password { user: user.to_owned(), password: SecretString::new(password.to_owned()) }
 }
 
 pub(crate) fn repository(name: &str) -> RepositoryName {
