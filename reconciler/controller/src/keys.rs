@@ -98,6 +98,22 @@ impl Keys {
         }
         fits.into()
     }
+
+    /// The token with which a job's machine pulls its image: the job's id, a dot, and what only we can
+    /// derive.
+    pub fn registry_token(&self, job: &Job) -> SecretString {
+        SecretString::new(format!("{}.{}", job.id, derive(&self.current, "registry", job, "")))
+    }
+
+    /// Whether a text is that token, in constant time.
+    pub fn is_registry_token(&self, job: &Job, text: &str) -> bool {
+        let Some((id, secret)) = text.split_once('.') else { return false };
+        let mut fits = derive(&self.current, "registry", job, "").as_bytes().ct_eq(secret.as_bytes());
+        if let Some(old) = &self.old {
+            fits |= derive(old, "registry", job, "").as_bytes().ct_eq(secret.as_bytes());
+        }
+        id == job.id.as_str() && bool::from(fits)
+    }
 }
 
 fn medium_word(medium: Medium) -> &'static str {

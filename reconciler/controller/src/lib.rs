@@ -21,6 +21,7 @@ mod metrics;
 mod notify;
 pub mod publish;
 mod reconcile;
+mod registry;
 pub mod rows;
 mod secrets;
 pub mod settings;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use controller::Controller;
 use settings::{Settings, TlsMode};
 use shoal_http::listen::{Serving, SharedTls, listen};
+use shoal_registry::Registry;
 use shoal_tls::{Trust, TrustError, client_config, config_from_files};
 use startup::StartupError;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +49,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(90);
 pub struct Running {
     controller: Arc<Controller>,
     certificates: Vec<(SharedTls, TlsMode)>,
+    registry: Option<Registry>,
     /// Where it listens.
     pub addresses: Addresses,
 }
@@ -93,6 +96,12 @@ pub async fn start(mut settings: Settings) -> Result<Running, StartupError> {
         tokio::task::spawn_blocking(move || startup::open(settings)).await.map_err(|error| {
             StartupError::Directory { path: std::path::PathBuf::new(), source: std::io::Error::other(error) }
         })??;
+    let registry = {
+        let controller = Arc::clone(&controller);
+        tokio::task::spawn_blocking(move || registry::open(&controller)).await.map_err(|error| {
+            StartupError::Directory { path: std::path::PathBuf::new(), source: std::io::Error::other(error) }
+        })??
+    };
     let serving = Serving { shutdown: controller.shutdown.clone(), tasks: controller.tasks.clone() };
     let mut certificates = Vec::new();
     for (listener, mode, is_api) in plain {
@@ -106,17 +115,25 @@ pub async fn start(mut settings: Settings) -> Result<Running, StartupError> {
             certificates.push((Arc::clone(config), mode));
         }
         let router = if is_api {
-            http::api_router(Arc::clone(&controller))
+            http::api_router(Arc::clone(&controller), registry.as_ref())
         } else {
             http::media_router(Arc::clone(&controller))
         };
         serving.tcp(listener, config, router);
     }
     if let Some(socket) = &controller.settings.socket {
-        serving.unix(socket, http::socket_peer, http::api_router(Arc::clone(&controller)))?;
+        serving.unix(
+            socket,
+            http::socket_peer,
+            http::api_router(Arc::clone(&controller), registry.as_ref()),
+        )?;
+    }
+    if let Some(registry) = &registry {
+        let (registry, until) = (registry.clone(), controller.shutdown.clone());
+        controller.tasks.spawn(async move { registry.maintain(until).await });
     }
     spawn_loops(&controller)?;
-    Ok(Running { controller, certificates, addresses })
+    Ok(Running { controller, certificates, registry, addresses })
 }
 
 /// Addresses that nobody set are those that are listened on.
@@ -187,7 +204,7 @@ impl Running {
         self.controller.shutdown.clone()
     }
 
-    /// Reads certificates again, as on SIGHUP. What cannot be read leaves the old ones in place.
+    /// Reads certificates and the registry's accounts and policy again, as on SIGHUP. What cannot be read leaves the old ones in place.
     pub fn reload(&self) {
         for (shared, mode) in &self.certificates {
             if let TlsMode::Files { cert, key } = mode {
@@ -199,6 +216,9 @@ impl Running {
                 }
             }
         }
+        if let (Some(registry), Some(settings)) = (&self.registry, &self.controller.settings.registry) {
+            registry::reload(registry, settings);
+        }
         self.controller.fetch.notify_one();
     }
 
@@ -208,6 +228,9 @@ impl Running {
         self.controller.tasks.close();
         if tokio::time::timeout(STOP_PATIENCE, self.controller.tasks.wait()).await.is_err() {
             tracing::warn!("something did not finish in time; it is looked at again at the next start");
+        }
+        if let Some(registry) = &self.registry {
+            registry.settled().await;
         }
         let last = tokio::time::timeout(Duration::from_secs(20), self.controller.publish_now()).await;
         if let Ok(Err(why)) = last {

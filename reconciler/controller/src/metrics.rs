@@ -8,6 +8,7 @@ use prometheus::{
     Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 use shoal_core::job::{Job, Outcome, Phase};
+use shoal_registry::RegistryMetrics;
 
 /// The prefix of every metric.
 const PREFIX: &str = "shoal_provisioner";
@@ -34,6 +35,7 @@ pub struct Metrics {
     servers: IntGaugeVec,
     permits: IntCounterVec,
     status_commits: IntCounterVec,
+    oci: RegistryMetrics,
 }
 
 impl Metrics {
@@ -125,8 +127,14 @@ impl Metrics {
             servers: gauge("servers", "Servers by condition.", &["condition"])?,
             permits: counter("permit_decisions_total", "Answers to requests for a permit.", &["decision"])?,
             status_commits: counter("status_commits_total", "Publications of status.", &["outcome"])?,
+            oci: RegistryMetrics::register(&registry)?,
             registry,
         })
+    }
+
+    /// Those of the registry of images.
+    pub(crate) fn registry_metrics(&self) -> RegistryMetrics {
+        self.oci.clone()
     }
 
     /// The text of `/metrics`.

@@ -39,6 +39,8 @@ pub struct Settings {
     pub maintenance_iso: PathBuf,
     /// Static files below `/static/`.
     pub static_dir: Option<PathBuf>,
+    /// The registry of OCI images below `/v2/` of the API's listeners.
+    pub registry: Option<RegistrySettings>,
     /// age private keys of the controller.
     pub identities: Option<SecretString>,
     /// Derives capabilities and tokens; drawn and kept below `storage_root` where it is not given.
@@ -67,6 +69,25 @@ pub struct Settings {
     pub version: &'static str,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
+}
+
+/// The registry, inside the controller or alone.
+#[derive(Clone)]
+pub struct RegistrySettings {
+    /// The directory that holds the images.
+    pub storage: PathBuf,
+    /// `HOST[:PORT]` in image references that mean this registry, beside the callback addresses.
+    pub hosts: Vec<String>,
+    /// Reads accounts and policy; called at start and on SIGHUP. The error is for people.
+    pub rules: Arc<dyn Fn() -> Result<RegistryRules, String> + Send + Sync>,
+}
+
+/// Who may do what in the registry.
+pub struct RegistryRules {
+    /// Accounts; nothing where everybody is let in.
+    pub users: Option<shoal_registry::Users>,
+    /// Everything else.
+    pub policy: shoal_registry::Policy,
 }
 
 /// Where the inventory is.
@@ -204,6 +225,7 @@ pub(crate) mod tests {
             auth,
             maintenance_iso: PathBuf::new(),
             static_dir: None,
+            registry: None,
             identities: None,
             signing_secret: None,
             old_signing_secret: None,

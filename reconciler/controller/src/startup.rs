@@ -64,6 +64,9 @@ pub enum StartupError {
     /// The certificate cannot be had.
     #[error(transparent)]
     Tls(#[from] shoal_tls::TlsError),
+    /// The registry cannot be served.
+    #[error("cannot serve the registry")]
+    Registry(#[from] crate::registry::RegistryError),
     /// The maintenance ISO cannot be used.
     #[error(transparent)]
     Shelf(#[from] crate::media::ShelfError),

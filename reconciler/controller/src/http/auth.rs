@@ -48,6 +48,12 @@ pub(crate) async fn admin(state: State<Arc<Controller>>, request: Request, next:
     require(state, Role::Admin, request, next).await
 }
 
+/// Looking is for readers, everything else for administrators.
+pub(crate) async fn by_method(state: State<Arc<Controller>>, request: Request, next: Next) -> Response {
+    let needed = if request.method().is_safe() { Role::Reader } else { Role::Admin };
+    require(state, needed, request, next).await
+}
+
 async fn require(
     State(controller): State<Arc<Controller>>,
     needed: Role,

@@ -24,6 +24,7 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use shoal_registry::Registry;
 use tokio_util::task::TaskTracker;
 
 use crate::controller::Controller;
@@ -34,7 +35,7 @@ const BODY_LIMIT: usize = 1 << 20;
 const PLAN_LIMIT: usize = 256 << 20;
 
 /// The API.
-pub(crate) fn api_router(controller: Arc<Controller>) -> Router {
+pub(crate) fn api_router(controller: Arc<Controller>, registry: Option<&Registry>) -> Router {
     let read = Router::new()
         .route("/api/v1/jobs", get(api::list_jobs))
         .route("/api/v1/jobs/{id}", get(api::job))
@@ -55,6 +56,10 @@ pub(crate) fn api_router(controller: Arc<Controller>) -> Router {
         .route("/api/v1/takeover", post(operate::takeover))
         .route("/api/v1/apply", post(operate::apply).layer(DefaultBodyLimit::max(PLAN_LIMIT)))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&controller), auth::admin));
+    let images = registry.map_or_else(Router::new, |registry| {
+        let by_method = middleware::from_fn_with_state(Arc::clone(&controller), auth::by_method);
+        registry.admin_router().with_state(()).route_layer(by_method)
+    });
     let machines = Router::new()
         .route("/api/v1/jobs/{id}/permit", post(machine::permit))
         .route("/api/v1/status-webhook/{serial}", post(machine::webhook));
@@ -66,6 +71,7 @@ pub(crate) fn api_router(controller: Arc<Controller>) -> Router {
     Router::new()
         .merge(read)
         .merge(act)
+        .merge(images)
         .merge(machines)
         .merge(open)
         .fallback(error::no_route)
@@ -74,6 +80,8 @@ pub(crate) fn api_router(controller: Arc<Controller>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&controller), count))
         .layer(middleware::from_fn_with_state(controller.tasks.clone(), to_the_end))
         .with_state(controller)
+        // Bodies of any size, and rules of their own about who may do what.
+        .merge(registry.map_or_else(Router::new, Registry::router))
 }
 
 /// Media alone.

@@ -155,7 +155,7 @@ fn grant(controller: &Controller, job: &Job, record: &PermitRecord) -> Result<Gr
         user_data: render(controller, job, job.install.user_data.as_ref())?,
         unattend_xml: render(controller, job, job.install.unattend_xml.as_ref())?,
         network_config: network_config(&job.install.network),
-        registry_token: None,
+        registry_token: controller.registry_token(job),
     })
 }
 

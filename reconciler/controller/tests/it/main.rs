@@ -7,6 +7,7 @@ mod install;
 mod ledger;
 mod outage;
 mod puppet;
+mod registry;
 mod told;
 mod trust;
 mod world;

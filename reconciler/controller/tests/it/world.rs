@@ -264,6 +264,7 @@ impl World {
             auth: Auth::None,
             maintenance_iso: self.path("maintenance.iso"),
             static_dir: None,
+            registry: Some(super::registry::settings(self.path("state/oci"))),
             identities: Some(self.key.key_file("test")),
             signing_secret: None,
             old_signing_secret: None,

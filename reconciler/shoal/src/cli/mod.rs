@@ -9,11 +9,13 @@ mod approve;
 mod bmc;
 mod completions;
 mod explain;
+mod image;
 mod init;
 mod jobs;
 mod pause;
 mod plan;
 mod reconcile;
+mod registry;
 mod retry;
 mod run;
 mod schema;
@@ -96,6 +98,8 @@ pub(crate) enum Command {
     Accept(accept::Args),
     Takeover(takeover::Args),
     Bmc(bmc::Args),
+    Image(image::Args),
+    Registry(registry::Args),
     Completions(completions::Args),
 }
 
@@ -121,6 +125,8 @@ impl Command {
             Self::Accept(args) => args.perform(context),
             Self::Takeover(args) => args.perform(context),
             Self::Bmc(args) => args.perform(context),
+            Self::Image(args) => args.perform(context),
+            Self::Registry(args) => args.perform(context),
             Self::Completions(args) => args.perform(context),
         }
     }

@@ -106,6 +106,11 @@ impl Client {
     }
 }
 
+/// What a registry refuses that was asked within this process.
+pub(crate) fn refusal(status: StatusCode, body: Bytes) -> CliError {
+    answer::refusal(&Answer { status, body })
+}
+
 /// A part of a path: what a person typed cannot lead to another route.
 pub(crate) fn segment(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

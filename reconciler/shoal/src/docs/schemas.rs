@@ -4,6 +4,7 @@
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
+use shoal_registry::Policy;
 use shoal_schema::kinds::schema_of;
 use shoal_schema::plan::Plan;
 use shoal_schema::status::{ServerStatus, StatusSummary};
@@ -52,6 +53,11 @@ pub const DOCUMENTS: &[Document] = &[
         name: "StatusSummary",
         about: "summary.json on the status branch",
         schema: typed::<StatusSummary>,
+    },
+    Document {
+        name: "RegistryPolicy",
+        about: "who may do what in the registry, retention, quotas; REGISTRY_POLICY_FILE",
+        schema: typed::<Policy>,
     },
     Document { name: "WireRecipe", about: "recipe.json on a task medium", schema: recipe_schema },
 ];

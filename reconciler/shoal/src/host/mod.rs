@@ -6,6 +6,7 @@ mod env;
 mod interrupts;
 mod private_file;
 mod progress;
+mod signals;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ pub(crate) use env::Env;
 pub(crate) use interrupts::{Interrupts, ScratchDir};
 pub(crate) use private_file::{read_private, read_text, write_private_new, write_whole};
 pub(crate) use progress::Progress;
+pub(crate) use signals::{Signals, Told};
 
 /// What a process is given.
 pub struct Host {

@@ -11,7 +11,7 @@ use shoal_core::job::Budgets;
 
 use super::layers::{Faults, Layers};
 use super::value::Values;
-use super::{DEFAULT_SOCKET, access, iso, notes, source};
+use super::{DEFAULT_SOCKET, access, iso, notes, registry, source};
 use crate::VERSION;
 use crate::error::CliError;
 
@@ -52,10 +52,15 @@ pub(crate) fn build(layers: &Layers, clock: Arc<dyn Clock>, mut faults: Faults) 
         notes.push("WORKER_CONCURRENCY is 0: draining, no new job starts".to_owned());
     }
     let fast = u32::try_from(divisor).unwrap_or(u32::MAX);
+    let api_tls = values.maybe_address("CONTROLLER_HTTPS_ADDR");
+    let aloud = values.boolean("INSECURE_LISTEN");
+    let open = [Some(api.addr), api_tls].into_iter().flatten().any(|addr| !addr.ip().is_loopback());
+    let registry = registry::inside(&mut values, &storage_root, open, aloud, &mut notes);
     let settings = Settings {
         db_path: values.path("DB_PATH").unwrap_or_else(|| storage_root.join("db/shoal.redb")),
         api,
-        api_tls: values.maybe_address("CONTROLLER_HTTPS_ADDR"),
+        api_tls,
+        registry,
         media,
         media_tls,
         callback_url: callback_url(&mut values),
@@ -82,7 +87,6 @@ pub(crate) fn build(layers: &Layers, clock: Arc<dyn Clock>, mut faults: Faults) 
         static_dir,
         storage_root,
     };
-    let aloud = values.boolean("INSECURE_LISTEN");
     exposure(&settings, aloud, &mut values, &mut notes);
     faults.check()?;
     Ok(Built { settings, notes })

@@ -13,6 +13,7 @@ mod build;
 mod iso;
 mod layers;
 mod notes;
+mod registry;
 mod source;
 pub(crate) mod table;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod value;
 
 pub(crate) use build::{Built, build};
 pub(crate) use layers::{Faults, Layers};
+pub(crate) use registry::{StandAlone, rules as registry_rules, stand_alone};
 
 /// Where the controller's socket is unless another place is chosen.
 pub(crate) const DEFAULT_SOCKET: &str = "/run/shoal/shoal.sock";

@@ -10,11 +10,6 @@ pub(super) fn former(values: &mut Values<'_>, notes: &mut Vec<String>) {
     for setting in SETTINGS.iter().filter(|setting| setting.group == Group::Former) {
         let Some(given) = values.layers.get(setting.name).cloned() else { continue };
         match setting.name {
-            "ENABLE_REGISTRY" => {
-                if values.boolean(setting.name) {
-                    refuse(values, setting.name, &given.origin, "the registry is not in this version");
-                }
-            }
             "REDFISH_INSECURE" => {
                 if values.boolean(setting.name) {
                     let why = "nobody switches every verification off at once; say it of single BMCs, in spec.bmc.tls";

@@ -32,6 +32,8 @@ pub(crate) enum Group {
     Accounts,
     /// Files and directories.
     Storage,
+    /// OCI images that the controller serves itself.
+    Registry,
     /// How work is done.
     Work,
     /// What is said.
@@ -42,11 +44,12 @@ pub(crate) enum Group {
 
 impl Group {
     /// In order.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Inventory,
         Self::Listeners,
         Self::Accounts,
         Self::Storage,
+        Self::Registry,
         Self::Work,
         Self::Logs,
         Self::Former,
@@ -59,6 +62,7 @@ impl Group {
             Self::Listeners => "Listeners",
             Self::Accounts => "Accounts",
             Self::Storage => "Files",
+            Self::Registry => "Registry",
             Self::Work => "Work",
             Self::Logs => "Logs",
             Self::Former => "Accepted, and of no effect here",
@@ -89,7 +93,7 @@ const fn unflagged(
     Setting { name, flag: None, value, default, about, group, hidden: false }
 }
 
-use Group::{Accounts, Former, Inventory, Listeners, Logs, Storage, Work};
+use Group::{Accounts, Former, Inventory, Listeners, Logs, Registry, Storage, Work};
 
 /// Every setting.
 pub(crate) const SETTINGS: &[Setting] = &[
@@ -240,6 +244,54 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "The maintenance ISO: a path, a file:// address, or an address whose /static/isos/NAME is in STATIC_DIR; required",
     ),
     flagged(
+        Registry,
+        "ENABLE_REGISTRY",
+        "registry",
+        "BOOL",
+        "false",
+        "Serve OCI images below /v2/ of the API's listeners",
+    ),
+    flagged(
+        Registry,
+        "REGISTRY_STORAGE",
+        "registry-storage",
+        "DIR",
+        "oci below STORAGE_ROOT",
+        "Where images are kept: an OCI image layout that skopeo can open",
+    ),
+    flagged(
+        Registry,
+        "REGISTRY_AUTH_MODE",
+        "registry-auth-mode",
+        "MODE",
+        "basic with a users file, else none",
+        "none or basic; machines get a token of their job in either",
+    ),
+    flagged(
+        Registry,
+        "REGISTRY_USERS_FILE",
+        "registry-users-file",
+        "FILE",
+        "",
+        "Accounts as htpasswd writes them, bcrypt or Argon2id; read again on SIGHUP",
+    ),
+    flagged(
+        Registry,
+        "REGISTRY_POLICY_FILE",
+        "registry-policy-file",
+        "FILE",
+        "",
+        "Who may push and pull where, retention, immutable tags, quotas; read again on SIGHUP",
+    ),
+    flagged(
+        Registry,
+        "REGISTRY_HOSTS",
+        "registry-hosts",
+        "HOST[:PORT],…",
+        "host and port of the callback addresses",
+        "Names under which images in the inventory mean this registry",
+    ),
+    flagged(
         Work,
         "WORKER_CONCURRENCY",
         "worker-concurrency",
@@ -344,16 +396,6 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "",
         "Installing ESXi is not in this version; the planner says so",
     ),
-    unflagged(
-        Former,
-        "ENABLE_REGISTRY",
-        "BOOL",
-        "false",
-        "Refused when true: the registry is not in this version",
-    ),
-    unflagged(Former, "REGISTRY_STORAGE", "DIR", "", "Of the registry, which is not in this version"),
-    unflagged(Former, "REGISTRY_AUTH_MODE", "MODE", "", "Of the registry, which is not in this version"),
-    unflagged(Former, "REGISTRY_USERS_FILE", "FILE", "", "Of the registry, which is not in this version"),
 ];
 
 /// Settings whose value is a secret; each may stand in a file instead, named by `NAME_FILE`.

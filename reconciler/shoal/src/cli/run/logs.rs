@@ -9,13 +9,13 @@ use crate::settings::{Faults, Layers};
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 /// How logs are written.
-pub(super) struct Logs {
+pub(crate) struct Logs {
     filter: EnvFilter,
     json: bool,
 }
 
 /// Reads `LOG_LEVEL` and `LOG_FORMAT`.
-pub(super) fn choose(layers: &Layers, terminal: bool, faults: &mut Faults) -> Option<Logs> {
+pub(crate) fn choose(layers: &Layers, terminal: bool, faults: &mut Faults) -> Option<Logs> {
     let json = match layers.get("LOG_FORMAT") {
         None => !terminal,
         Some(given) => match given.text.trim() {
@@ -48,7 +48,7 @@ pub(super) fn choose(layers: &Layers, terminal: bool, faults: &mut Faults) -> Op
 
 impl Logs {
     /// Writes from here on.
-    pub(super) fn begin(self, colour: bool) -> Result<(), CliError> {
+    pub(crate) fn begin(self, colour: bool) -> Result<(), CliError> {
         let builder = tracing_subscriber::fmt()
             .with_env_filter(self.filter)
             .with_writer(std::io::stderr)

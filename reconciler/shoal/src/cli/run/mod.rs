@@ -2,7 +2,7 @@
 //! `shoal run`: the controller.
 
 mod flags;
-mod logs;
+pub(super) mod logs;
 mod serve;
 
 use std::path::PathBuf;

@@ -4,12 +4,11 @@
 use serde::Serialize;
 use shoal_controller::settings::Settings;
 use shoal_controller::startup::StartupError;
-use shoal_controller::tls::OwnCertificate;
 use shoal_controller::{Addresses, Running};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use shoal_tls::OwnCertificate;
 
 use crate::error::{CliError, Outcome};
-use crate::host::Context;
+use crate::host::{Context, Signals, Told};
 
 /// Where the controller listens, for `--print-addresses`.
 #[derive(Serialize)]
@@ -25,22 +24,14 @@ struct Printed {
     pid: u32,
 }
 
-/// The signals that a controller knows.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
 /// Starts a controller and waits until it stops.
 pub(super) fn until_stopped(context: &Context, settings: Settings, print: bool) -> Outcome {
     // Before the first effect: from here on a signal ends nothing by itself.
-    let signals = context.wait(async { Signals::listen() })?;
-    context.interrupts().take_over();
+    let signals = Signals::listen(context)?;
     let socket = settings.socket.clone();
     let keys = settings.storage_root.join("keys");
     let running = context.wait(shoal_controller::start(settings)).map_err(not_started)?;
-    let pin = OwnCertificate::kept(&keys).map_err(|error| not_started(error.into()))?.pin().to_owned();
+    let pin = OwnCertificate::kept(&keys).map_err(|error| not_started(error.into()))?.pin().to_string();
     tracing::info!(
         pin,
         api = show(running.addresses.api),
@@ -61,12 +52,13 @@ async fn run(running: Running, mut signals: Signals) -> Outcome {
     let stopping = running.stopping();
     let told = loop {
         tokio::select! {
-            _ = signals.terminate.recv() => break Some(143),
-            _ = signals.interrupt.recv() => break Some(130),
-            _ = signals.hangup.recv() => {
-                tracing::info!("reading certificates again, and asking Git now");
-                running.reload();
-            }
+            told = signals.next() => match told {
+                Told::Stop(code) => break Some(code),
+                Told::Reload => {
+                    tracing::info!("reading certificates and accounts again, and asking Git now");
+                    running.reload();
+                }
+            },
             () = stopping.cancelled() => break None,
         }
     };
@@ -75,8 +67,7 @@ async fn run(running: Running, mut signals: Signals) -> Outcome {
     }
     tokio::select! {
         () = running.stop() => {}
-        _ = signals.terminate.recv() => return Ok(143),
-        _ = signals.interrupt.recv() => return Ok(130),
+        code = signals.stop() => return Ok(code),
     }
     match told {
         Some(_) => {
@@ -84,20 +75,6 @@ async fn run(running: Running, mut signals: Signals) -> Outcome {
             Ok(0)
         }
         None => Err(CliError::hardware("run.stopped", "the controller cannot go on; its log says why")),
-    }
-}
-
-impl Signals {
-    fn listen() -> Result<Self, CliError> {
-        let on = |kind| {
-            signal(kind)
-                .map_err(|error| CliError::internal("signals", "cannot listen for signals").because(error))
-        };
-        Ok(Self {
-            terminate: on(SignalKind::terminate())?,
-            interrupt: on(SignalKind::interrupt())?,
-            hangup: on(SignalKind::hangup())?,
-        })
     }
 }
 

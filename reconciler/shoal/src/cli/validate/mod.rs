@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! `shoal validate`: everything that is wrong with an inventory, at once.
 
+mod images;
+
 use shoal_inventory::{Diagnostic, Format, Loaded, Severity, render};
 
+use crate::cli::image::connect::RegistryArgs;
 use crate::error::{CliError, Outcome, exit};
 use crate::host::Context;
 use crate::repo::{GitAccess, Repository};
@@ -10,7 +13,7 @@ use crate::repo::{GitAccess, Repository};
 /// Say everything that is wrong with an inventory
 ///
 /// Reads the files as they lie in the directory, or at a revision with --rev. Needs no key, no
-/// network and no controller.
+/// network and no controller; with --images, the registries that the images name.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -18,6 +21,7 @@ Examples:
   shoal validate ../fleet --rev origin/main
   shoal validate --format github          as annotations in GitHub Actions
   shoal validate --format sarif > out.sarif
+  shoal validate --images                 are the images in their registries, whole?
 
 Exit codes: 0 valid, 7 not valid, 1 could not be read.")]
 pub(crate) struct Args {
@@ -36,8 +40,13 @@ pub(crate) struct Args {
     /// Warnings make an inventory invalid too
     #[arg(long)]
     deny_warnings: bool,
+    /// Ask the registries whether every image is there with all that it names
+    #[arg(long)]
+    images: bool,
     #[command(flatten)]
     access: GitAccess,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 fn format(text: &str) -> Result<Format, String> {
@@ -46,14 +55,17 @@ fn format(text: &str) -> Result<Format, String> {
 }
 
 impl Args {
-    pub(super) fn perform(&self, context: &Context) -> Outcome {
+    pub(in crate::cli) fn perform(&self, context: &Context) -> Outcome {
         let repository = Repository::open(context, &self.dir, &self.access)?;
-        let loaded = match (&self.rev, &repository) {
+        let mut loaded = match (&self.rev, &repository) {
             (None, Repository::Clone(clone)) if !clone.is_bare() => repository.load_files(context)?,
             (rev, _) => repository.load(context, repository.commit(rev.as_deref())?)?,
         };
         if loaded.files == 0 {
             return Err(no_inventory(&self.dir));
+        }
+        if self.images {
+            loaded.diagnostics.extend(images::check(context, &self.registry, &loaded.inventory));
         }
         let format = if self.json { Format::Json } else { self.format };
         context.data(&render(format, &loaded.diagnostics, context.data_colour()))?;
