@@ -39,7 +39,8 @@ pub fn judge(method: &Method, headers: &HeaderMap, len: u64, etag: &str) -> Answ
     if is_known(headers, etag) {
         return nothing(StatusCode::NOT_MODIFIED);
     }
-    if !matches!(*method, Method::GET | Method::HEAD) {
+    // A range is defined for GET alone (RFC 9110, section 14.2).
+    if *method != Method::GET {
         return whole;
     }
     // A range of another version is no use to whoever asks with If-Range. A weak tag or a date never

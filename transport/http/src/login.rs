@@ -66,6 +66,7 @@ pub struct Logins<T> {
     accounts: Arc<[Account<T>]>,
     right: Mutex<HashMap<[u8; 32], (T, Instant)>>,
     wrong: Mutex<HashMap<IpAddr, (u32, Instant)>>,
+    turns: Mutex<HashMap<[u8; 32], Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl fmt::Debug for Credentials {
@@ -89,13 +90,25 @@ pub fn basic(headers: &HeaderMap) -> Option<Credentials> {
 impl<T: Clone + Send + Sync + 'static> Logins<T> {
     /// For these accounts.
     pub fn new(accounts: Vec<Account<T>>) -> Self {
-        Self { accounts: accounts.into(), right: Mutex::default(), wrong: Mutex::default() }
+        Self {
+            accounts: accounts.into(),
+            right: Mutex::default(),
+            wrong: Mutex::default(),
+            turns: Mutex::default(),
+        }
     }
 
     /// What the account with this name and password grants. `peer` is the address that asks; without one
     /// (a Unix socket) nothing is counted.
     pub async fn check(&self, peer: Option<IpAddr>, credentials: &Credentials) -> Result<T, Refused> {
         let key = key(credentials);
+        if let Some(granted) = self.remembered(&key) {
+            return Ok(granted);
+        }
+        // A client with many connections sends the same password over all of them at once: it is
+        // checked, and counted, once.
+        let turn = self.turn(key);
+        let _turn = turn.lock().await;
         if let Some(granted) = self.remembered(&key) {
             return Ok(granted);
         }
@@ -111,6 +124,13 @@ impl<T: Clone + Send + Sync + 'static> Logins<T> {
             self.was_right(peer);
         }
         Ok(granted)
+    }
+
+    /// Whoever checks these credentials has it.
+    fn turn(&self, key: [u8; 32]) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(key).or_default())
     }
 
     fn remembered(&self, key: &[u8; 32]) -> Option<T> {
@@ -156,16 +176,13 @@ fn key(credentials: &Credentials) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// Every account is tried, so that a name that does not exist takes as long as one that does.
+/// One hash is tried, whatever the name: that of the account, or another's where there is no such
+/// account, so that a name that does not exist takes as long as one that does.
 fn verify<T: Clone>(accounts: &[Account<T>], credentials: &Credentials) -> Option<T> {
-    let mut found = None;
-    for account in accounts {
-        let right = fits(&account.hash, &credentials.password);
-        if right && account.user == *credentials.user {
-            found = Some(account.grants.clone());
-        }
-    }
-    found
+    let named = accounts.iter().find(|account| account.user == *credentials.user);
+    let tried = named.or(accounts.first())?;
+    let right = fits(&tried.hash, &credentials.password);
+    named.filter(|_| right).map(|account| account.grants.clone())
 }
 
 fn fits(hash: &str, password: &str) -> bool {
@@ -256,5 +273,32 @@ mod tests {
             assert!(read(bad).is_none(), "{bad}");
         }
         assert!(basic(&HeaderMap::new()).is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_client_with_many_connections_is_checked_once_and_never_told_to_wait() {
+        let hash = bcrypt::hash("right", 4).unwrap();
+        let logins = Arc::new(Logins::new(vec![Account { user: "ada".to_owned(), hash, grants: 7 }]));
+        let mut asked = tokio::task::JoinSet::new();
+        for _ in 0..8 * WRONG_ALLOWED {
+            let logins = Arc::clone(&logins);
+            asked.spawn(async move { logins.check(Some(HERE), &given("ada", "right")).await.ok() });
+        }
+        assert!(asked.join_all().await.into_iter().all(|granted| granted == Some(7)));
+        assert!(logins.turns.lock().unwrap().len() <= 1);
+    }
+
+    #[tokio::test]
+    async fn the_password_of_one_account_opens_no_other_and_no_name_that_does_not_exist() {
+        let account = |user: &str, password: &str| Account {
+            user: user.to_owned(),
+            hash: bcrypt::hash(password, 4).unwrap(),
+            grants: user.to_owned(),
+        };
+        let logins = Logins::new(vec![account("ada", "first"), account("bob", "second")]);
+        for (user, password) in [("bob", "first"), ("ada", "second"), ("eve", "first"), ("", "first")] {
+            assert!(logins.check(None, &given(user, password)).await.is_err(), "{user}");
+        }
+        assert_eq!(logins.check(None, &given("bob", "second")).await.ok().as_deref(), Some("bob"));
     }
 }
