@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use images::{Image, assert_manifest_whole, assert_whole, by_digest, everything, hours, referrers_of, tag};
+use jiff::SignedDuration;
 use shoal_oci::{Digest, RepositoryName};
 use shoal_registry_storage::{CollectRules, Storage, StorageError};
 use support::{World, digest, name};
@@ -98,6 +99,7 @@ fn run(rules: &CollectRules) {
         let collector = scope.spawn(|| {
             let mut runs = 0_u64;
             while !ended.load(Ordering::SeqCst) {
+                world.clock.advance(SignedDuration::from_secs(1));
                 storage.collect(rules, &mut |_| {}).unwrap();
                 runs += 1;
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use images::{Image, all_tags, assert_whole, by_digest, collect, everything, hours, resolve, tag};
 use shoal_oci::Reference;
-use shoal_registry_storage::disk::{Fault, FaultDisk, Lost, Tear};
+use shoal_registry_storage::disk::{Fault, FaultDisk, Lost, Root, Tear};
 use shoal_registry_storage::{CollectRules, Pattern, Retention, Storage, StorageError};
 use support::{Ended, World, at_every_step, check, name};
 
@@ -266,4 +266,46 @@ fn a_restore_that_is_stopped_leaves_every_tag_whole_and_can_be_done_again() {
             });
         }
     }
+}
+
+/// Runs an operation, and cuts the power once it has returned.
+fn cut_after(prepare: impl Fn(&Storage), operate: impl Fn(&Storage), check: impl Fn(&Storage)) {
+    let world = World::new();
+    let disk = Arc::new(FaultDisk::new());
+    let storage = world.open_on(&disk);
+    prepare(&storage);
+    disk.arm(Fault::None, TEARS[1]);
+    operate(&storage);
+    disk.crash(&Root::open(&world.root()).unwrap());
+    drop(storage);
+    check(&reopen(&world, "after a power cut"));
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_power_cut_right_after() {
+    let subject = Image::new(1);
+    let image = Image::about(&subject, 2);
+    let nothing = |_: &Storage| {};
+    let pushed = |storage: &Storage| image.push(storage, "a", &["one", "two"]).unwrap();
+    cut_after(nothing, pushed, |storage| {
+        assert_eq!(resolve(storage, "a", "one"), Some(image.digest.clone()));
+        assert_eq!(resolve(storage, "a", "two"), Some(image.digest.clone()));
+        assert_eq!(storage.referrers(&name("a"), &subject.digest, None).unwrap().len(), 1);
+    });
+    let delete_tag = |storage: &Storage| assert!(storage.delete_tag(&name("a"), &tag("one")).unwrap());
+    cut_after(pushed, delete_tag, |storage| assert_eq!(all_tags(storage), [(name("a"), tag("two"))]));
+    let delete = |storage: &Storage| assert!(storage.delete_manifest(&name("a"), &image.digest).unwrap());
+    cut_after(pushed, delete, |storage| {
+        assert_eq!(all_tags(storage), []);
+        assert!(storage.manifest(&name("a"), &by_digest(&image.digest)).unwrap().is_none());
+        assert_eq!(storage.referrers(&name("a"), &subject.digest, None).unwrap(), []);
+    });
+    let blob = support::digest(&image.blobs[0]);
+    let mount = |storage: &Storage| assert!(storage.mount(&name("b/c"), None, &blob, &|_| true).unwrap());
+    cut_after(pushed, mount, |storage| assert!(storage.blob(&name("b/c"), &blob).unwrap().is_some()));
+    let run = |storage: &Storage| drop(collect(storage, &rules()));
+    cut_after(prepare_to_collect, run, |storage| {
+        let again = collect(storage, &CollectRules { dry_run: true, ..rules() });
+        assert_eq!(again.rows, [], "it is done");
+    });
 }

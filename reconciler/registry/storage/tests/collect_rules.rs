@@ -433,3 +433,47 @@ fn an_upload_in_flight_is_not_touched() {
     writer.finish(&digest(b"half of it")).unwrap();
     assert_eq!(pull(&storage, &name("a"), &digest(b"half of it")).unwrap().unwrap(), b"half of it");
 }
+
+#[test]
+fn what_is_asked_for_mounted_or_tagged_while_a_collection_runs_stays() {
+    // At each of its stages in turn; the clock stands still, so no time says that anything was used.
+    for stage in 0.. {
+        let world = World::new();
+        let storage = world.open();
+        let (tagged, asked, index) = (Image::new(1), Image::new(2), Image::index(&[&Image::new(3)]));
+        for image in [&tagged, &asked, &Image::new(3)] {
+            image.push(&storage, "a", &[]).unwrap();
+        }
+        let blob = push(&storage, &name("b"), b"asked for").unwrap();
+        let mounted = push(&storage, &name("b"), b"mounted").unwrap();
+        let (mut calls, mut told) = (0, None);
+        let rules = CollectRules { quarantine: hours(1), ..everything() };
+        let collected = storage.collect(&rules, &mut |_| {
+            calls += 1;
+            if calls == stage + 1 {
+                let there = storage.blob_size(&name("b"), &blob).unwrap().is_some();
+                let mount = storage.mount(&name("c"), Some(&name("b")), &mounted, &|_| true).unwrap();
+                let facts = storage.manifest_facts(&name("a"), &by_digest(&asked.digest)).unwrap().is_some();
+                let put = tagged.put(&storage, "a", &["t"]).is_ok();
+                told = Some((there, mount, facts, put, index.put(&storage, "a", &["i"]).is_ok()));
+            }
+        });
+        collected.unwrap();
+        let Some((there, mount, facts, put, put_index)) = told else {
+            assert!(stage > 3, "scan, mark, and several batches: {stage}");
+            break;
+        };
+        assert_eq!(pull(&storage, &name("b"), &blob).unwrap().is_some(), there, "stage {stage}");
+        assert_eq!(pull(&storage, &name("c"), &mounted).unwrap().is_some(), mount, "stage {stage}");
+        if facts {
+            assert_manifest_whole(&storage, &name("a"), &asked.digest, "asked for");
+        }
+        assert_eq!(resolve(&storage, "a", "t").is_some(), put, "stage {stage}");
+        assert_eq!(resolve(&storage, "a", "i").is_some(), put_index, "stage {stage}");
+        assert_whole(&storage, "tagged meanwhile");
+        assert!(
+            stage > 0 || (there && mount && facts && put && put_index),
+            "nothing is gone at the first stage"
+        );
+    }
+}
