@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! A connection to one registry: addresses, logins, repetitions. What is asked for is in the other files.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, WARNING};
 use reqwest::{Method, Response, StatusCode};
 use shoal_oci::{Digest, Reference, RepositoryName};
 use shoal_tls::Trust;
@@ -13,7 +14,7 @@ use url::{Host, Url};
 
 use crate::auth::Auth;
 use crate::call::{Activity, Call};
-use crate::error::{Answer, BoxError, ClientError, Operation, Place, is_passing};
+use crate::error::{Answer, BoxError, ClientError, Operation, Place, clean, is_passing};
 use crate::options::{ClientOptions, Retries, Timeouts};
 use crate::retry::Budget;
 
@@ -21,6 +22,8 @@ use crate::retry::Budget;
 const ERROR_BODY: usize = 64 << 10;
 /// How often a redirect to another redirect is followed.
 const REDIRECTS: u32 = 5;
+/// The most different warnings of a registry that are told.
+const WARNINGS: usize = 100;
 
 /// Talks to one registry. Cheap to clone; clones share connections and logins.
 #[derive(Clone)]
@@ -37,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) timeouts: Timeouts,
     pub(crate) chunk: u64,
     pub(crate) manifest_limit: u64,
+    warned: Mutex<BTreeSet<String>>,
 }
 
 // === impl Client ===
@@ -73,6 +77,7 @@ impl Client {
             // Two bytes at least: `Range: 0-0` must mean that nothing came (see the upload).
             chunk: options.chunk.max(2),
             manifest_limit: options.manifest_limit,
+            warned: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -181,6 +186,9 @@ impl Client {
                 Some(answer) => answer.map_err(|error| ClientError::transport(call.place, error))?,
                 None => return Err(ClientError::stalled(call.place, patience)),
             };
+            if self.is_home(&url) {
+                self.pass_on_warnings(&answer);
+            }
             let status = answer.status();
             if status == StatusCode::UNAUTHORIZED && self.is_home(&url) && !logged_in {
                 if self.log_in(call, &answer).await? {
@@ -196,6 +204,20 @@ impl Client {
                 continue;
             }
             return Ok(answer);
+        }
+    }
+
+    /// Tells what the registry warns of, each warning once (distribution-spec, Warnings). Nothing else
+    /// follows from it.
+    fn pass_on_warnings(&self, answer: &Response) {
+        let values = answer.headers().get_all(WARNING).iter().filter_map(|value| value.to_str().ok());
+        for value in values {
+            let text = value.strip_prefix("299 - ").unwrap_or(value).trim_matches('"');
+            let Some(text) = clean(text) else { continue };
+            let mut warned = self.inner.warned.lock().unwrap_or_else(PoisonError::into_inner);
+            if warned.len() < WARNINGS && warned.insert(text.clone()) {
+                tracing::warn!(registry = self.inner.registry, warning = text, "the registry warns");
+            }
         }
     }
 

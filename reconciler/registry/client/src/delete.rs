@@ -12,13 +12,26 @@ impl Client {
     /// Deletes a manifest by its digest (with every tag that points to it), or a tag.
     ///
     /// False: it was not there. Many registries delete by digest only, or not at all.
+    ///
+    /// A manifest with a subject is also taken from the list under the subject's referrers tag, where
+    /// there is one: registries that keep the list themselves have none.
     pub async fn delete_manifest(
         &self,
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<bool, ClientError> {
         let place = self.place(Operation::Delete, Some(repository), Some(reference));
-        self.delete(&place, repository, &format!("{repository}/manifests/{}", reference.as_str())).await
+        let path = format!("{repository}/manifests/{}", reference.as_str());
+        let Reference::Digest(digest) = reference else {
+            return self.delete(&place, repository, &path).await;
+        };
+        // Afterwards nobody can say what it was about. Who may delete need not be able to read.
+        let manifest = self.pull_manifest(repository, reference).await.ok();
+        let deleted = self.delete(&place, repository, &path).await?;
+        if let Some(subject) = manifest.and_then(|pulled| pulled.manifest.subject) {
+            self.forget_referrer(repository, &subject.digest, digest).await?;
+        }
+        Ok(deleted)
     }
 
     /// Deletes a blob from a repository. False: it was not there.

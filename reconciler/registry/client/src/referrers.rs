@@ -42,7 +42,8 @@ impl Client {
             Ok(()) => {}
             // A registry that keeps no list never has this route.
             Err(ClientError::Refused { status: 400 | 404 | 405 | 406 | 501, .. }) => {
-                found = self.noted_referrers(repository, subject).await?;
+                // What stands there instead of a list refers to nothing.
+                found = self.noted_referrers(repository, subject).await?.unwrap_or_default();
             }
             Err(error) => return Err(error),
         }
@@ -51,20 +52,25 @@ impl Client {
         Ok(found)
     }
 
-    /// The list under the referrers tag; empty where there is none.
+    /// The list under the referrers tag, empty where there is none; `None`: something else is there.
     async fn noted_referrers(
         &self,
         repository: &RepositoryName,
         subject: &Digest,
-    ) -> Result<Vec<Descriptor>, ClientError> {
+    ) -> Result<Option<Vec<Descriptor>>, ClientError> {
         let tag = Reference::Tag(referrers_tag(subject));
         match self.pull_manifest(repository, &tag).await {
-            Ok(list) if list.manifest.kind == ManifestKind::Index => Ok(list.manifest.manifests),
+            Ok(list) if list.manifest.kind == ManifestKind::Index => Ok(Some(list.manifest.manifests)),
             Ok(_) => {
-                let place = self.place(Operation::ListReferrers, Some(repository), Some(&tag));
-                Err(ClientError::nonsense(&place, "what is under the referrers tag is no index"))
+                tracing::warn!(
+                    registry = self.registry(),
+                    repository = %repository,
+                    subject = %subject,
+                    "what is under the referrers tag is no list"
+                );
+                Ok(None)
             }
-            Err(error) if error.status() == Some(404) => Ok(Vec::new()),
+            Err(error) if error.status() == Some(404) => Ok(Some(Vec::new())),
             Err(error) => Err(error),
         }
     }
@@ -77,14 +83,47 @@ impl Client {
         subject: &Digest,
         referrer: Descriptor,
     ) -> Result<(), ClientError> {
-        let mut list = self.noted_referrers(repository, subject).await?;
+        let Some(mut list) = self.noted_referrers(repository, subject).await? else {
+            let tag = Reference::Tag(referrers_tag(subject));
+            let place = self.place(Operation::PushManifest, Some(repository), Some(&tag));
+            return Err(ClientError::nonsense(
+                &place,
+                "something else than a list is under the referrers tag",
+            ));
+        };
         if list.iter().any(|one| one.digest == referrer.digest) {
             return Ok(());
         }
         list.push(referrer);
+        self.put_list(repository, subject, &list).await
+    }
+
+    /// Takes a manifest that was deleted from the list under its subject's referrers tag, where the
+    /// registry keeps no list itself.
+    pub(crate) async fn forget_referrer(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        referrer: &Digest,
+    ) -> Result<(), ClientError> {
+        let Some(mut list) = self.noted_referrers(repository, subject).await? else { return Ok(()) };
+        let before = list.len();
+        list.retain(|one| one.digest != *referrer);
+        if list.len() == before {
+            return Ok(());
+        }
+        self.put_list(repository, subject, &list).await
+    }
+
+    async fn put_list(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        list: &[Descriptor],
+    ) -> Result<(), ClientError> {
         let tag = Reference::Tag(referrers_tag(subject));
         let index =
-            ReferrersIndex { schema_version: 2, media_type: media_type::IMAGE_INDEX, manifests: &list };
+            ReferrersIndex { schema_version: 2, media_type: media_type::IMAGE_INDEX, manifests: list };
         let bytes = serde_json::to_vec(&index).map_err(|_| {
             let place = self.place(Operation::PushManifest, Some(repository), Some(&tag));
             ClientError::nonsense(&place, "its list of referrers cannot be written as JSON")

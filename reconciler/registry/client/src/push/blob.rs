@@ -49,8 +49,14 @@ impl Client {
     ) -> Result<Option<Option<u64>>, ClientError> {
         let place = self.blob_place(Operation::Check, repository, digest);
         let url = self.url(&format!("{repository}/blobs/{digest}"));
-        let call = Call::new(&place, Method::HEAD, url, vec![scope(repository, "pull")]);
-        let answer = self.send(&call.following_redirects()).await?;
+        let scopes = vec![scope(repository, "pull")];
+        let call = Call::new(&place, Method::HEAD, url.clone(), scopes.clone());
+        let mut answer = self.send(&call).await?;
+        if answer.status().is_redirection() {
+            // Storage elsewhere often lets itself be read only: the head of that answer says the same.
+            let call = Call::new(&place, Method::GET, url, scopes);
+            answer = self.send(&call.following_redirects()).await?;
+        }
         match answer.status() {
             StatusCode::OK => {
                 // The body of an answer to HEAD is empty: its length is in the header only.

@@ -83,16 +83,20 @@ async fn a_registry_that_does_not_delete_is_an_error_with_a_hint() {
     client(&fake).delete_manifest(&repository("a"), &reference).await.unwrap_err();
 }
 
-/// Pushes a manifest about another one.
-async fn sign(fake: &Fake, subject: &Digest, note: &str) -> Digest {
+/// A manifest about another one.
+fn signature(fake: &Fake, subject: &Digest, note: &str) -> String {
     let config = fake.add_blob("a", b"{}");
-    let bytes = format!(
+    format!(
         r#"{{"schemaVersion":2,"mediaType":"{m}","artifactType":"application/x.sig","config":{{"mediaType":"{e}","digest":"{config}","size":2}},"layers":[],"subject":{{"mediaType":"{i}","digest":"{subject}","size":{s}}},"annotations":{{"note":"{note}"}}}}"#,
         m = media_type::IMAGE_MANIFEST,
         e = media_type::EMPTY_JSON,
         i = media_type::IMAGE_INDEX,
         s = EMPTY.len(),
-    );
+    )
+}
+
+async fn sign(fake: &Fake, subject: &Digest, note: &str) -> Digest {
+    let bytes = signature(fake, subject, note);
     let digest = sha256(bytes.as_bytes());
     let reference = Reference::Digest(digest.clone());
     let pushed = client(fake)
@@ -133,6 +137,27 @@ async fn something_else_under_the_referrers_tag_is_not_overwritten() {
     );
     let tag = subject.to_string().replace(':', "-");
     fake.add_manifest("a", Some(&tag), media_type::IMAGE_MANIFEST, image.as_bytes());
-    let error = client(&fake).referrers(&repository("a"), &subject).await.unwrap_err();
-    assert!(matches!(error, ClientError::Nonsense { .. }), "{error}");
+    assert_eq!(client(&fake).referrers(&repository("a"), &subject).await.unwrap(), []);
+    let key = ("a".to_owned(), tag);
+    let before = fake.world().tags[&key].clone();
+    let signature = signature(&fake, &subject, "one");
+    let reference = Reference::Digest(sha256(signature.as_bytes()));
+    let client = client(&fake);
+    let pushed = client
+        .push_manifest(&repository("a"), &reference, media_type::IMAGE_MANIFEST, signature.into())
+        .await;
+    assert!(matches!(pushed.unwrap_err(), ClientError::Nonsense { .. }));
+    assert_eq!(fake.world().tags[&key], before);
+}
+
+#[tokio::test]
+async fn a_referrer_that_is_deleted_is_taken_from_the_list_under_the_tag() {
+    let fake = Fake::start().await;
+    fake.world().no_referrers = true;
+    let subject = fake.add_manifest("a", Some("1"), media_type::IMAGE_INDEX, EMPTY);
+    let (gone, stays) = (sign(&fake, &subject, "gone").await, sign(&fake, &subject, "stays").await);
+    let (client, repository) = (client(&fake), repository("a"));
+    assert!(client.delete_manifest(&repository, &Reference::Digest(gone)).await.unwrap());
+    let found = client.referrers(&repository, &subject).await.unwrap();
+    assert_eq!(found.into_iter().map(|one| one.digest).collect::<Vec<_>>(), [stays]);
 }

@@ -94,3 +94,15 @@ async fn a_deep_look_finds_what_is_missing() {
     let found = client.exists_deep(&repository, &reference("2")).await.unwrap();
     assert!(matches!(found.presence, Presence::Absent));
 }
+
+#[tokio::test]
+async fn a_blob_that_is_kept_elsewhere_is_there() {
+    let (fake, storage) = (Fake::start().await, Fake::start().await);
+    let digest = storage.add_blob("a", b"layer");
+    let target: &'static str = format!("http://{}/v2/a/blobs/{digest}", storage.host()).leak();
+    for method in ["HEAD", "GET"] {
+        fake.fault(method, "/blobs/", What::Status(307, vec![("location", target)], ""));
+    }
+    assert_eq!(client(&fake).blob_size(&repository("a"), &digest).await.unwrap(), Some(5));
+    assert_eq!(storage.lines(), [format!("GET /v2/a/blobs/{digest}")]);
+}

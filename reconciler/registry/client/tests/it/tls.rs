@@ -52,7 +52,9 @@ async fn a_redirect_or_an_upload_location_without_tls_is_refused() {
     let digest = plain.add_blob("a", &bytes(700));
     let target: &'static str = format!("http://{}/v2/a/blobs/{digest}", plain.host()).leak();
     let client = site.client(site.pin, None);
-    site.fake.fault("HEAD", "/blobs/", What::Status(307, vec![("location", target)], ""));
+    for method in ["HEAD", "GET"] {
+        site.fake.fault(method, "/blobs/", What::Status(307, vec![("location", target)], ""));
+    }
     let error = client.blob_size(&repository("a"), &digest).await.unwrap_err();
     assert!(matches!(error, ClientError::Downgrade { .. }), "{error}");
     site.fake.fault("POST", "/uploads/", What::Header("location", target));
