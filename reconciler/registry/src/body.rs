@@ -506,6 +506,9 @@ impl hyper::body::Body for Timed {
 
 impl Drop for Timed {
     fn drop(&mut self) {
-        self.metrics.request(self.route, self.code, self.began.elapsed());
+        let took = self.began.elapsed();
+        self.metrics.request(self.route, self.code, took);
+        let duration_ms = took.as_millis() as u64;
+        tracing::debug!(route = self.route, code = self.code, duration_ms, "registry request");
     }
 }

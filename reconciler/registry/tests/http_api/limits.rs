@@ -87,6 +87,26 @@ async fn a_client_that_waits_gets_the_turn_of_one_that_ends() {
 }
 
 #[tokio::test]
+async fn an_exchanged_policy_counts_from_the_next_request_on() {
+    let server = Server::with(Setup::policy(json!({"uploads": 1, "maxManifest": "64K"}))).await;
+    let (first, second) = (server.begin("a").await, server.begin("a").await);
+    let (mut one, mut two) = (server.raw().await, server.raw().await);
+    one.send(&put(&first, 10, "abcd")).await;
+    server.until_receiving(1).await;
+    server.replace(Setup::policy(json!({"uploads": 2, "immutableTags": ["*"]})));
+    two.send(&put(&second, 10, "abcd")).await;
+    server.until_receiving(2).await;
+    for raw in [&mut one, &mut two] {
+        raw.send("efghij").await;
+        assert!(raw.head().await.starts_with("HTTP/1.1 201 "));
+    }
+    server.push_image("a", "v1").await;
+    let config = server.push_blob("a", b"{\"other\":1}").await;
+    let moved = server.push_manifest("a", "v1", &image(&config, 11, &[])).await;
+    assert_eq!(refusal(moved).await, (409, "DENIED".to_owned()));
+}
+
+#[tokio::test]
 async fn an_end_without_a_body_needs_no_turn() {
     let setup = Setup { patience: impatient(60_000, 50), ..Setup::policy(json!({"uploads": 1})) };
     let server = Server::with(setup).await;

@@ -4,7 +4,7 @@
 use reqwest::Method;
 use shoal_oci::{Algorithm, Digest};
 
-use crate::support::{Server, Setup, header, noise, refusal, refusal_in_full, sha256};
+use crate::support::{Server, Setup, header, noise, refusal, refusal_in_full, sha256, until};
 
 #[tokio::test]
 async fn a_blob_is_pushed_with_post_and_put() {
@@ -331,9 +331,7 @@ async fn a_push_is_carried_to_its_end_although_the_client_hangs_up_before_the_an
     .await;
     raw.send(&bytes).await;
     drop(raw);
-    while server.head(&format!("/v2/a/blobs/{digest}")).await.status() != 200 {
-        tokio::task::yield_now().await;
-    }
+    until(async || server.head(&format!("/v2/a/blobs/{digest}")).await.status() == 200).await;
 }
 
 #[tokio::test]

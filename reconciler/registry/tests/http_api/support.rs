@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -137,6 +138,11 @@ impl Server {
         self.registry.settled().await;
     }
 
+    /// Exchanges the policy while it runs.
+    pub(crate) fn replace(&self, setup: Setup) {
+        self.registry.replace(setup.auth, Policy::from_value(setup.policy).unwrap());
+    }
+
     /// A request to a path.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("http://{}{path}", self.address))
@@ -241,16 +247,12 @@ impl Server {
             let family = families.iter().find(|family| family.name().ends_with("_inflight_uploads")).unwrap();
             family.get_metric()[0].get_gauge().get_value() as i64
         };
-        while now() != uploads {
-            tokio::task::yield_now().await;
-        }
+        until(async || now() == uploads).await;
     }
 
     /// Waits until an upload has so many bytes and nobody writes to it.
     pub(crate) async fn until_received(&self, location: &str, range: &str) {
-        while header(&self.get(location).await, "range") != range {
-            tokio::task::yield_now().await;
-        }
+        until(async || header(&self.get(location).await, "range") == range).await;
     }
 }
 
@@ -277,6 +279,16 @@ impl Raw {
         let _ = self.stream.read_to_end(&mut bytes).await;
         bytes
     }
+}
+
+/// Waits until something is so. The limit is for what would never be so.
+pub(crate) async fn until(so: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait).await.expect("it never came to that");
 }
 
 // === content ===
