@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Garbage collection: what nobody needs is put away, and deleted later.
 //!
-//! Expected flow: scan and mark while everybody works ([`mark`]), list what is not marked ([`plan`]),
-//! then take that out in small batches, each alone and each looked at again ([`sweep`]). What was
+//! Expected flow: scan and mark while everybody works (`mark`), list what is not marked (`plan`),
+//! then take that out in small batches, each alone and each looked at again (`sweep`). What was
 //! taken out lies in quarantine, from where [`Storage::restore()`] brings it back, and is deleted by a
 //! later run.
 //!
