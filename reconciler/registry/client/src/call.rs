@@ -26,7 +26,7 @@ pub(crate) struct Call<'a> {
     pub(crate) payload: Payload<'a>,
     /// How long nothing may move; `None`: as long as the client says.
     pub(crate) patience: Option<Duration>,
-    /// Whether redirects are followed: for GET of blobs only, which are known by their digest.
+    /// Whether redirects are followed: for GET of blobs and manifests only; what comes is compared with its digest.
     pub(crate) follow: bool,
 }
 

@@ -170,7 +170,7 @@ impl Client {
         if ok.contains(&answer.status()) { Ok(answer) } else { Err(self.refusal(call.place, answer).await) }
     }
 
-    /// Sends a request once; more than once only to log in, or to follow redirects of blobs.
+    /// Sends a request once; more than once only to log in, or to follow redirects of what is pulled.
     pub(crate) async fn send_once(&self, call: &Call<'_>) -> Result<Response, ClientError> {
         let mut url = call.url.clone();
         let (mut logged_in, mut redirects) = (false, 0);

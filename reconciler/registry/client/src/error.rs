@@ -393,7 +393,7 @@ pub(crate) fn is_passing(status: u16) -> bool {
 fn hint_of_refusal(status: u16, answer: &Answer, place: &Place) -> Option<String> {
     let hint = match (status, answer.code.as_deref()) {
         (401, _) => "log in: give a user and a password or a token, or check those that were given",
-        (403, _) | (_, Some("DENIED")) => "this login may not do this here: ask whoever runs the registry",
+        (403, _) => "this login may not do this here: ask whoever runs the registry",
         (400, Some("DIGEST_INVALID")) if place.operation == Operation::PushBlob => {
             "the file changed while it was read, or was damaged on the way: push it again"
         }
@@ -411,6 +411,8 @@ fn hint_of_refusal(status: u16, answer: &Answer, place: &Place) -> Option<String
         }
         (429, _) => "the registry limits how often it is asked: try again later",
         (507, _) => "the registry's disk is full: free space there (garbage collection), then push again",
+        // Registries have no other code for what they do not want: the status says more than it.
+        (_, Some("DENIED")) => "this login may not do this here: ask whoever runs the registry",
         (300..=399, _) => "the registry points elsewhere: use its right name",
         (500..=599, _) => "see the registry's log",
         _ => return None,

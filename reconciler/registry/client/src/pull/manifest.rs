@@ -39,7 +39,7 @@ impl Client {
     ) -> Result<PulledManifest, ClientError> {
         let place = self.place(Operation::PullManifest, Some(repository), Some(reference));
         let url = self.url(&format!("{repository}/manifests/{}", reference.as_str()));
-        let call = Call::new(&place, Method::GET, url, vec![scope(repository, "pull")]);
+        let call = Call::new(&place, Method::GET, url, vec![scope(repository, "pull")]).following_redirects();
         let mut answer = self.expect(&call.header(ACCEPT, MANIFESTS), &[StatusCode::OK]).await?;
         let (announced, content_type) = (announced(&answer), content_type(&answer));
         let limit = usize::try_from(self.inner.manifest_limit).unwrap_or(usize::MAX);
