@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use shoal_oci::{Algorithm, Digest, RepositoryName};
-use shoal_registry_storage::disk::{Fault, FaultDisk, Lost, Tear};
+use shoal_registry_storage::disk::{Fault, FaultDisk, Lost, Root, Tear};
 use shoal_registry_storage::{Clock, IndexWrites, Options, PIECE, Storage, StorageError};
 
 /// A clock that goes on when it is told to. Begins now, as files get the system's time.
@@ -178,8 +178,8 @@ pub(crate) struct Ended<T> {
     pub(crate) about: String,
 }
 
-/// Runs an operation with a fault at every one of its steps, and each end through `check`. The storage is closed
-/// in between; `prepare` runs before the fault.
+/// Runs an operation with a fault at every one of its steps, and with a stop after the last, and each end
+/// through `check`. The storage is closed in between; `prepare` runs before the fault.
 pub(crate) fn at_every_step<P, T>(
     fault: fn(u64) -> Fault,
     tear: Tear,
@@ -194,13 +194,17 @@ pub(crate) fn at_every_step<P, T>(
         let prepared = prepare(&storage);
         disk.arm(fault(step), tear);
         let result = operate(&storage, &prepared);
-        let steps = disk.steps();
-        drop(storage);
-        let hit = steps.get(usize::try_from(step).unwrap()).cloned();
+        let hit = disk.steps().get(usize::try_from(step).unwrap()).cloned();
         let Some(hit) = hit else {
             assert!(result.is_ok(), "without a fault it fails: {:?}", result.err());
+            // The world stops right after the answer: what was not synced by then was not durable.
+            disk.crash(&Root::open(&world.root()).unwrap());
+            drop(storage);
+            let about = format!("after the last step, {tear:?}");
+            check(Ended { world, disk, result, about }, prepared);
             return step;
         };
+        drop(storage);
         let about = format!("{:?} at `{hit}`, {tear:?}", fault(step));
         check(Ended { world, disk, result, about }, prepared);
     }
