@@ -57,7 +57,8 @@ pub(super) fn conditional(
     let etag = format!("\"{digest}\"");
     let headers = &ask.head.headers;
     let mut answer = judge(&ask.head.method, headers, size, &etag);
-    if answer.status == StatusCode::OK && is_backwards(headers) && !headers.contains_key(header::IF_RANGE) {
+    let whole = ask.head.method == Method::GET && answer.status == StatusCode::OK;
+    if whole && is_backwards(headers) && !headers.contains_key(header::IF_RANGE) {
         answer = conditional::Answer { status: StatusCode::RANGE_NOT_SATISFIABLE, first: 0, count: 0 };
     }
     let content_range = answer.content_range(size);

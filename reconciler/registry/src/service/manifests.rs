@@ -72,10 +72,12 @@ pub(super) async fn put(ask: &Ask, repository: RepositoryName, reference: &str, 
 pub(super) async fn delete(ask: &Ask, repository: RepositoryName, reference: &str) -> Answer {
     let wanted = known(reference)?;
     let (repo, found) = (repository.clone(), wanted.clone());
+    // A tag that may not move may not be deleted either: deleting and pushing again would move it.
+    let immutable = ask.policy.is_immutable(&repository);
     let deleted = ask
         .storage(move |storage| match &found {
-            Reference::Tag(tag) => storage.delete_tag(&repo, tag),
-            Reference::Digest(digest) => storage.delete_manifest(&repo, digest),
+            Reference::Tag(tag) => storage.delete_tag_unless(&repo, tag, &|_| immutable),
+            Reference::Digest(digest) => storage.delete_manifest_unless(&repo, digest, &|_| immutable),
         })
         .await?;
     if !deleted {

@@ -211,6 +211,17 @@ async fn a_tag_moves_unless_its_repository_keeps_tags_as_they_are() {
 }
 
 #[tokio::test]
+async fn a_tag_that_may_not_move_may_not_be_deleted_either() {
+    let server = Server::with(Setup::policy(json!({"immutableTags": ["release/*"]}))).await;
+    let (_, digest) = server.push_image("release/a", "v1").await;
+    for reference in ["v1", digest.as_str()] {
+        let path = format!("/v2/release/a/manifests/{reference}");
+        assert_eq!(refusal(server.delete(&path).await).await, (409, "DENIED".to_owned()), "{reference}");
+        assert_eq!(server.get(&path).await.status(), 200, "{reference}");
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_tag_leaves_its_manifest_and_a_deleted_manifest_takes_its_tags() {
     let server = Server::start().await;
     let (manifest, digest) = server.push_image("a", "v1").await;
