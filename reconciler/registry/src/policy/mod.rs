@@ -38,7 +38,7 @@ pub struct Policy {
     /// everyone whom the mode lets in may pull, push and delete everywhere.
     pub access: Vec<AccessRule>,
     /// Repositories whose tags never move: a push to a tag that is there and has another digest is
-    /// answered with 409. Such a tag can still be deleted, by whoever may delete.
+    /// answered with 409, and so is a request to delete it. Retention still removes the oldest ones.
     #[schemars(schema_with = "value::patterns")]
     pub immutable_tags: Vec<Pattern>,
     /// What the garbage collection leaves of tagged manifests. The first rule that fits a repository

@@ -96,7 +96,7 @@ pub enum StorageError {
     #[error("the manifest names content that the repository does not have ({}): push that first", list(.0))]
     MissingContent(Vec<Digest>),
     /// The tag exists with other content, and its repository keeps tags as they are.
-    #[error("the tag {0} cannot be moved to other content: push under another tag")]
+    #[error("the tag {0} is immutable in this repository: push under another tag; the registry policy says which tags may move")]
     TagImmutable(Tag),
     /// A manifest that is to be kept cannot be read, so what it needs is not known. Nothing was collected.
     #[error("the manifest {digest} of {repository} cannot be read, so nothing was collected ({} is {why}): push it again, or delete it, then collect", path.display())]
