@@ -72,3 +72,12 @@ gen-check:
 release:
     RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target x86_64-unknown-linux-gnu -p shoal -p shoal-dispatcher
     ls -l target/x86_64-unknown-linux-gnu/release/shoal target/x86_64-unknown-linux-gnu/release/shoal-dispatcher
+
+# Builds the maintenance OS and boots it in QEMU; checks what it says of itself. As root. STEPS: the static tool of the
+# step containers, without which no step is shipped.
+e2e-maintenance-os STEPS="":
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target x86_64-unknown-linux-gnu -p shoal-dispatcher
+    mkdir -p target/maintenance-os
+    maintenance-os/build.sh --fast --dispatcher target/x86_64-unknown-linux-gnu/release/shoal-dispatcher \
+        {{ if STEPS == "" { "" } else { "--steps " + STEPS } }} --output target/maintenance-os/fast.iso
+    maintenance-os/test.sh target/maintenance-os/fast.iso
