@@ -277,15 +277,18 @@ impl Driver {
 
     /// Takes in what is there.
     async fn read_console(&mut self) -> Result<(), QmpError> {
-        let mut buffer = [0; 16384];
+        let mut buffer = vec![0; 16384];
         loop {
             match self.serial.try_read(&mut buffer) {
                 Ok(0) => return Err(gone()),
                 Ok(length) => {
                     for line in self.console.take(&buffer[..length]) {
-                        if let Some(due) = self.guest.says(&line) {
-                            // Comes back here, after the reset; what is read then belongs to the next start.
-                            Box::pin(self.act(due, &line)).await?;
+                        let Some(due) = self.guest.says(&line) else { continue };
+                        let again = due == Due::StartAgain;
+                        Box::pin(self.act(due, &line)).await?;
+                        if again {
+                            // The rest was said by the guest that panicked.
+                            break;
                         }
                     }
                 }

@@ -49,7 +49,7 @@ pub async fn kvm(programs: &Programs) -> Result<(), NoKvm> {
     if OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
         return Err(NoKvm::NoDevice);
     }
-    firmware_boots(programs, Accelerator::Kvm).await
+    firmware_boots(programs, Accelerator::Kvm, PATIENCE).await
 }
 
 /// The accelerator that works, found out once in a process.
@@ -67,7 +67,11 @@ pub(crate) async fn accelerator(programs: &Programs) -> Accelerator {
     *FOUND.get_or_init(find).await
 }
 
-async fn firmware_boots(programs: &Programs, accelerator: Accelerator) -> Result<(), NoKvm> {
+async fn firmware_boots(
+    programs: &Programs,
+    accelerator: Accelerator,
+    patience: Duration,
+) -> Result<(), NoKvm> {
     let directory = TempDir::new().map_err(|_| NoKvm::NotProbed)?;
     let file = |name: &str| directory.path().join(name);
     fs::write(file("variables"), fs::read(&programs.variables).map_err(|_| NoKvm::NotProbed)?)
@@ -75,9 +79,9 @@ async fn firmware_boots(programs: &Programs, accelerator: Accelerator) -> Result
     let mut arguments = command::firmware(&programs.firmware, &file("variables"));
     arguments.extend(accelerator.arguments().map(Into::into));
     arguments.extend(["-m", "256M", "-S", "-no-user-config", "-nic", "none"].map(Into::into));
-    for (name, option, device) in [("qmp", "-qmp", ""), ("console", "-serial", "")] {
+    for (name, option) in [("qmp", "-qmp"), ("console", "-serial")] {
         arguments.push(option.into());
-        arguments.push(format!("unix:{}{device},server=on,wait=off", file(name).display()).into());
+        arguments.push(format!("unix:{},server=on,wait=off", file(name).display()).into());
     }
     let process = Process::start(programs, arguments, &file("said")).map_err(|_| NoKvm::NotProbed)?;
     let (qmp, mut events) = loop {
@@ -111,5 +115,27 @@ async fn firmware_boots(programs: &Programs, accelerator: Accelerator) -> Result
             }
         }
     };
-    tokio::time::timeout(PATIENCE, reached).await.unwrap_or(Err(NoKvm::TooSlow))
+    tokio::time::timeout(patience, reached).await.unwrap_or(Err(NoKvm::TooSlow))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn firmware_that_starts_is_told_from_one_that_does_not() {
+        // Where QEMU is not installed there is nothing to probe with; the tests of machines say so.
+        let Ok(mut programs) = Programs::find(&std::env::var_os("PATH").unwrap_or_default()) else { return };
+        let long = Duration::from_secs(120);
+        assert_eq!(firmware_boots(&programs, Accelerator::Software, long).await, Ok(()));
+
+        // Code of nothing but `hlt`.
+        let directory = TempDir::new().expect("a directory");
+        let length = fs::metadata(&programs.firmware).expect("there").len();
+        let halted = directory.path().join("code");
+        fs::write(&halted, vec![0xf4; length as usize]).expect("written");
+        programs.firmware = halted;
+        let short = Duration::from_millis(500);
+        assert_eq!(firmware_boots(&programs, Accelerator::Software, short).await, Err(NoKvm::TooSlow));
+    }
 }

@@ -73,8 +73,7 @@ mod tests {
     #[test]
     fn a_command_is_one_line_with_its_id() {
         let line = command(7, "eject", json!({"id": "cd0", "force": true}));
-        assert_eq!(line.last(), Some(&b'\n'));
-        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1));
         let value: Value = serde_json::from_slice(&line).expect("JSON");
         assert_eq!(value, json!({"execute": "eject", "id": 7, "arguments": {"id": "cd0", "force": true}}));
         let value: Value = serde_json::from_slice(&command(1, "stop", Value::Null)).expect("JSON");
