@@ -1,3 +1,133 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! `shoal-steps`: one subcommand for each step.
-fn main() {}
+//! `shoal-steps`: one subcommand for each step of the Linux workflow. The work is in the library; here are flags,
+//! log, exit code and `failure.json`.
+
+mod cli;
+
+use std::error::Error;
+use std::fs::OpenOptions;
+use std::io::{self, Stderr, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+use shoal_steps::disk::LinuxMachine;
+use shoal_steps::failure::{Code, Failure, forget};
+use shoal_steps::mounts::SystemMounts;
+use shoal_steps::programs::SystemPrograms;
+use shoal_steps::progress::Progress;
+use shoal_steps::provision::Provision;
+use shoal_steps::{bootloader, image, partition, seed};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::cli::{Cli, Step};
+
+/// What a step gives: what it did, for people, or why it failed.
+type Outcome = Result<String, (Code, Box<dyn Error>)>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_max_level(cli.log_level)
+        .with_ansi(false)
+        .without_time()
+        .with_target(false)
+        .with_writer(Prefix(cli.step.prefix()))
+        .init();
+    if let Err(error) = forget(&cli.failure_file()) {
+        tracing::warn!(%error, "the failure of an earlier run stays");
+    }
+    match run(&cli) {
+        Ok(done) => {
+            tracing::info!(outcome = done, "done");
+            ExitCode::SUCCESS
+        }
+        Err((code, error)) => {
+            let failure = Failure::of(code, error.as_ref());
+            tracing::error!(code = failure.code, hint = failure.hint, "{}", failure.message);
+            if let Err(error) = failure.write(&cli.failure_file()) {
+                tracing::warn!(%error, "the failure could not be written down");
+            }
+            ExitCode::from(code.exit())
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Outcome {
+    let provision = Provision::read(&cli.provision_dir).map_err(|error| (error.code(), error.into()))?;
+    let machine = LinuxMachine::new(cli.paths());
+    let (mut programs, mut mounts) = (SystemPrograms, SystemMounts);
+    let new_root = cli.new_root.clone();
+    match &cli.step {
+        Step::Partition => partition::run(&provision, &machine, &mut programs)
+            .map(|done| format!("{done:?}"))
+            .map_err(|error| (error.code(), error.into())),
+        Step::ImageLinux { progress } => {
+            let progress =
+                progress_to(progress.as_deref()).map_err(|error| (Code::BadProvision, error.into()))?;
+            let mut tools =
+                image::Tools { machine: &machine, programs: &mut programs, mounts: &mut mounts, new_root };
+            image::run(&provision, &mut tools, &Arc::new(progress))
+                .map(|done| format!("{done:?}"))
+                .map_err(|error| (error.code(), error.into()))
+        }
+        Step::BootloaderLinux { boot_entry } => {
+            let mut tools = bootloader::Tools {
+                machine: &machine,
+                programs: &mut programs,
+                mounts: &mut mounts,
+                new_root,
+                boot_entry: *boot_entry,
+            };
+            bootloader::run(&provision, &mut tools)
+                .map(|done| format!("{done:?}"))
+                .map_err(|error| (error.code(), error.into()))
+        }
+        Step::ConfigDrive => {
+            let mut tools =
+                seed::Tools { machine: &machine, programs: &mut programs, mounts: &mut mounts, new_root };
+            seed::run(&provision, &mut tools)
+                .map(|done| format!("{done:?}"))
+                .map_err(|error| (error.code(), error.into()))
+        }
+    }
+}
+
+/// Progress goes to a file, at its end, or to standard output.
+fn progress_to(path: Option<&std::path::Path>) -> io::Result<Progress> {
+    let out: Box<dyn Write + Send> = match path {
+        Some(path) => Box::new(OpenOptions::new().append(true).create(true).open(path)?),
+        None => Box::new(io::stdout()),
+    };
+    Ok(Progress::new("image-linux", out))
+}
+
+#[derive(Clone, Copy)]
+struct Prefix(&'static str);
+
+/// Writes one event: the prefix, then whatever comes.
+struct Prefixed {
+    prefix: Option<&'static str>,
+    to: Stderr,
+}
+
+impl<'a> MakeWriter<'a> for Prefix {
+    type Writer = Prefixed;
+
+    fn make_writer(&'a self) -> Prefixed {
+        Prefixed { prefix: Some(self.0), to: io::stderr() }
+    }
+}
+
+impl Write for Prefixed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(prefix) = self.prefix.take() {
+            self.to.write_all(prefix.as_bytes())?;
+        }
+        self.to.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
