@@ -339,6 +339,11 @@ impl ClientError {
         }
     }
 
+    /// Whether nobody answered at all: what is not there now is seldom there a moment later.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Broken { source, .. } if source.is_connect())
+    }
+
     /// How long the registry wants to be left alone.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -393,6 +398,10 @@ pub(crate) fn is_passing(status: u16) -> bool {
 fn hint_of_refusal(status: u16, answer: &Answer, place: &Place) -> Option<String> {
     let hint = match (status, answer.code.as_deref()) {
         (401, _) => "log in: give a user and a password or a token, or check those that were given",
+        // The registry says itself what is used up.
+        (403, _) if answer.message.as_deref().is_some_and(|message| message.contains("quota")) => {
+            "remove what is not needed there, or ask whoever runs the registry for more"
+        }
         (403, _) => "this login may not do this here: ask whoever runs the registry",
         (400, Some("DIGEST_INVALID")) if place.operation == Operation::PushBlob => {
             "the file changed while it was read, or was damaged on the way: push it again"

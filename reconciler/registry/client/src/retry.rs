@@ -11,24 +11,28 @@ pub(crate) struct Budget {
     rules: Retries,
     failures: u32,
     restarts: u32,
+    moved: bool,
 }
 
 impl Budget {
     pub(crate) fn new(rules: Retries) -> Self {
-        Self { rules, failures: 0, restarts: 0 }
+        Self { rules, failures: 0, restarts: 0, moved: false }
     }
 
     /// Something moved: failures are counted anew. Beginnings are not, so that a transfer that loses
     /// everything again and again ends.
     pub(crate) fn moved(&mut self) {
         self.failures = 0;
+        self.moved = true;
     }
 
     /// Waits before the next attempt and hands the error back, for who gives up for another reason; fails
     /// with it when there is no attempt left.
     pub(crate) async fn failed(&mut self, error: ClientError) -> Result<ClientError, ClientError> {
         self.failures += 1;
-        if self.failures > self.rules.attempts {
+        // A registry that was there is waited for; one that never was is more likely a wrong address.
+        let attempts = if error.is_unanswered() && !self.moved { 1 } else { self.rules.attempts };
+        if self.failures > attempts.min(self.rules.attempts) {
             return Err(error);
         }
         tracing::debug!(error = %error, attempt = self.failures, "a request is repeated");

@@ -49,7 +49,7 @@ pub enum StorageError {
         path: PathBuf,
     },
     /// Another process has the storage open.
-    #[error("the registry's storage {} is in use by another process{}: use `shoal image` with --registry against the running registry, or stop that process first", root.display(), holder.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    #[error("the registry's storage {} is in use by another process{}: ask the running registry instead (`shoal image … --url URL`, or without --storage on the controller's machine), or stop that process first", root.display(), holder.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
     Locked {
         /// The root of the storage.
         root: PathBuf,
@@ -96,7 +96,9 @@ pub enum StorageError {
     #[error("the manifest names content that the repository does not have ({}): push that first", list(.0))]
     MissingContent(Vec<Digest>),
     /// The tag exists with other content, and its repository keeps tags as they are.
-    #[error("the tag {0} is immutable in this repository: push under another tag; the registry policy says which tags may move")]
+    #[error(
+        "the tag {0} is immutable in this repository: push under another tag; the registry policy says which tags may move"
+    )]
     TagImmutable(Tag),
     /// A manifest that is to be kept cannot be read, so what it needs is not known. Nothing was collected.
     #[error("the manifest {digest} of {repository} cannot be read, so nothing was collected ({} is {why}): push it again, or delete it, then collect", path.display())]
@@ -134,6 +136,21 @@ impl StorageError {
             }
             _ => Self::Io { operation, path, source },
         }
+    }
+
+    /// The disk cannot give back what it stored: broken blocks, or a file system that finds its own checksums or
+    /// structures wrong. Reading again does not help.
+    pub(crate) fn is_damage(&self) -> bool {
+        use rustix::io::Errno;
+        let Self::Io { source, .. } = self else { return false };
+        [Errno::IO, Errno::UCLEAN, Errno::BADMSG, Errno::NODATA]
+            .iter()
+            .any(|errno| source.raw_os_error() == Some(errno.raw_os_error()))
+    }
+
+    /// A file has more bytes than whatever it was read as can have.
+    pub(crate) fn is_too_large(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge)
     }
 
     /// The disk is full: make room, then try again.

@@ -57,6 +57,11 @@ impl Faults {
 
     /// An error with all of them, if there is any.
     pub(crate) fn check(self) -> Result<(), CliError> {
+        self.check_for("shoal run")
+    }
+
+    /// As [`Faults::check()`], of another command.
+    pub(crate) fn check_for(self, command: &str) -> Result<(), CliError> {
         if self.0.is_empty() {
             return Ok(());
         }
@@ -65,7 +70,11 @@ impl Faults {
             many => format!("{many} settings are wrong"),
         };
         let failed = CliError::config("settings", message);
-        Err(self.0.into_iter().fold(failed, CliError::detail).hint("'shoal run --help' lists every setting"))
+        Err(self
+            .0
+            .into_iter()
+            .fold(failed, CliError::detail)
+            .hint(format!("'{command} --help' lists every setting")))
     }
 }
 

@@ -64,12 +64,15 @@ pub(crate) fn stand_alone(layers: &Layers, mut faults: Faults) -> Result<StandAl
         values.missing("REGISTRY_STORAGE", "name the directory that holds the images with --storage");
     }
     let registry = read(&mut values, storage.unwrap_or_default(), !addr.ip().is_loopback(), aloud);
-    faults.check()?;
+    faults.check_for("shoal registry serve")?;
     let registry = registry.ok_or_else(|| CliError::config("settings", "the registry cannot be set up"))?;
     Ok(StandAlone { listener: Listener { addr, tls }, registry })
 }
 
 fn read(values: &mut Values<'_>, storage: PathBuf, open: bool, aloud: bool) -> Option<RegistrySettings> {
+    if storage.exists() && !storage.is_dir() {
+        values.faults.add(format!("REGISTRY_STORAGE: {} is no directory", storage.display()));
+    }
     let users = values.path("REGISTRY_USERS_FILE");
     let policy = values.path("REGISTRY_POLICY_FILE");
     let anonymous = match (values.word("REGISTRY_AUTH_MODE", &["none", "basic"]), &users) {

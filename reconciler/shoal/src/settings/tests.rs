@@ -126,7 +126,6 @@ fn every_wrong_value_is_refused_with_its_name_and_what_is_allowed() {
         ("SHOAL_REPO", "git://host/x", "no authentication"),
         ("SHOAL_BRANCH", "main", "no git repository"),
         ("SHOAL_AGE_KEY_FILE", "/nonexistent", "SHOAL_AGE_KEY_FILE (the environment): cannot read"),
-        ("ENABLE_REGISTRY", "true", "not in this version"),
         ("ENABLE_REGISTRY", "maybe", "expected true or false"),
         ("REDFISH_INSECURE", "true", "spec.bmc.tls"),
         ("SIGNED_URL_SECRET", "c4n4ry", "too short"),
@@ -151,6 +150,30 @@ fn beyond_loopback_it_starts_only_with_tls_and_accounts_or_told_aloud() {
     let loud = open().with("INSECURE_LISTEN", "true").build().unwrap();
     assert!(loud.notes.iter().any(|note| note.contains("as told")), "{:?}", loud.notes);
     World::new().with("CONTROLLER_HTTPS_ADDR", "0.0.0.0:8443").is_refused("without authentication");
+}
+
+#[test]
+fn the_registry_is_open_to_others_only_with_accounts_and_says_every_fault_of_its_files() {
+    let wanted = || World::new().with("ENABLE_REGISTRY", "true");
+    let world = wanted();
+    let registry = world.build().unwrap().settings.registry.expect("a registry");
+    assert_eq!(registry.storage, world.dir.path().join("state/oci"));
+    assert!(registry.hosts.is_empty() && (registry.rules)().is_ok_and(|rules| rules.users.is_none()));
+    assert!(World::new().build().unwrap().settings.registry.is_none(), "not unless it is wanted");
+    let open = || wanted().with("CONTROLLER_HTTPS_ADDR", "0.0.0.0:8443").with("BASIC_USER", "ada");
+    open().with("BASIC_PASS_HASH", HASH).is_refused("set REGISTRY_USERS_FILE");
+    for (name, value, words) in [
+        ("REGISTRY_AUTH_MODE", "basic", "REGISTRY_USERS_FILE is not set"),
+        ("REGISTRY_AUTH_MODE", "ldap", "expected none or basic"),
+        ("REGISTRY_USERS_FILE", "/nonexistent", "/nonexistent"),
+        ("REGISTRY_POLICY_FILE", "/nonexistent", "/nonexistent"),
+        ("REGISTRY_HOSTS", "https://registry.example.org", "expected HOST or HOST:PORT"),
+        ("REGISTRY_STORAGE", "/dev/null", "is no directory"),
+    ] {
+        wanted().with(name, value).is_refused(words);
+    }
+    let unused = World::new().with("REGISTRY_HOSTS", "a").build().unwrap().notes.join("\n");
+    assert!(unused.contains("REGISTRY_HOSTS has no effect"), "{unused}");
 }
 
 #[test]

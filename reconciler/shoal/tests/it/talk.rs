@@ -99,9 +99,9 @@ const JOB: &str = "1a2b3c4d5e6f708192a3b4c5d6e7f809";
 
 fn job(status: &str, phase: &str, outcome: Value, events: usize) -> Value {
     let all = [
-        json!({"time": "2026-11-21T10:00:00Z", "level": "info", "message": "powered off"}),
-        json!({"time": "2026-11-21T10:01:00Z", "level": "warning", "message": "tried again", "step": "redfish.reset"}),
-        json!({"time": "2026-11-21T10:02:00Z", "level": "error", "message": "no disk", "step": "workflow.disk"}),
+        json!({"time": "2024-11-21T10:00:00Z", "level": "info", "message": "powered off"}),
+        json!({"time": "2024-11-21T10:01:00Z", "level": "warning", "message": "tried again", "step": "redfish.reset"}),
+        json!({"time": "2024-11-21T10:02:00Z", "level": "error", "message": "no disk", "step": "workflow.disk"}),
     ];
     let failed = outcome == "failed";
     let error = json!({"step": "workflow.disk", "unit": "partition.service", "code": "no_disk",
@@ -110,7 +110,7 @@ fn job(status: &str, phase: &str, outcome: Value, events: usize) -> Value {
         "job_id": JOB, "server_serial": "SN-1", "server": "web-01", "status": status, "outcome": outcome,
         "attempt": 2, "phase": phase, "failed_step": if failed { json!("workflow.disk") } else { Value::Null },
         "error": if failed { rename(error) } else { Value::Null },
-        "created_at": "2026-11-21T09:59:00Z", "last_update": "2026-11-21T10:02:00Z",
+        "created_at": "2024-11-21T09:59:00Z", "last_update": "2024-11-21T10:02:00Z",
         "events": all[..events].to_vec(),
     })
 }
@@ -145,7 +145,7 @@ fn server(name: &str, kind: &str, message: &str) -> Value {
             "record": {"number": 3, "state": "unknown", "reinstall": 0},
             "bmc": {"reachable": true, "vendor": "Acme", "model": "A1", "power": "On", "rung": "two-cd"},
             "conditions": [{"type": kind, "status": true, "reason": "X", "message": message,
-                "since": "2026-11-21T10:00:00Z"}],
+                "since": "2024-11-21T10:00:00Z"}],
             "nextTry": "2036-11-21T10:00:00Z",
         },
         "file": format!("servers/{name}.yaml"), "in_git": true, "entry": null,

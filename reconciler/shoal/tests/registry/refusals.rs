@@ -64,7 +64,8 @@ fn a_directory_with_something_else_in_it_is_left_alone() {
     let _ = ran.says("thesis.txt").says("an empty directory");
     let left: Vec<_> = std::fs::read_dir(sandbox.path("images")).expect("a directory").collect();
     assert_eq!(left.len(), 1, "{left:?}");
-    let _ = sandbox.run(&["image", "list", "--storage", "images"]).ends(1).says("no oci-layout");
+    let _ = sandbox.run(&["image", "list", "--storage", "images"]).ends(1).says("there is no oci-layout");
     sandbox.write("a file", "");
-    let _ = sandbox.run(&["registry", "serve", "--storage", "a file", "--listen", "127.0.0.1:0"]).ends(69);
+    let ran = sandbox.run(&["registry", "serve", "--storage", "a file", "--listen", "127.0.0.1:0"]).ends(78);
+    let _ = ran.says("a file is no directory");
 }

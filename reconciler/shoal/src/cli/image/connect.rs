@@ -142,7 +142,9 @@ pub(crate) fn reference(text: &str) -> Result<ImageReference, CliError> {
 pub(crate) fn failed(error: ClientError) -> CliError {
     let hint = error.hint();
     let message = error.to_string();
-    let failed = if error.status().is_some_and(|status| status < 500) {
+    // A file that is no image, an address that is none: nothing that a registry did.
+    let own = matches!(error, ClientError::Image(_) | ClientError::Address { .. } | ClientError::File { .. });
+    let failed = if own || error.status().is_some_and(|status| status < 500) {
         CliError::user("registry.refused", message)
     } else {
         CliError::hardware("registry.failed", message)

@@ -58,7 +58,7 @@ impl KeeperArgs {
                 if !dir.join("oci-layout").is_file() {
                     return Err(CliError::user(
                         "image.storage",
-                        format!("{} is no registry's directory: it has no oci-layout", dir.display()),
+                        format!("{} is no registry's directory: there is no oci-layout in it", dir.display()),
                     ));
                 }
                 let opened = context.wait(async { alone::open(dir, policy, roots, context.clock()) })?;
@@ -97,7 +97,7 @@ impl Keeper {
             if let Some(ended) = tasks.ended.into_iter().find(|task| task.id == begun.id) {
                 break ended;
             }
-            if tasks.running.is_none_or(|running| running.id != begun.id) {
+            if tasks.running.iter().all(|running| running.id != begun.id) {
                 return Err(CliError::hardware(
                     "registry.task",
                     "the registry no longer knows of the task: it was started again meanwhile",
