@@ -93,7 +93,7 @@ start_machine() {
 # What the machine has used; says more than the clock where other work goes on beside it.
 cpu_seconds() { awk -v hz="$(getconf CLK_TCK)" '{ printf "%.1f", ($14 + $15) / hz }' "/proc/$machine/stat"; }
 
-# Waits for a line on the console; what it is waited for cannot come from elsewhere than the machine.
+# Waits for a line on the console. The limits are generous: software emulation on a busy host takes its time.
 await() {
   local limit=$((SECONDS + $2))
   until grep -a -q -E -- "$1" "$work/console" 2>/dev/null; do
@@ -139,11 +139,11 @@ check() { # what, expected (extended regular expression for the whole), found
 for run in $(seq "$runs"); do
   started=$(now)
   start_machine
-  await '\[dispatcher\] looks' 300
+  await '\[dispatcher\] looks' 900
   dispatcher_after=$(since "$started") cpu=$(cpu_seconds)
-  await 'selftest: ready=eject' 300
+  await 'selftest: ready=eject' 900
   [ "$usb" = 1 ] || eject
-  await 'selftest: finished=' 300
+  await 'selftest: finished=' 900
   echo "run $run: power on to dispatcher $dispatcher_after s ($cpu s of CPU; since the kernel began: $(facts times)); memory $(facts memory_mib) MiB"
   check "dispatcher" "activating" "$(facts dispatcher)"
   check "what listens" "" "$(facts listening)"
@@ -165,7 +165,7 @@ for run in $(seq "$runs"); do
   check "dispatcher without the medium" "activating" "$(facts dispatcher_after)"
   # Its own word, at the end of its own patience; the wait is two minutes of the machine's time.
   if [ "$run" = 1 ]; then
-    await '\[dispatcher\].*no task medium' 400
+    await '\[dispatcher\].*no task medium' 900
     check "dispatcher without a task" ".+" "$(tr -d '\r' <"$work/console" | grep -a -o '\[dispatcher\].*' | grep -m1 'no task medium')"
   fi
   kill "$machine"
