@@ -107,10 +107,10 @@ async fn firmware_boots(
                     }
                     _ => return Err(NoKvm::GaveUp),
                 },
-                event = events.recv() => match event {
-                    Some(event) if event.name == "RESUME" => {}
+                event = events.recv() => match event.as_ref().map(|event| event.name.as_str()) {
                     // Stopped, reset by a triple fault, or gone.
-                    _ => return Err(NoKvm::GaveUp),
+                    None | Some("STOP" | "RESET" | "SHUTDOWN") => return Err(NoKvm::GaveUp),
+                    Some(_) => {}
                 },
             }
         }
