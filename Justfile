@@ -68,6 +68,12 @@ gen:
 gen-check:
     cargo run --quiet -p xtask -- gen --check
 
+# The registry beside docker-registry and nginx, medians as a table; on a tmpfs the disk bounds nothing.
+# Needs Debian's docker-registry and nginx-light, which start services where they are installed.
+bench-registry DIR *ARGS:
+    cargo build --release --quiet -p shoal -p shoal-bench
+    target/release/shoal-bench registry --dir {{ DIR }} {{ ARGS }}
+
 # The static binaries, as released.
 release:
     RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target x86_64-unknown-linux-gnu -p shoal -p shoal-dispatcher

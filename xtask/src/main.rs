@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Tasks of the repository, behind the Justfile. Each has a module of its own.
 
-mod bench;
 mod demo;
 mod generate;
 
@@ -19,7 +18,6 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Demo(demo::Args),
-    Bench(bench::Args),
     Gen(generate::Args),
 }
 
@@ -28,7 +26,6 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match Cli::parse().task {
         Task::Demo(args) => demo::main(args),
-        Task::Bench(args) => bench::main(&args),
         Task::Gen(args) => generate::main(&args),
     }
 }

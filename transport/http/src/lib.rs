@@ -8,8 +8,12 @@
 //! Assumptions: the caller has a Tokio runtime.
 
 pub mod conditional;
+mod connection;
+mod limits;
 pub mod listen;
 pub mod login;
+mod progress;
 pub mod range;
 
+pub use limits::Limits;
 pub use listen::Peer;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Listeners: plain, TLS and Unix sockets. Each connection in a task of its own; the end waits for what
-//! is under way.
+//! is under way. Those who come over TCP may take what [`Limits`] lets them, and no more.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,21 +10,20 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Layer as _;
 
+use crate::connection::serve;
+use crate::limits::{Addresses, Limits};
+use crate::progress::Watched;
+
 /// A TLS handshake may take so long.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// A request's head may take so long.
-const HEAD: Duration = Duration::from_secs(30);
 /// Out of file descriptors: some may be given back meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -76,14 +75,27 @@ pub async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), Liste
 }
 
 impl Serving {
-    /// Serves a router on a listener, with TLS where there is a configuration.
+    /// Serves a router on a listener, with TLS where there is a configuration, within the limits that
+    /// [`Limits::default()`] sets.
     pub fn tcp(&self, listener: TcpListener, tls: Option<SharedTls>, router: Router) {
+        self.tcp_within(Limits::default(), listener, tls, router);
+    }
+
+    /// As [`tcp()`](Self::tcp), within other limits.
+    pub fn tcp_within(&self, limits: Limits, listener: TcpListener, tls: Option<SharedTls>, router: Router) {
         let serving = self.clone();
+        let room = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+        let addresses = Addresses::default();
         self.tasks.spawn(async move {
             loop {
-                let accepted = tokio::select! {
+                // Room first: who finds none waits in the kernel's queue, and costs nothing here.
+                let accepted = async {
+                    let place = Arc::clone(&room).acquire_owned().await;
+                    (place, listener.accept().await)
+                };
+                let (place, accepted) = tokio::select! {
                     () = serving.shutdown.cancelled() => return,
-                    accepted = listener.accept() => accepted,
+                    accepted = accepted => accepted,
                 };
                 let (stream, peer) = match accepted {
                     Ok(accepted) => accepted,
@@ -93,18 +105,27 @@ impl Serving {
                         continue;
                     }
                 };
+                let Some(present) = addresses.enter(peer.ip(), limits.per_address) else {
+                    tracing::debug!(%peer, most = limits.per_address, "too many connections of one address");
+                    continue;
+                };
                 let _ = stream.set_nodelay(true);
                 let router = axum::Extension(Peer(peer)).layer(router.clone());
                 let tls =
                     tls.as_ref().map(|tls| Arc::clone(&tls.read().unwrap_or_else(PoisonError::into_inner)));
-                let serving = serving.clone();
-                serving.tasks.clone().spawn(async move {
+                let stream = Watched::new(stream, Some(limits.stalled));
+                let progress = stream.progress();
+                let shutdown = serving.shutdown.clone();
+                serving.tasks.spawn(async move {
+                    let _until_its_end = (place, present);
                     match tls {
-                        None => serving.connection(stream, router).await,
+                        None => serve(stream, progress, limits.head, router, &shutdown).await,
                         Some(config) => {
                             let handshake = TlsAcceptor::from(config).accept(stream);
                             match tokio::time::timeout(HANDSHAKE, handshake).await {
-                                Ok(Ok(stream)) => serving.connection(stream, router).await,
+                                Ok(Ok(stream)) => {
+                                    serve(stream, progress, limits.head, router, &shutdown).await;
+                                }
                                 Ok(Err(error)) => tracing::debug!(%error, %peer, "no TLS came about"),
                                 Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
                             }
@@ -153,42 +174,16 @@ impl Serving {
                 };
                 let Ok(peer) = stream.peer_cred() else { continue };
                 let router = axum::Extension(extension(peer.uid())).layer(router.clone());
-                let connection = serving.clone();
-                serving.tasks.spawn(async move { connection.connection(stream, router).await });
+                // Somebody of this machine may stop a program for a while; nobody else comes here.
+                let stream = Watched::new(stream, None);
+                let progress = stream.progress();
+                let shutdown = serving.shutdown.clone();
+                let head = Limits::default().head;
+                serving.tasks.spawn(async move { serve(stream, progress, head, router, &shutdown).await });
             }
             // Whoever comes next makes it anew; a socket that nobody listens on only misleads.
             let _ = std::fs::remove_file(&path);
         });
         Ok(())
-    }
-
-    async fn connection<S, R>(&self, stream: S, router: R)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        R: tower::Service<
-                http::Request<hyper::body::Incoming>,
-                Response = axum::response::Response,
-                Error = std::convert::Infallible,
-            > + Clone
-            + Send
-            + 'static,
-        R::Future: Send,
-    {
-        let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
-        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-        tokio::pin!(connection);
-        tokio::select! {
-            result = connection.as_mut() => {
-                if let Err(error) = result {
-                    tracing::trace!(%error, "a connection ended badly");
-                }
-            }
-            () = self.shutdown.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                // A client that does not finish is left behind.
-                let _ = tokio::time::timeout(Duration::from_secs(5), connection).await;
-            }
-        }
     }
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Accounts with hashed passwords, by the Basic scheme (RFC 7617).
 //!
-//! Guarantees: a name that does not exist takes as long as a wrong password; after 5 wrong passwords
-//! within 60 s an address has to wait, and many at once are no way around that; a password that was
-//! right is not hashed again for 300 s. Hashing blocks none of the runtime's threads.
+//! Guarantees: a name that does not exist takes as long as a wrong password for the account whose hash
+//! takes the longest: where all are made alike, names cannot be told apart by time. After 5 wrong
+//! passwords within 60 s an address has to wait, and many at once are no way around that, nor are the
+//! many addresses of one IPv6 network. A password that was right is not hashed again for 300 s. Hashing
+//! blocks none of the runtime's threads, and takes 2 of the others at most.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -26,6 +29,13 @@ const WRONG_ALLOWED: u32 = 5;
 const WRONG_WINDOW: Duration = Duration::from_secs(60);
 /// A password that was right is not hashed again for so long.
 const REMEMBER: Duration = Duration::from_secs(300);
+
+/// So many passwords are hashed at once; the others wait, in the order in which they came.
+const HASHED_AT_ONCE: usize = 2;
+/// Roughly what one of an argon2 hash's KiB costs, per pass, and one of bcrypt's 2^cost rounds: µs. Only
+/// for which of two hashes takes longer.
+const ARGON2_KIB: u64 = 1;
+const BCRYPT_ROUND: u64 = 50;
 
 /// Somebody who may log in.
 #[derive(Clone)]
@@ -53,7 +63,7 @@ pub enum Refused {
     /// There is no account with this name and password.
     #[error("name and password of an account are needed")]
     Wrong,
-    /// The address was wrong too often.
+    /// The address, or another one of its IPv6 network, was wrong too often.
     #[error("too many wrong passwords from this address; wait {seconds} s")]
     Wait {
         /// Whole seconds after which it may try again, at least 1: for `Retry-After`.
@@ -64,6 +74,7 @@ pub enum Refused {
 /// Accounts, passwords that were right, and addresses that were wrong.
 pub struct Logins<T> {
     accounts: Arc<[Account<T>]>,
+    hashing: Arc<Semaphore>,
     right: Mutex<HashMap<[u8; 32], (T, Instant)>>,
     wrong: Mutex<HashMap<IpAddr, (u32, Instant)>>,
     turns: Mutex<HashMap<[u8; 32], Arc<tokio::sync::Mutex<()>>>>,
@@ -92,6 +103,7 @@ impl<T: Clone + Send + Sync + 'static> Logins<T> {
     pub fn new(accounts: Vec<Account<T>>) -> Self {
         Self {
             accounts: accounts.into(),
+            hashing: Arc::new(Semaphore::new(HASHED_AT_ONCE)),
             right: Mutex::default(),
             wrong: Mutex::default(),
             turns: Mutex::default(),
@@ -113,17 +125,30 @@ impl<T: Clone + Send + Sync + 'static> Logins<T> {
             return Ok(granted);
         }
         // Counted as wrong until it proves right: many at once are no way around the limit.
+        let peer = peer.map(network);
         if let Some(peer) = peer {
             self.guess(peer)?;
         }
         let (accounts, credentials) = (Arc::clone(&self.accounts), credentials.clone());
-        let checked = tokio::task::spawn_blocking(move || verify(&accounts, &credentials)).await;
-        let Ok(Some(granted)) = checked else { return Err(Refused::Wrong) };
+        let checked = self.hashed(move || verify(&accounts, &credentials)).await;
+        let Some(granted) = checked.flatten() else { return Err(Refused::Wrong) };
         self.remember(key, granted.clone());
         if let Some(peer) = peer {
             self.was_right(peer);
         }
         Ok(granted)
+    }
+
+    /// What `work`, which hashes a password, comes to. Whoever guesses with many requests occupies no more
+    /// than a few threads; a request that is given up gives its place to the next when the work is over,
+    /// not before.
+    async fn hashed<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Option<R> {
+        let place = Arc::clone(&self.hashing).acquire_owned().await.ok()?;
+        let work = move || {
+            let _place = place;
+            work()
+        };
+        tokio::task::spawn_blocking(work).await.ok()
     }
 
     /// Whoever checks these credentials has it.
@@ -167,6 +192,18 @@ impl<T: Clone + Send + Sync + 'static> Logins<T> {
     }
 }
 
+/// Those who are counted as one: an IPv4 address, in whichever form, or an IPv6 /64, which is what one
+/// machine is given and can take any address of.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
 /// By what a right password is remembered: not by itself.
 fn key(credentials: &Credentials) -> [u8; 32] {
     let mut hasher = Sha256::new();
@@ -176,13 +213,32 @@ fn key(credentials: &Credentials) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// One hash is tried, whatever the name: that of the account, or another's where there is no such
-/// account, so that a name that does not exist takes as long as one that does.
+/// One hash is tried, whatever the name: that of the account, or the one that takes the longest where
+/// there is no such account, so that a quick answer tells nothing about a name that does not exist.
 fn verify<T: Clone>(accounts: &[Account<T>], credentials: &Credentials) -> Option<T> {
     let named = accounts.iter().find(|account| account.user == *credentials.user);
-    let tried = named.or(accounts.first())?;
+    let tried = named.or_else(|| dearest(accounts))?;
     let right = fits(&tried.hash, &credentials.password);
     named.filter(|_| right).map(|account| account.grants.clone())
+}
+
+/// The account whose hash takes the longest.
+fn dearest<T>(accounts: &[Account<T>]) -> Option<&Account<T>> {
+    accounts.iter().max_by_key(|account| cost(&account.hash))
+}
+
+/// How long a hash takes, in rough µs; 0 where it is none.
+fn cost(hash: &str) -> u64 {
+    if hash.starts_with("$argon2") {
+        let parsed = argon2::PasswordHash::new(hash).ok();
+        let params = parsed.and_then(|parsed| argon2::Params::try_from(&parsed).ok());
+        return params.map_or(0, |params| {
+            u64::from(params.m_cost()) * u64::from(params.t_cost()).saturating_mul(ARGON2_KIB)
+        });
+    }
+    // $2b$12$…: 2^12 rounds.
+    let rounds = hash.split('$').nth(2).and_then(|cost| 1_u64.checked_shl(cost.parse().ok()?));
+    rounds.map_or(0, |rounds| rounds.saturating_mul(BCRYPT_ROUND))
 }
 
 fn fits(hash: &str, password: &str) -> bool {
@@ -256,6 +312,82 @@ mod tests {
         assert_eq!(logins.check(Some(HERE), &given("ada", "right")).await, Ok("bcrypt"), "remembered");
         tokio::time::advance(REMEMBER).await;
         assert_eq!(logins.remembered(&key(&given("ada", "right"))), None, "not for ever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_the_addresses_of_an_ipv6_network_wait_together() {
+        let logins = logins();
+        let at = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+        for guess in 0..WRONG_ALLOWED {
+            let peer = at(&format!("2001:db8:1:2:{guess:x}::1"));
+            assert_eq!(logins.check(peer, &given("ada", "x")).await, Err(Refused::Wrong));
+        }
+        let refused = logins.check(at("2001:db8:1:2:ffff::9"), &given("ada", "right")).await;
+        assert!(matches!(refused, Err(Refused::Wait { .. })));
+        assert_eq!(logins.check(at("2001:db8:1:3::1"), &given("bob", "x")).await, Err(Refused::Wrong));
+
+        // An IPv4 address is one, in whichever form, and its neighbours are others.
+        for guess in 0..WRONG_ALLOWED {
+            let peer = if guess % 2 == 0 { at("::ffff:192.0.2.1") } else { Some(HERE) };
+            assert_eq!(logins.check(peer, &given("ada", "x")).await, Err(Refused::Wrong));
+        }
+        assert!(matches!(logins.check(Some(HERE), &given("ada", "x")).await, Err(Refused::Wait { .. })));
+        assert_eq!(logins.check(at("::ffff:192.0.2.2"), &given("ada", "x")).await, Err(Refused::Wrong));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_password_waits_until_few_enough_others_are_hashed() {
+        let logins = logins();
+        let others = logins.hashing.acquire_many(HASHED_AT_ONCE as u32).await.unwrap();
+        // While something is hashed the clock does not go on by itself.
+        let ada = given("ada", "right");
+        let checked = tokio::time::timeout(WRONG_WINDOW, logins.check(None, &ada)).await;
+        assert!(checked.is_err(), "hashed though there was no place");
+        drop(others);
+        assert_eq!(logins.check(None, &ada).await, Ok("bcrypt"));
+        assert_eq!(logins.hashing.available_permits(), HASHED_AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_given_up_keeps_its_place_until_its_hash_is_done() {
+        let logins = Arc::new(logins());
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let (done, is_done) = std::sync::mpsc::channel::<()>();
+        let asked = tokio::spawn({
+            let logins = Arc::clone(&logins);
+            async move {
+                let work = move || (begun.send(()), is_done.recv());
+                logins.hashed(work).await.is_some()
+            }
+        });
+        begins.await.unwrap();
+        asked.abort();
+        assert!(asked.await.unwrap_err().is_cancelled());
+        assert_eq!(logins.hashing.available_permits(), HASHED_AT_ONCE - 1);
+        done.send(()).unwrap();
+        assert!(logins.hashing.acquire_many(HASHED_AT_ONCE as u32).await.is_ok());
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_is_tried_against_the_hash_that_takes_the_longest() {
+        let ascending = [
+            "no hash",
+            "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
+            "$2b$04$c2FsdHNhbHRzYWx0c2Fsd.",
+            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
+            "$2b$10$c2FsdHNhbHRzYWx0c2Fsd.",
+            "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo",
+            "$2y$12$c2FsdHNhbHRzYWx0c2Fsd.",
+        ];
+        let account = |hash: &&str| Account { user: "x".to_owned(), hash: (*hash).to_owned(), grants: () };
+        let mut accounts: Vec<_> = ascending.iter().map(account).collect();
+        for expected in ascending.iter().rev() {
+            accounts.rotate_left(1);
+            assert_eq!(dearest(&accounts).unwrap().hash, *expected);
+            accounts.retain(|account| account.hash != *expected);
+        }
+        assert!(dearest(&accounts).is_none());
+        assert_eq!(cost("$2b$99$"), 0, "no such cost");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use shoal_http::Peer;
 use shoal_http::login::{self, Credentials, Logins, Refused, basic};
+use shoal_registry::Administrator;
 
 use super::error::ApiError;
 use crate::controller::Controller;
@@ -57,7 +58,7 @@ pub(crate) async fn by_method(state: State<Arc<Controller>>, request: Request, n
 async fn require(
     State(controller): State<Arc<Controller>>,
     needed: Role,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let asker = Asker {
@@ -65,8 +66,12 @@ async fn require(
         peer: request.extensions().get::<Peer>().map(|peer| peer.0.ip()),
         login: basic(request.headers()),
     };
+    let who = asker.shown();
     match role(&controller, asker).await {
-        Ok(role) if role >= needed => next.run(request).await,
+        Ok(role) if role >= needed => {
+            request.extensions_mut().insert(Administrator(who));
+            next.run(request).await
+        }
         Ok(_) => {
             ApiError::new(StatusCode::FORBIDDEN, "forbidden", "this account may only look").into_response()
         }
@@ -79,6 +84,17 @@ struct Asker {
     socket: Option<Role>,
     peer: Option<IpAddr>,
     login: Option<Credentials>,
+}
+
+impl Asker {
+    /// For audit events: the account, or the way in where no account is asked for.
+    fn shown(&self) -> String {
+        match (&self.login, self.socket) {
+            (_, Some(_)) => "socket".to_owned(),
+            (Some(login), None) => login.user.to_string(),
+            (None, None) => "-".to_owned(),
+        }
+    }
 }
 
 async fn role(controller: &Controller, asker: Asker) -> Result<Role, ApiError> {

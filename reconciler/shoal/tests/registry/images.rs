@@ -165,8 +165,12 @@ fn what_a_collection_took_out_is_brought_back() {
     let _ = sandbox.run(&["image", "restore", &digest(b"never").to_string(), "--url", &url]).ends(1);
     // A directory is collected only where somebody says which images are needed.
     server.stop();
-    let _ = sandbox.run(&["image", "gc", "--storage", "images"]).ends(1).says("--without-inventory");
-    let _ = sandbox.run(&["image", "gc", "--storage", "images", "--without-inventory", "--dry-run"]).ends(0);
+    let _ = sandbox.run(&["image", "gc", "--storage", "images"]).ends(1).says("--default-policy");
+    let ran = sandbox.run(&["image", "gc", "--storage", "images", "--default-policy"]);
+    let _ = ran.ends(1).says("--without-inventory");
+    let offline = ["image", "gc", "--storage", "images", "--without-inventory", "--dry-run"];
+    let _ = sandbox.run(&offline).ends(1).says("--default-policy");
+    let _ = sandbox.run(&[&offline[..], &["--default-policy"]].concat()).ends(0);
 }
 
 #[test]

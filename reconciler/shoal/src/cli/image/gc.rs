@@ -22,7 +22,8 @@ use crate::repo::{GitAccess, Repository};
 Examples:
   shoal image gc --dry-run
   shoal image gc
-  shoal image gc --storage /var/lib/shoal/oci --inventory ~/fleet")]
+  shoal image gc --storage /var/lib/shoal/oci --inventory ~/fleet \
+            --policy-file /etc/shoal/registry-policy.yaml")]
 pub(crate) struct Args {
     /// Say what would go, and take nothing
     #[arg(long)]
@@ -34,8 +35,11 @@ pub(crate) struct Args {
     #[arg(long, requires = "storage")]
     without_inventory: bool,
     /// With --storage: the registry's policy file
-    #[arg(long, value_name = "FILE", requires = "storage")]
+    #[arg(long, value_name = "FILE", requires = "storage", conflicts_with = "default_policy")]
     policy_file: Option<PathBuf>,
+    /// With --storage: the registry has no policy file; the newest five tags of tools/* stay
+    #[arg(long, requires = "storage")]
+    default_policy: bool,
     /// Answer as JSON
     #[arg(long)]
     json: bool,
@@ -47,6 +51,13 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) fn perform(&self, context: &Context) -> Outcome {
+        if self.keeper.is_directory() && self.policy_file.is_none() && !self.default_policy {
+            return Err(CliError::user(
+                "image.policy",
+                "a directory does not say which policy its registry has; without it, tags could go that are kept there",
+            )
+            .hint("name the registry's policy with --policy-file FILE, or say --default-policy"));
+        }
         let keeper = self.keeper.keeper(context, self.policy_file.as_deref(), self.roots(context)?)?;
         let path = format!("/api/v1/registry/gc?dryRun={}", self.dry_run);
         let task = keeper.task(context, &path, "collecting what nothing needs")?;
@@ -70,6 +81,14 @@ impl Args {
             1 => format!("1 thing with {bytes} {word}"),
             count => format!("{count} things with {bytes} {word}"),
         });
+        if collected.freed_bytes > 0 {
+            let freed = indicatif::HumanBytes(collected.freed_bytes);
+            context.say(&format!("{freed} were freed: their time in quarantine was over"));
+        } else if collected.count > 0 && !self.dry_run {
+            context.say(
+                "the disk has that back when the quarantine is over; the policy's gc.quarantine says when",
+            );
+        }
         Ok(0)
     }
 
