@@ -162,7 +162,6 @@ for run in $(seq "$runs"); do
   fi
   [ "$usb" = 1 ] || check "medium" "gone" "$(facts medium)"
   check "files unreadable without the medium" "0" "$(facts unreadable)"
-  check "dispatcher without the medium" "activating" "$(facts dispatcher_after)"
   # Its own word, at the end of its own patience; the wait is two minutes of the machine's time.
   if [ "$run" = 1 ]; then
     await '\[dispatcher\].*no task medium' 900
