@@ -10,10 +10,7 @@ use images::{Image, all_tags, assert_whole, by_digest, collect, everything, hour
 use shoal_oci::Reference;
 use shoal_registry_storage::disk::{Fault, FaultDisk, Lost, Root, Tear};
 use shoal_registry_storage::{CollectRules, Pattern, Retention, Storage, StorageError};
-use support::{Ended, World, at_every_step, check, name};
-
-/// The two faults that stop the world.
-const CRASHES: [fn(u64) -> Fault; 2] = [Fault::CrashBefore, Fault::CrashAfter];
+use support::{Ended, FULL, World, at_every_step, check, crashes, name};
 
 /// `kill -9`, and a power cut that takes all that it may.
 const TEARS: [Tear; 2] =
@@ -36,61 +33,52 @@ fn a_push_with_two_tags_and_a_subject_that_is_stopped_leaves_every_tag_whole() {
         before.push(storage, "a", &["moved"]).unwrap();
         image.push_blobs(storage, "a").unwrap();
     };
-    for tear in TEARS {
-        for crash in CRASHES {
-            let put = |storage: &Storage, (): &()| image.put(storage, "a", &["moved", "new"]);
-            let steps = at_every_step(crash, tear, prepare, put, |ended, ()| {
-                let Ended { world, result, about, .. } = ended;
-                let storage = reopen(&world, &about);
-                let moved = resolve(&storage, "a", "moved").expect("it was there before");
-                let new = resolve(&storage, "a", "new");
-                assert!(moved == before.digest || moved == image.digest, "{about}");
-                assert!(new.is_none() || moved == image.digest, "the tags come in order; {about}");
-                let listed = storage.referrers(&name("a"), &subject.digest, None).unwrap();
-                if result.is_ok() {
-                    assert!(moved == image.digest && new.is_some(), "acknowledged and lost: {about}");
-                }
-                if moved == image.digest {
-                    assert_eq!(listed.len(), 1, "the entry comes before the tags; {about}");
-                }
-                image.put(&storage, "a", &["moved", "new"]).unwrap();
-                assert_eq!(resolve(&storage, "a", "moved"), Some(image.digest.clone()));
-                assert_eq!(resolve(&storage, "a", "new"), Some(image.digest.clone()));
-                assert_eq!(storage.referrers(&name("a"), &subject.digest, None).unwrap().len(), 1);
-                collect(&storage, &everything());
-                assert_whole(&storage, &about);
-                assert_eq!(images::content(&world), image.digests(), "{about}");
-                drop(storage);
-                reopen(&world, &about);
-            });
-            assert!(steps > 20, "content, record, entry, two tags: {steps}");
+    let put = |storage: &Storage, (): &()| image.put(storage, "a", &["moved", "new"]);
+    let steps = at_every_step(&crashes(&TEARS), prepare, put, |ended, ()| {
+        let Ended { world, result, about, .. } = ended;
+        let storage = reopen(&world, &about);
+        let moved = resolve(&storage, "a", "moved").expect("it was there before");
+        let new = resolve(&storage, "a", "new");
+        assert!(moved == before.digest || moved == image.digest, "{about}");
+        assert!(new.is_none() || moved == image.digest, "the tags come in order; {about}");
+        let listed = storage.referrers(&name("a"), &subject.digest, None).unwrap();
+        if result.is_ok() {
+            assert!(moved == image.digest && new.is_some(), "acknowledged and lost: {about}");
         }
-    }
+        if moved == image.digest {
+            assert_eq!(listed.len(), 1, "the entry comes before the tags; {about}");
+        }
+        image.put(&storage, "a", &["moved", "new"]).unwrap();
+        assert_eq!(resolve(&storage, "a", "moved"), Some(image.digest.clone()));
+        assert_eq!(resolve(&storage, "a", "new"), Some(image.digest.clone()));
+        assert_eq!(storage.referrers(&name("a"), &subject.digest, None).unwrap().len(), 1);
+        collect(&storage, &everything());
+        assert_whole(&storage, &about);
+        assert_eq!(images::content(&world), image.digests(), "{about}");
+        drop(storage);
+        reopen(&world, &about);
+    });
+    assert!(steps > 20, "content, record, entry, two tags: {steps}");
 }
 
 #[test]
 fn the_first_push_to_a_repository_that_is_stopped_can_be_done_again() {
     let image = Image::new(1);
-    for tear in TEARS {
-        for crash in CRASHES {
-            let push = |storage: &Storage, (): &()| image.push(storage, "deep/in/here", &["t"]);
-            at_every_step(
-                crash,
-                tear,
-                |_| (),
-                push,
-                |ended, ()| {
-                    let storage = reopen(&ended.world, &ended.about);
-                    let there = resolve(&storage, "deep/in/here", "t");
-                    assert!(there.is_some() || ended.result.is_err(), "{}", ended.about);
-                    image.push(&storage, "deep/in/here", &["t"]).unwrap();
-                    drop(storage);
-                    let storage = reopen(&ended.world, &ended.about);
-                    assert_eq!(resolve(&storage, "deep/in/here", "t"), Some(image.digest.clone()));
-                },
-            );
-        }
-    }
+    let push = |storage: &Storage, (): &()| image.push(storage, "deep/in/here", &["t"]);
+    at_every_step(
+        &crashes(&TEARS),
+        |_| (),
+        push,
+        |ended, ()| {
+            let storage = reopen(&ended.world, &ended.about);
+            let there = resolve(&storage, "deep/in/here", "t");
+            assert!(there.is_some() || ended.result.is_err(), "{}", ended.about);
+            image.push(&storage, "deep/in/here", &["t"]).unwrap();
+            drop(storage);
+            let storage = reopen(&ended.world, &ended.about);
+            assert_eq!(resolve(&storage, "deep/in/here", "t"), Some(image.digest.clone()));
+        },
+    );
 }
 
 #[test]
@@ -101,48 +89,40 @@ fn deleting_a_manifest_that_is_stopped_leaves_no_tag_without_it() {
         kept.push(storage, "a", &["kept"]).unwrap();
         image.push(storage, "a", &["one", "two"]).unwrap();
     };
-    for tear in TEARS {
-        for crash in CRASHES {
-            let delete = |storage: &Storage, (): &()| storage.delete_manifest(&name("a"), &image.digest);
-            at_every_step(crash, tear, prepare, delete, |ended, ()| {
-                let Ended { world, result, about, .. } = ended;
-                let storage = reopen(&world, &about);
-                let gone = storage.manifest(&name("a"), &by_digest(&image.digest)).unwrap().is_none();
-                let listed = storage.referrers(&name("a"), &subject.digest, None).unwrap().len();
-                if result.is_ok() {
-                    assert!(gone && listed == 0, "acknowledged and back: {about}");
-                }
-                if gone {
-                    assert_eq!(all_tags(&storage).len(), 1, "{about}");
-                }
-                assert_eq!(storage.delete_manifest(&name("a"), &image.digest).unwrap(), !gone, "{about}");
-                assert_eq!(all_tags(&storage), [(name("a"), tag("kept"))]);
-                assert_eq!(storage.referrers(&name("a"), &subject.digest, None).unwrap(), []);
-                collect(&storage, &everything());
-                assert_eq!(images::content(&world), kept.digests(), "{about}");
-                assert_whole(&storage, &about);
-            });
+    let delete = |storage: &Storage, (): &()| storage.delete_manifest(&name("a"), &image.digest);
+    at_every_step(&crashes(&TEARS), prepare, delete, |ended, ()| {
+        let Ended { world, result, about, .. } = ended;
+        let storage = reopen(&world, &about);
+        let gone = storage.manifest(&name("a"), &by_digest(&image.digest)).unwrap().is_none();
+        let listed = storage.referrers(&name("a"), &subject.digest, None).unwrap().len();
+        if result.is_ok() {
+            assert!(gone && listed == 0, "acknowledged and back: {about}");
         }
-    }
+        if gone {
+            assert_eq!(all_tags(&storage).len(), 1, "{about}");
+        }
+        assert_eq!(storage.delete_manifest(&name("a"), &image.digest).unwrap(), !gone, "{about}");
+        assert_eq!(all_tags(&storage), [(name("a"), tag("kept"))]);
+        assert_eq!(storage.referrers(&name("a"), &subject.digest, None).unwrap(), []);
+        collect(&storage, &everything());
+        assert_eq!(images::content(&world), kept.digests(), "{about}");
+        assert_whole(&storage, &about);
+    });
 }
 
 #[test]
 fn deleting_a_tag_that_is_stopped_has_happened_or_not() {
     let image = Image::new(1);
     let prepare = |storage: &Storage| image.push(storage, "a", &["one", "two"]).unwrap();
-    for tear in TEARS {
-        for crash in CRASHES {
-            let delete = |storage: &Storage, (): &()| storage.delete_tag(&name("a"), &tag("one"));
-            at_every_step(crash, tear, prepare, delete, |ended, ()| {
-                let storage = reopen(&ended.world, &ended.about);
-                let there = resolve(&storage, "a", "one").is_some();
-                assert!(!(there && ended.result.is_ok()), "acknowledged and back: {}", ended.about);
-                assert_eq!(storage.delete_tag(&name("a"), &tag("one")).unwrap(), there);
-                assert_eq!(resolve(&storage, "a", "one"), None);
-                assert_eq!(resolve(&storage, "a", "two"), Some(image.digest.clone()));
-            });
-        }
-    }
+    let delete = |storage: &Storage, (): &()| storage.delete_tag(&name("a"), &tag("one"));
+    at_every_step(&crashes(&TEARS), prepare, delete, |ended, ()| {
+        let storage = reopen(&ended.world, &ended.about);
+        let there = resolve(&storage, "a", "one").is_some();
+        assert!(!(there && ended.result.is_ok()), "acknowledged and back: {}", ended.about);
+        assert_eq!(storage.delete_tag(&name("a"), &tag("one")).unwrap(), there);
+        assert_eq!(resolve(&storage, "a", "one"), None);
+        assert_eq!(resolve(&storage, "a", "two"), Some(image.digest.clone()));
+    });
 }
 
 /// Something of each kind to take out, and something of each to keep.
@@ -198,28 +178,23 @@ fn check_collected(ended: Ended<usize>, rules: &CollectRules) {
 
 #[test]
 fn a_collection_that_is_stopped_loses_nothing_and_the_next_one_ends_it() {
-    for tear in TEARS {
-        let run = |storage: &Storage, (): &()| Ok(storage.collect(&rules(), &mut |_| {})?.rows.len());
-        // After a step is before the next one: one kind of crash is enough where there are so many.
-        let steps = at_every_step(Fault::CrashAfter, tear, prepare_to_collect, run, |ended, ()| {
-            check_collected(ended, &rules());
-        });
-        assert!(steps > 50, "{steps}");
-    }
+    let run = |storage: &Storage, (): &()| Ok(storage.collect(&rules(), &mut |_| {})?.rows.len());
+    let steps = at_every_step(&crashes(&TEARS), prepare_to_collect, run, |ended, ()| {
+        check_collected(ended, &rules());
+    });
+    assert!(steps > 50, "{steps}");
 }
 
 #[test]
 fn a_collection_on_a_full_disk_loses_nothing_and_the_next_one_ends_it() {
-    for full in [Fault::NoSpaceAt as fn(u64) -> Fault, Fault::NoSpaceFrom] {
-        let run = |storage: &Storage, (): &()| match storage.collect(&rules(), &mut |_| {}) {
-            Ok(collected) => Ok(collected.rows.len()),
-            Err(error @ StorageError::NoSpace { .. }) => Err(error),
-            Err(other) => panic!("{other}"),
-        };
-        at_every_step(full, Tear::default(), prepare_to_collect, run, |ended, ()| {
-            check_collected(ended, &rules());
-        });
-    }
+    let run = |storage: &Storage, (): &()| match storage.collect(&rules(), &mut |_| {}) {
+        Ok(collected) => Ok(collected.rows.len()),
+        Err(error @ StorageError::NoSpace { .. }) => Err(error),
+        Err(other) => panic!("{other}"),
+    };
+    at_every_step(&FULL, prepare_to_collect, run, |ended, ()| {
+        check_collected(ended, &rules());
+    });
 }
 
 /// A version that retention takes, and one that stays.
@@ -235,16 +210,14 @@ fn emptying_the_quarantine_that_is_stopped_is_ended_by_the_next_run() {
         prepare_two_versions(storage);
         collect(storage, &rules());
     };
-    for tear in TEARS {
-        let run = |storage: &Storage, (): &()| Ok(storage.collect(&world_rules, &mut |_| {})?.rows.len());
-        at_every_step(Fault::CrashAfter, tear, prepare, run, |ended, ()| {
-            let storage = reopen(&ended.world, &ended.about);
-            collect(&storage, &world_rules);
-            assert_eq!(ended.world.names("quarantine/gc"), Vec::<String>::new(), "{}", ended.about);
-            assert_eq!(ended.world.names("quarantine/records"), Vec::<String>::new(), "{}", ended.about);
-            assert_whole(&storage, &ended.about);
-        });
-    }
+    let run = |storage: &Storage, (): &()| Ok(storage.collect(&world_rules, &mut |_| {})?.rows.len());
+    at_every_step(&crashes(&TEARS), prepare, run, |ended, ()| {
+        let storage = reopen(&ended.world, &ended.about);
+        collect(&storage, &world_rules);
+        assert_eq!(ended.world.names("quarantine/gc"), Vec::<String>::new(), "{}", ended.about);
+        assert_eq!(ended.world.names("quarantine/records"), Vec::<String>::new(), "{}", ended.about);
+        assert_whole(&storage, &ended.about);
+    });
 }
 
 #[test]
@@ -255,17 +228,13 @@ fn a_restore_that_is_stopped_leaves_every_tag_whole_and_can_be_done_again() {
         collect(storage, &rules());
         assert_eq!(resolve(storage, "tools/a", "v0"), None);
     };
-    for tear in TEARS {
-        for crash in CRASHES {
-            let restore = |storage: &Storage, (): &()| storage.restore(&image.digest);
-            at_every_step(crash, tear, prepare, restore, |ended, ()| {
-                let storage = reopen(&ended.world, &ended.about);
-                storage.restore(&image.digest).unwrap();
-                assert_eq!(resolve(&storage, "tools/a", "v0"), Some(image.digest.clone()), "{}", ended.about);
-                assert_whole(&storage, &ended.about);
-            });
-        }
-    }
+    let restore = |storage: &Storage, (): &()| storage.restore(&image.digest);
+    at_every_step(&crashes(&TEARS), prepare, restore, |ended, ()| {
+        let storage = reopen(&ended.world, &ended.about);
+        storage.restore(&image.digest).unwrap();
+        assert_eq!(resolve(&storage, "tools/a", "v0"), Some(image.digest.clone()), "{}", ended.about);
+        assert_whole(&storage, &ended.about);
+    });
 }
 
 /// Runs an operation, and cuts the power once it has returned.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use images::{Image, assert_whole, by_digest, collect, everything, resolve, tag};
 use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use shoal_oci::Digest;
 use shoal_registry_storage::disk::{Fault, FaultDisk, Lost, Tear};
 use shoal_registry_storage::{CollectRules, Pattern, Retention, Roots, Storage, StorageError};
@@ -319,13 +320,23 @@ fn event() -> impl Strategy<Value = Event> {
     (operation(), crash).prop_map(|(operation, crash)| Event { operation, crash })
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn whatever_happens_what_is_needed_is_there_and_after_a_collection_nothing_else(
-        events in prop::collection::vec(event(), 1..40),
-    ) {
+#[test]
+fn whatever_happens_what_is_needed_is_there_and_after_a_collection_nothing_else() {
+    let seed = support::seed();
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = ProptestConfig {
+        cases: 24 * support::cases(),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let histories = prop::collection::vec(event(), 1..40);
+    let played = runner.run(&histories, |events| {
         play(&events);
+        Ok(())
+    });
+    if let Err(failed) = played {
+        panic!("{failed}");
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -178,37 +179,102 @@ pub(crate) struct Ended<T> {
     pub(crate) about: String,
 }
 
+/// A stop in each state that an operation goes through: before its first step, and after each one. (Before a
+/// step is after the one before it.)
+pub(crate) fn crash(state: u64) -> Fault {
+    state.checked_sub(1).map_or(Fault::CrashBefore(0), Fault::CrashAfter)
+}
+
+/// Stops in every state, with what the power cut takes.
+pub(crate) fn crashes(tears: &[Tear]) -> Vec<Kind> {
+    tears.iter().map(|tear| (crash as fn(u64) -> Fault, *tear)).collect()
+}
+
+/// A disk that is full for one step, and one that stays full.
+pub(crate) const FULL: [Kind; 2] =
+    [(Fault::NoSpaceAt as fn(u64) -> Fault, WHOLE), (Fault::NoSpaceFrom as fn(u64) -> Fault, WHOLE)];
+
+const WHOLE: Tear = Tear { content: Lost::Nothing, names: false };
+
+/// A fault for the step of a number, and what is lost when the world stops.
+pub(crate) type Kind = (fn(u64) -> Fault, Tear);
+
+/// How much more than every day is tried: `SHOAL_CASES=8` tries eight times as much.
+pub(crate) fn cases() -> u32 {
+    std::env::var("SHOAL_CASES").map_or(1, |cases| cases.parse().expect("SHOAL_CASES is a number"))
+}
+
+/// Where choices begin: `SHOAL_SEED`, or another one each time. Printed, so that a failure can be repeated.
+#[expect(clippy::print_stdout, reason = "what a failed test shows")]
+pub(crate) fn seed() -> u64 {
+    let seed = match std::env::var("SHOAL_SEED") {
+        Ok(seed) => seed.parse().expect("SHOAL_SEED is a number"),
+        Err(_) => RandomState::new().hash_one(()),
+    };
+    println!("SHOAL_SEED={seed}");
+    seed
+}
+
 /// Runs an operation with a fault at every one of its steps, and with a stop after the last, and each end
-/// through `check`. The storage is closed in between; `prepare` runs before the fault.
+/// through `check`. The storage is closed in between; `prepare` runs before the fault. Each step has one of
+/// the kinds of faults in turn, or so many of them as [`cases()`] says; the end has all of them.
 pub(crate) fn at_every_step<P, T>(
-    fault: fn(u64) -> Fault,
-    tear: Tear,
+    kinds: &[Kind],
     prepare: impl Fn(&Storage) -> P,
     operate: impl Fn(&Storage, &P) -> Result<T, StorageError>,
     check: impl Fn(Ended<T>, P),
 ) -> u64 {
+    let (seed, cases) = (seed(), cases() as usize);
     for step in 0.. {
-        let world = World::new();
-        let disk = Arc::new(FaultDisk::new());
-        let storage = world.open_on(&disk);
-        let prepared = prepare(&storage);
-        disk.arm(fault(step), tear);
-        let result = operate(&storage, &prepared);
-        let hit = disk.steps().get(usize::try_from(step).unwrap()).cloned();
-        let Some(hit) = hit else {
+        let mut is_end = false;
+        for turn in 0..kinds.len() {
+            if turn >= cases && !is_end {
+                break;
+            }
+            let first = (seed.wrapping_add(step) % kinds.len() as u64) as usize;
+            let (fault, tear) = kinds[(first + turn) % kinds.len()];
+            is_end |= !at_step(fault(step), tear, &prepare, &operate, &check);
+        }
+        if is_end {
+            return step;
+        }
+    }
+    unreachable!("an operation has an end")
+}
+
+/// Runs an operation with a fault. `false`: it has no such step.
+fn at_step<P, T>(
+    fault: Fault,
+    tear: Tear,
+    prepare: &impl Fn(&Storage) -> P,
+    operate: &impl Fn(&Storage, &P) -> Result<T, StorageError>,
+    check: &impl Fn(Ended<T>, P),
+) -> bool {
+    let world = World::new();
+    let disk = Arc::new(FaultDisk::new());
+    let storage = world.open_on(&disk);
+    let prepared = prepare(&storage);
+    disk.arm(fault, tear);
+    let result = operate(&storage, &prepared);
+    let hit = match fault {
+        Fault::CrashBefore(step)
+        | Fault::CrashAfter(step)
+        | Fault::NoSpaceAt(step)
+        | Fault::NoSpaceFrom(step) => disk.steps().get(usize::try_from(step).unwrap()).cloned(),
+        Fault::None | Fault::NoSpaceAfterBytes(_) => None,
+    };
+    let about = match &hit {
+        Some(hit) => format!("{fault:?} at `{hit}`, {tear:?}"),
+        None => {
             assert!(result.is_ok(), "without a fault it fails: {:?}", result.err());
             // The world stops right after the answer: what was not synced by then was not durable.
             disk.crash(&Root::open(&world.root()).unwrap());
-            drop(storage);
-            let about = format!("after the last step, {tear:?}");
-            check(Ended { world, disk, result, about }, prepared);
-            return step;
-        };
-        drop(storage);
-        let about = format!("{:?} at `{hit}`, {tear:?}", fault(step));
-        check(Ended { world, disk, result, about }, prepared);
-    }
-    unreachable!("an operation has an end")
+            format!("after the last step, {tear:?}")
+        }
+    };
+    drop(storage);
+    check(Ended { world, disk, result, about }, prepared);
+    hit.is_some()
 }
 
 /// How often each repository's content is on disk: once, however often it was pushed.
