@@ -7,8 +7,8 @@
 //! | `GET images?repository=PATTERN` | [`Images`] |
 //! | `GET usage` | [`Usage`] |
 //! | `GET tasks` | [`Tasks`] |
-//! | `POST gc?dryRun=true` | 202, [`Task`]; 409 while another runs |
-//! | `POST scrub` | 202, [`Task`]; 409 while another runs |
+//! | `POST gc?dryRun=true` | 202, [`Task`]; 409 while another collection runs, dry or not |
+//! | `POST scrub` | 202, [`Task`]; 409 while another scrub runs |
 //! | `POST restore?digest=DIGEST` | [`Restored`]; 404 where it is not in quarantine |
 
 use jiff::Timestamp;
@@ -83,8 +83,8 @@ pub struct QuotaUsage {
 /// `GET tasks`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tasks {
-    /// The one that runs.
-    pub running: Option<Task>,
+    /// Those that run, the oldest first: at most one collection, dry or not, and one scrub.
+    pub running: Vec<Task>,
     /// Those that ended, the newest first; the last few, since the registry was started.
     pub ended: Vec<Task>,
 }

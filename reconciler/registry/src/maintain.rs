@@ -2,9 +2,9 @@
 //! What a registry does without being asked: garbage collection, scrubs, and the end of uploads that
 //! nobody goes on with, each at the policy's intervals.
 //!
-//! Guarantees: without knowing what the inventory needs nothing is collected; one piece of maintenance runs
-//! at a time, and one whose time comes while another runs has its turn afterwards; a changed interval counts
-//! from the next minute on.
+//! Guarantees: without knowing what the inventory needs nothing is collected; collections and scrubs keep
+//! their intervals without regard to each other, and where one of its kind runs already the turn comes
+//! afterwards; a changed interval counts from the next minute on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Registry;
 use crate::admin::Board;
 use crate::admin::upkeep::{By, NotBegun};
+use crate::api::Task;
 use crate::error::chain;
 
 /// How often intervals are looked at, and what is free on the disk is counted.
@@ -96,6 +97,27 @@ impl Due {
             None => now.duration_since(self.begun) >= SETTLE.min(every),
         }
     }
+
+    /// Notes whether it was begun at `now`; returns its end.
+    fn begun(
+        &mut self,
+        now: Instant,
+        begun: Result<(Task, JoinHandle<()>), NotBegun>,
+    ) -> Option<JoinHandle<()>> {
+        match begun {
+            Ok((_, task)) => {
+                self.last = Some(now);
+                Some(task)
+            }
+            // Somebody's own runs, or the last one still does: the turn comes when that has ended.
+            Err(NotBegun::Busy(_)) => None,
+            Err(error) => {
+                self.last = Some(now);
+                tracing::warn!(error = %chain(&error), "nothing is collected");
+                None
+            }
+        }
+    }
 }
 
 // === impl Registry ===
@@ -106,7 +128,7 @@ impl Registry {
     pub async fn maintain(&self, stop: CancellationToken) {
         let now = Instant::now();
         let (mut gc, mut scrub, mut uploads) = (Due::new(now), Due::new(now), Due::new(now));
-        let mut running: Option<JoinHandle<()>> = None;
+        let mut running = Vec::new();
         self.count().await;
         while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
             let (now, policy) = (Instant::now(), self.inner.access.policy());
@@ -115,31 +137,16 @@ impl Registry {
                 uploads.last = Some(now);
                 self.expire().await;
             }
-            if running.as_ref().is_some_and(|task| !task.is_finished()) {
-                continue;
+            running.retain(|task: &JoinHandle<()>| !task.is_finished());
+            if gc.is(now, policy.gc.every.duration()) {
+                running.extend(gc.begun(now, self.gc(By::schedule(), false)));
             }
-            let (due, begun) = if gc.is(now, policy.gc.every.duration()) {
-                (&mut gc, self.gc(By::schedule(), false))
-            } else if scrub.is(now, policy.scrub.every.duration()) {
-                (&mut scrub, self.scrub(By::schedule()))
-            } else {
-                continue;
-            };
-            match begun {
-                Ok((_, task)) => {
-                    due.last = Some(now);
-                    running = Some(task);
-                }
-                // Somebody's own runs: this one's turn comes when that has ended.
-                Err(NotBegun::Busy(_)) => {}
-                Err(error) => {
-                    due.last = Some(now);
-                    tracing::warn!(error = %chain(&error), "nothing is collected");
-                }
+            if scrub.is(now, policy.scrub.every.duration()) {
+                running.extend(scrub.begun(now, self.scrub(By::schedule())));
             }
         }
         self.inner.maintenance.stopping.cancel();
-        if let Some(task) = running {
+        for task in running {
             // How it ended is on the board and in the log.
             let _ = task.await;
         }
@@ -229,16 +236,46 @@ mod tests {
         stop.cancel();
         task.await.unwrap();
         let tasks = registry.inner.maintenance.board().tasks();
-        assert_eq!(tasks.running, None);
         tasks.ended.iter().rev().map(|task| (task.kind, task.state)).collect()
     }
 
+    const COLLECTED: (TaskKind, TaskState) = (TaskKind::Gc, TaskState::Done);
+    const SCRUBBED: (TaskKind, TaskState) = (TaskKind::Scrub, TaskState::Done);
+
     #[tokio::test(start_paused = true)]
-    async fn everything_that_is_due_runs_by_itself_one_after_the_other() {
+    async fn everything_that_is_due_runs_by_itself() {
         let root = tempfile::tempdir().unwrap();
-        let ended = maintained(&registry(root.path(), Arc::new(NoRoots))).await;
-        let done = |kind| (kind, TaskState::Done);
-        assert_eq!(ended, [done(TaskKind::Gc), done(TaskKind::Scrub), done(TaskKind::Gc)]);
+        let registry = registry(root.path(), Arc::new(NoRoots));
+        let mut ended = maintained(&registry).await;
+        // The first two begin at once, and either may end first.
+        ended.sort_by_key(|(kind, _)| *kind != TaskKind::Gc);
+        assert_eq!(ended, [COLLECTED, COLLECTED, SCRUBBED]);
+        assert_eq!(registry.inner.maintenance.board().tasks().running, []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_scrub_of_hours_keeps_no_collection_waiting_and_no_collection_a_scrub() {
+        for (runs, ended) in [(TaskKind::Scrub, vec![COLLECTED; 2]), (TaskKind::Gc, vec![SCRUBBED])] {
+            let root = tempfile::tempdir().unwrap();
+            let registry = registry(root.path(), Arc::new(NoRoots));
+            let (_, run) = registry.inner.maintenance.board().begin(runs, "ada").unwrap();
+            assert_eq!(maintained(&registry).await, ended, "beside {runs:?}");
+            drop(run);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_found_its_own_kind_at_work_has_its_turn_when_that_has_ended() {
+        let root = tempfile::tempdir().unwrap();
+        let registry = registry(root.path(), Arc::new(NoRoots));
+        let (_, run) = registry.inner.maintenance.board().begin(TaskKind::Scrub, "ada").unwrap();
+        let ends = async {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            drop(run);
+        };
+        let (mut ended, ()) = tokio::join!(maintained(&registry), ends);
+        ended.sort_by_key(|(kind, _)| *kind != TaskKind::Gc);
+        assert_eq!(ended, [COLLECTED, COLLECTED, (TaskKind::Scrub, TaskState::Failed), SCRUBBED]);
     }
 
     #[tokio::test(start_paused = true)]

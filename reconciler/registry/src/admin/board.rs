@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Which maintenance runs, and how the last ones ended. One at a time, whoever asked for it: two
-//! collections would only wait for each other, and a scrub beside one would read what is being removed.
+//! Which maintenance runs, and how the last ones ended. One collection at a time, dry or not, and one scrub,
+//! whoever asked for it: two of a kind would only wait for each other. A scrub of hours keeps no collection
+//! waiting, which a disk that fills up may need soon.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,13 +22,14 @@ pub(crate) struct Board {
 #[derive(Default)]
 struct State {
     begun: u64,
-    running: Option<Task>,
+    running: Vec<Task>,
     ended: VecDeque<Task>,
 }
 
-/// The task that runs. Whoever drops it without an end has failed.
+/// A task that runs. Whoever drops it without an end has failed.
 pub(crate) struct Run {
     board: Arc<Board>,
+    id: u64,
     open: bool,
 }
 
@@ -51,11 +53,11 @@ impl Board {
         Arc::new(Self { clock, state: Mutex::default() })
     }
 
-    /// Begins a task, unless one runs: that one is the error then.
+    /// Begins a task, unless one runs that would be in its way: that one is the error then.
     pub(crate) fn begin(self: &Arc<Self>, kind: TaskKind, by: &str) -> Result<(Task, Run), Box<Task>> {
         let started = self.clock.now();
         let mut state = self.state();
-        if let Some(running) = &state.running {
+        if let Some(running) = state.running.iter().find(|running| is_scrub(running.kind) == is_scrub(kind)) {
             return Err(Box::new(running.clone()));
         }
         state.begun += 1;
@@ -71,8 +73,9 @@ impl Board {
             collected: None,
             scrubbed: None,
         };
-        state.running = Some(task.clone());
-        Ok((task, Run { board: Arc::clone(self), open: true }))
+        state.running.push(task.clone());
+        let run = Run { board: Arc::clone(self), id: task.id, open: true };
+        Ok((task, run))
     }
 
     /// As it stands.
@@ -81,10 +84,11 @@ impl Board {
         Tasks { running: state.running.clone(), ended: state.ended.iter().cloned().collect() }
     }
 
-    fn end(&self, end: End) {
+    fn end(&self, id: u64, end: End) {
         let ended = self.clock.now();
         let mut state = self.state();
-        let Some(mut task) = state.running.take() else { return };
+        let Some(at) = state.running.iter().position(|task| task.id == id) else { return };
+        let mut task = state.running.remove(at);
         task.ended = Some(ended);
         match end {
             End::Collected(collected) => (task.state, task.collected) = (TaskState::Done, Some(collected)),
@@ -114,23 +118,30 @@ impl Board {
 impl Run {
     /// Says how far it is.
     pub(crate) fn progress(&self, progress: Progress) {
-        if let Some(task) = &mut self.board.state().running {
+        if let Some(task) = self.board.state().running.iter_mut().find(|task| task.id == self.id) {
             task.progress = progress;
         }
     }
 
-    /// Ends it. The next one can begin.
+    /// Ends it. The next one of its kind can begin.
     pub(crate) fn end(mut self, end: End) {
         self.open = false;
-        self.board.end(end);
+        self.board.end(self.id, end);
     }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
         if self.open {
-            self.board.end(End::Failed("it broke off; the registry's log says more".to_owned()));
+            self.board.end(self.id, End::Failed("it broke off; the registry's log says more".to_owned()));
         }
+    }
+}
+
+fn is_scrub(kind: TaskKind) -> bool {
+    match kind {
+        TaskKind::Scrub => true,
+        TaskKind::Gc | TaskKind::GcDryRun => false,
     }
 }
 
@@ -157,13 +168,38 @@ mod tests {
     }
 
     #[test]
-    fn a_second_task_is_refused_while_one_runs_and_told_which() {
+    fn a_second_task_of_a_kind_is_refused_while_one_runs_and_told_which() {
+        use TaskKind::{Gc, GcDryRun, Scrub};
+        for (runs, wanted) in [(Scrub, Scrub), (Gc, Gc), (Gc, GcDryRun), (GcDryRun, Gc), (GcDryRun, GcDryRun)]
+        {
+            let board = board();
+            let (first, run) = board.begin(runs, "ada").unwrap();
+            let refused = board.begin(wanted, "bob").err().unwrap();
+            assert_eq!((refused.id, refused.kind, refused.by.as_str()), (first.id, runs, "ada"));
+            run.end(End::Stopped(Scrubbed::default()));
+            assert_eq!(board.begin(wanted, "bob").unwrap().0.id, 2);
+        }
+    }
+
+    #[test]
+    fn a_scrub_and_a_collection_run_beside_each_other_and_end_by_themselves() {
         let board = board();
-        let (first, run) = board.begin(TaskKind::Scrub, "ada").unwrap();
-        let refused = board.begin(TaskKind::Gc, "bob").err().unwrap();
-        assert_eq!((refused.id, refused.kind, refused.by.as_str()), (first.id, TaskKind::Scrub, "ada"));
-        run.end(End::Scrubbed(Scrubbed::default()));
-        assert_eq!(board.begin(TaskKind::Gc, "bob").unwrap().0.id, 2);
+        let (scrub, scrubbing) = board.begin(TaskKind::Scrub, "schedule").unwrap();
+        let (gc, collecting) = board.begin(TaskKind::Gc, "schedule").unwrap();
+        collecting.progress(HALF);
+        let ids = |tasks: &[Task]| tasks.iter().map(|task| task.id).collect::<Vec<_>>();
+        let tasks = board.tasks();
+        assert_eq!(ids(&tasks.running), [scrub.id, gc.id]);
+        assert_eq!((tasks.running[0].progress, tasks.running[1].progress), (Progress::default(), HALF));
+        collecting.end(End::Collected(Collected::default()));
+        let tasks = board.tasks();
+        assert_eq!((ids(&tasks.running), ids(&tasks.ended)), (vec![scrub.id], vec![gc.id]));
+        assert_eq!(tasks.ended[0].kind, TaskKind::Gc);
+        let (next, collecting) = board.begin(TaskKind::GcDryRun, "ada").unwrap();
+        scrubbing.end(End::Scrubbed(Scrubbed::default()));
+        assert_eq!(ids(&board.tasks().running), [next.id]);
+        drop(collecting);
+        assert_eq!(ids(&board.tasks().ended), [next.id, scrub.id, gc.id]);
     }
 
     #[test]
@@ -172,7 +208,7 @@ mod tests {
         let (_, run) = board.begin(TaskKind::Gc, "schedule").unwrap();
         drop(run);
         let tasks = board.tasks();
-        assert_eq!(tasks.running, None);
+        assert_eq!(tasks.running, []);
         assert_eq!(tasks.ended[0].state, TaskState::Failed);
         assert!(tasks.ended[0].error.as_ref().unwrap().contains("log"));
         assert!(board.begin(TaskKind::Gc, "schedule").is_ok());
@@ -183,7 +219,7 @@ mod tests {
         let board = board();
         let (_, run) = board.begin(TaskKind::Scrub, "ada").unwrap();
         run.progress(HALF);
-        assert_eq!(board.tasks().running.unwrap().progress, HALF);
+        assert_eq!(board.tasks().running[0].progress, HALF);
         run.end(End::Stopped(Scrubbed { checked: 3, ..Scrubbed::default() }));
         assert_eq!(board.tasks().ended[0].state, TaskState::Stopped);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The administration's API below `/api/v1/registry/`, and the maintenance behind it.
 //!
-//! Guarantees: one piece of maintenance at a time, whoever asks; what takes long is answered with 202
+//! Guarantees: one collection and one scrub at a time, whoever asks; what takes long is answered with 202
 //! and goes on although the caller hangs up. Who may is decided in front of the routes: by the registry's
 //! own accounts ([`Registry::guarded_admin_router()`]), or by a server that mounts them among its own
 //! ([`Registry::admin_router()`]).

@@ -232,16 +232,27 @@ async fn nothing_is_collected_before_an_inventory_was_read() {
 }
 
 #[tokio::test]
-async fn a_second_task_is_refused_while_one_runs() {
+async fn a_second_task_of_a_kind_is_refused_while_one_runs() {
     let fixture = Fixture::new();
-    let (_, run) = fixture.registry.inner.maintenance.board().begin(TaskKind::Scrub, "ada").unwrap();
-    for path in ["gc", "gc?dryRun=true", "scrub"] {
+    let begin = |kind| fixture.registry.inner.maintenance.board().begin(kind, "ada").unwrap().1;
+    let scrub = begin(TaskKind::Scrub);
+    let (status, body) = fixture.post("scrub").await;
+    assert_eq!((status.as_u16(), &body["error"]), (409, &json!("busy")));
+    assert!(body["message"].as_str().unwrap().starts_with("a scrub runs already"), "{body}");
+    assert_eq!(fixture.run("gc?dryRun=true").await.state, TaskState::Done);
+    assert_eq!(fixture.run("gc").await.state, TaskState::Done, "a scrub takes hours");
+    drop(scrub);
+    let gc = begin(TaskKind::Gc);
+    for path in ["gc", "gc?dryRun=true"] {
         let (status, body) = fixture.post(path).await;
         assert_eq!((status.as_u16(), &body["error"]), (409, &json!("busy")), "{path}");
-        assert!(body["message"].as_str().unwrap().starts_with("a scrub runs already"), "{body}");
+        assert!(body["message"].as_str().unwrap().starts_with("a garbage collection runs already"), "{body}");
     }
-    drop(run);
     assert_eq!(fixture.run("scrub").await.state, TaskState::Done);
+    let (_, tasks) = fixture.get("tasks").await;
+    assert_eq!(tasks["running"].as_array().unwrap().len(), 1);
+    assert_eq!(tasks["running"][0]["kind"], "gc");
+    drop(gc);
 }
 
 #[tokio::test]
@@ -293,7 +304,7 @@ async fn a_query_that_is_not_understood_does_nothing() {
     let (status, _) = fixture.get("images?repository=UPPER").await;
     assert_eq!(status, 400);
     let (_, tasks) = fixture.get("tasks").await;
-    assert_eq!(tasks, json!({"running": null, "ended": []}));
+    assert_eq!(tasks, json!({"running": [], "ended": []}));
 }
 
 #[tokio::test]

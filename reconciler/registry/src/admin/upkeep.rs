@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Maintenance as it is asked for, by people and by the schedule: one at a time, in the background, with
+//! Maintenance as it is asked for, by people and by the schedule: one of a kind at a time, in the background, with
 //! its progress on the [`Board`](super::board::Board), its result in the metrics, and its end in the audit events.
 //!
 //! Guarantees: without knowing what the inventory needs nothing is collected; a collection that began is
@@ -34,7 +34,7 @@ pub(crate) struct By {
 /// Why it was not begun.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotBegun {
-    /// Something else runs.
+    /// One of its kind runs.
     #[error("{} runs already, begun at {:.0}", named(.0.kind), .0.started)]
     Busy(Box<Task>),
     /// Nobody knows yet which images the inventory needs.

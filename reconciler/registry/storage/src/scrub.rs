@@ -3,6 +3,9 @@
 //!
 //! What is damaged goes into quarantine, and is absent from then on; the result says which images need
 //! it. Missing checksums of pieces are made again on the way.
+//!
+//! A collection may run beside it: what that takes away while it is read was read to its end through the
+//! open file, and is neither an error nor damage, whatever it was.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -90,7 +93,7 @@ impl Storage {
                 !stop()
             };
             match self.check_content(&digest, &mut go_on)? {
-                // Collected meanwhile.
+                // Collected meanwhile: before it was opened, or while it was read.
                 None => {}
                 Some(Checked::Right(size)) => {
                     scrubbed.checked += 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Clients push, tag, mount and delete while a collection without any grace runs again and again.
+//! Clients push, tag, mount and delete while a collection without any grace and a scrub run again and again.
 
 mod images;
 mod support;
@@ -95,7 +95,7 @@ fn run(rules: &CollectRules) {
     let world = World::new();
     let storage = world.open();
     let (again, taken, ended) = (AtomicU64::new(0), Mutex::default(), AtomicBool::new(false));
-    let runs = thread::scope(|scope| {
+    let (runs, checked) = thread::scope(|scope| {
         let collector = scope.spawn(|| {
             let mut runs = 0_u64;
             while !ended.load(Ordering::SeqCst) {
@@ -104,6 +104,15 @@ fn run(rules: &CollectRules) {
                 runs += 1;
             }
             runs
+        });
+        let scrubber = scope.spawn(|| {
+            let mut checked = 0;
+            while !ended.load(Ordering::SeqCst) {
+                let scrubbed = storage.scrub(None, &mut |_| {}, &|| ended.load(Ordering::SeqCst)).unwrap();
+                assert_eq!(scrubbed.corrupt, [], "nothing was damaged");
+                checked += scrubbed.checked;
+            }
+            checked
         });
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
@@ -117,9 +126,10 @@ fn run(rules: &CollectRules) {
         for result in results {
             result.unwrap();
         }
-        collector.join().unwrap()
+        (collector.join().unwrap(), scrubber.join().unwrap())
     });
-    assert!(runs > 0);
+    assert!(runs > 0 && checked > 0, "{runs} collections, {checked} contents checked");
+    support::check(&world);
     assert_whole(&storage, "at the end");
     for (repository, digest) in taken.lock().unwrap().iter() {
         assert_manifest_whole(&storage, repository, digest, "acknowledged and lost");

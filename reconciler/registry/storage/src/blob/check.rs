@@ -31,8 +31,8 @@ pub(crate) enum Checked {
 
 impl Storage {
     /// Reads all of some content and compares it with its digest; damaged content goes into quarantine. Missing
-    /// piece checksums are made, wrong ones replaced. `None`: it is not there. `go_on` is called with the number of
-    /// bytes about to be read; `false` stops.
+    /// piece checksums are made, wrong ones replaced. `None`: it is not there, or was collected while it was read.
+    /// `go_on` is called with the number of bytes about to be read; `false` stops.
     ///
     /// # Errors
     /// Those of the system.
@@ -44,13 +44,14 @@ impl Storage {
         let Some(blob) = self.open_content(digest)? else { return Ok(None) };
         let Some((got, sums)) = self.read_all(&blob, go_on)? else { return Ok(Some(Checked::Stopped)) };
         if got != *digest || sums.size() != blob.size() {
-            blob.damaged("all of it was read, and its digest is another one");
-            return Ok(Some(Checked::Damaged(sums.size())));
+            let here = blob.condemn("all of it was read, and its digest is another one");
+            // Whatever is put there instead is checked by whoever puts it there.
+            return Ok(here.then_some(Checked::Damaged(sums.size())));
         }
         if Sums::are_for(sums.size()) {
             let on_disk = self.inner.files.read(&Place::sums(digest), Sums::file_size(sums.size()));
             if !on_disk.is_ok_and(|on_disk| on_disk.is_some_and(|on_disk| on_disk == sums.encode())) {
-                self.keep_sums(digest, &Arc::new(sums));
+                self.keep_sums(&blob, &Arc::new(sums));
             }
         }
         Ok(Some(Checked::Right(blob.size())))
@@ -80,7 +81,7 @@ impl Storage {
         match read {
             Some((got, sums)) if got == *blob.digest() && sums.size() == blob.size() => {
                 let sums = Arc::new(sums);
-                self.keep_sums(blob.digest(), &sums);
+                self.keep_sums(blob, &sums);
                 Ok(sums)
             }
             _ => Err(blob.damaged("all of it was read, and its digest is another one")),
@@ -116,10 +117,21 @@ impl Storage {
         Ok(Some((hasher.finish(), summing.finish())))
     }
 
-    /// Keeps checksums in memory and on disk. They can be made again, so failing to write them is no failure.
-    fn keep_sums(&self, digest: &Digest, sums: &Arc<Sums>) {
-        self.inner.sums.put(digest, sums);
-        if let Err(error) = self.inner.files.replace(&Place::sums(digest), &sums.encode()) {
+    /// Keeps checksums in memory and on disk, unless the content was collected while it was read: checksums go
+    /// with their content. They can be made again, so failing to write them is no failure.
+    fn keep_sums(&self, blob: &Blob, sums: &Arc<Sums>) {
+        let digest = blob.digest();
+        let kept = {
+            let _using = self.inner.gate.using();
+            self.inner.files.stat(&Place::blob(digest)).and_then(|there| {
+                if there.is_some() {
+                    self.inner.sums.put(digest, sums);
+                    self.inner.files.replace(&Place::sums(digest), &sums.encode())?;
+                }
+                Ok(())
+            })
+        };
+        if let Err(error) = kept {
             tracing::warn!(
                 %digest,
                 error = &error as &dyn std::error::Error,

@@ -114,18 +114,28 @@ impl Blob {
 
     /// Puts the content into quarantine; returns the error that says so.
     pub(super) fn damaged(&self, why: &str) -> StorageError {
-        tracing::error!(digest = %self.digest, why, "stored content is damaged");
+        self.condemn(why);
+        StorageError::Corrupt { digest: self.digest.clone() }
+    }
+
+    /// Puts the content into quarantine. `false`: it was not there any more, or other content was in its place.
+    pub(super) fn condemn(&self, why: &str) -> bool {
         let alone = self.storage.inner.gate.sweeping();
         match self.storage.put_away(&alone, Area::Corrupt, &self.digest, why, Some(self.stat)) {
-            Ok(_) => {}
+            Ok(Some(_)) => tracing::error!(digest = %self.digest, why, "stored content is damaged"),
+            Ok(None) => {
+                tracing::warn!(digest = %self.digest, why, "content that was just taken away is damaged");
+                return false;
+            }
             // It stays where it is, and is found damaged again by whoever reads it next.
             Err(error) => tracing::error!(
                 digest = %self.digest,
+                why,
                 error = &error as &dyn std::error::Error,
-                "damaged content could not be put into quarantine"
+                "stored content is damaged, and could not be put into quarantine"
             ),
         }
-        StorageError::Corrupt { digest: self.digest.clone() }
+        true
     }
 
     fn needs_sums(&self) -> bool {
