@@ -26,6 +26,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::error::{chain, note};
 use crate::metrics::RegistryMetrics;
+use crate::pace::{Pace, TooSlow};
 use crate::respond::Rejection;
 use crate::room::Claim;
 
@@ -55,8 +56,8 @@ pub(crate) struct Sink {
 /// Why a request's body was not taken whole. What arrived before is in the upload.
 #[derive(Debug)]
 pub(crate) enum Stopped {
-    /// The client sent nothing for too long.
-    Idle,
+    /// The client sent too little for too long.
+    TooSlow,
     /// The client hung up.
     Gone(axum::Error),
     /// The body is longer than was said.
@@ -115,7 +116,7 @@ pub(crate) async fn receive(
 pub(crate) struct RequestBody {
     body: Option<Body>,
     asked: bool,
-    idle: Duration,
+    pace: Pace,
 }
 
 /// The upload, or the write that has it at the moment.
@@ -149,9 +150,9 @@ struct Batch {
 // === impl RequestBody ===
 
 impl RequestBody {
-    /// The body of a request; `idle` is how long the client may send nothing.
+    /// The body of a request; `idle` is how long the client may send nothing, or next to nothing ([`Pace`]).
     pub(crate) fn new(body: Body, headers: &HeaderMap, idle: Duration) -> Self {
-        Self { body: Some(body), asked: !headers.contains_key(header::EXPECT), idle }
+        Self { body: Some(body), asked: !headers.contains_key(header::EXPECT), pace: Pace::new(idle) }
     }
 
     /// Whether the client sends nothing.
@@ -180,9 +181,10 @@ impl RequestBody {
     async fn data(&mut self) -> Result<Option<Bytes>, Stopped> {
         self.asked = true;
         while let Some(body) = &mut self.body {
-            match tokio::time::timeout(self.idle, body.frame()).await {
+            match self.pace.wait(body.frame()).await {
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
+                        self.pace.came(data.len());
                         return Ok(Some(data));
                     }
                 }
@@ -191,10 +193,8 @@ impl RequestBody {
                     self.body = None;
                     return Err(Stopped::Gone(error));
                 }
-                Err(_) => {
-                    self.body = None;
-                    return Err(Stopped::Idle);
-                }
+                // It may still send, so what it sends is read and forgotten while it gets its answer.
+                Err(TooSlow) => return Err(Stopped::TooSlow),
             }
         }
         Ok(None)

@@ -55,10 +55,10 @@ impl From<JoinError> for Rejection {
 impl From<Stopped> for Rejection {
     fn from(stopped: Stopped) -> Self {
         match stopped {
-            Stopped::Idle => Self::new(
+            Stopped::TooSlow => Self::new(
                 StatusCode::REQUEST_TIMEOUT,
                 ErrorCode::BlobUploadInvalid,
-                "nothing came for too long: what did arrive is kept; ask for the upload's status and go on",
+                "too little came for too long: what did arrive is kept; ask for the upload's status and go on",
             ),
             Stopped::Gone(error) => {
                 tracing::debug!(%error, "a client hung up");

@@ -21,6 +21,7 @@ mod body;
 mod error;
 pub mod maintain;
 pub mod metrics;
+mod pace;
 mod path;
 pub mod policy;
 mod respond;
@@ -67,7 +68,8 @@ pub struct RegistryConfig {
 /// How long the registry waits for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// A client may send nothing for so long in the middle of a body.
+    /// A client may send nothing for so long in the middle of a body. In each such period at least 64 KiB come,
+    /// or the rest of the body.
     pub idle: Duration,
     /// A request waits so long for its turn where many push at once.
     pub turn: Duration,

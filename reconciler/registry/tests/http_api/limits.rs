@@ -32,6 +32,26 @@ async fn a_client_that_sends_nothing_more_is_left_and_its_upload_is_kept() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_a_byte_now_and_then_keeps_no_turn_and_its_upload_is_kept() {
+    let setup = Setup { patience: impatient(200, 60_000), ..Setup::policy(json!({"uploads": 1})) };
+    let server = Server::with(setup).await;
+    let location = server.begin("a").await;
+    let content = vec![b'x'; 1 << 20];
+    let head = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\nxx", content.len());
+    let mut raw = server.raw().await;
+    raw.send(&head).await;
+    // Never nothing for as long as the registry waits, and it would take hours.
+    let answer = raw.trickle(Duration::from_millis(20)).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let other = server.begin("a").await;
+    assert_eq!(server.finish(&other, sha256(b"y").as_str(), b"y").await.status(), 201, "the turn is free");
+    let range = header(&server.get(&location).await, "range");
+    let received: usize = range.strip_prefix("0-").unwrap().parse::<usize>().unwrap() + 1;
+    let rest = server.finish(&location, sha256(&content).as_str(), &content[received..]).await;
+    assert_eq!(rest.status(), 201);
+}
+
+#[tokio::test]
 async fn a_second_writer_of_an_upload_is_refused() {
     let server = Server::start().await;
     let location = server.begin("a").await;

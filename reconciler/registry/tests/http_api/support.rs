@@ -264,6 +264,29 @@ impl Raw {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
+    /// Writes a byte every so often until there is an answer: its head.
+    pub(crate) async fn trickle(&mut self, every: Duration) -> String {
+        let (mut read, mut write) = self.stream.split();
+        let trickle = async {
+            loop {
+                // The other side may close while this still writes.
+                let _ = write.write_all(b"x").await;
+                tokio::time::sleep(every).await;
+            }
+        };
+        let mut text = Vec::new();
+        let answer = async {
+            while !text.ends_with(b"\r\n\r\n") {
+                text.push(read.read_u8().await.unwrap());
+            }
+        };
+        tokio::select! {
+            () = answer => {}
+            () = trickle => {}
+        }
+        String::from_utf8(text).unwrap()
+    }
+
     /// Reads up to the end of a head.
     pub(crate) async fn head(&mut self) -> String {
         let mut text = Vec::new();
