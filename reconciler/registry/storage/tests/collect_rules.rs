@@ -309,6 +309,25 @@ fn an_image_is_restored_from_quarantine_with_everything_that_belongs_to_it() {
 }
 
 #[test]
+fn nothing_is_restored_of_what_is_there_although_another_repository_lost_parts_of_it() {
+    let world = World::new();
+    let storage = world.open();
+    let (kept, gone) = (Image::new(1), Image::new(2));
+    kept.push(&storage, "a", &["kept"]).unwrap();
+    gone.push(&storage, "b", &["gone"]).unwrap();
+    storage.delete_tag(&name("b"), &tag("gone")).unwrap();
+    collect(&storage, &CollectRules { grace: hours(0), ..usual() });
+    let shared = digest(&kept.blobs[2]);
+    assert_eq!(kept.blobs[2], gone.blobs[2]);
+    assert!(!storage.restore(&kept.digest).unwrap(), "it was never gone");
+    assert!(storage.blob(&name("b"), &shared).unwrap().is_none(), "nor was it ever there");
+    assert!(storage.restore(&gone.digest).unwrap());
+    assert_manifest_whole(&storage, &name("b"), &gone.digest, "restored");
+    assert!(!storage.restore(&gone.digest).unwrap());
+    assert!(!storage.restore(&kept.digest).unwrap());
+}
+
+#[test]
 fn what_is_in_quarantine_is_missing_and_pushing_it_again_works() {
     let world = World::new();
     let storage = world.open();

@@ -16,39 +16,47 @@ impl Storage {
     /// Brings content back that a collection put away, and of a manifest everything that it names, with
     /// the records that went with them: links, manifests, entries, tags. A record that is there again
     /// stays as it is. All of it is as young as if it had just been pushed: a tag or a root has to name
-    /// it before the grace is over. `false`: nothing of it is in quarantine.
+    /// it before the grace is over. `false`: nothing of it is in quarantine. Where it was there all the time,
+    /// other repositories that lost parts of it do not get those back.
     ///
     /// # Errors
     /// Those of the disk. Content that was damaged meanwhile is not brought back.
     pub fn restore(&self, digest: &Digest) -> Result<bool, StorageError> {
         let _running = self.gate().collecting();
-        let (mut restored, content) = self.restore_content(digest)?;
-        let shelves = Shelf::all(self)?;
+        let found = self.restore_content(digest)?;
+        let mut shelved = Vec::new();
+        for shelf in Shelf::all(self)? {
+            for place in shelf.records(self)? {
+                shelved.extend(Record::at(&place).map(|record| (shelf.clone(), place, record)));
+            }
+        }
+        let mut homes = BTreeSet::new();
+        for (_, _, record) in &shelved {
+            let name = record.repository();
+            if record.digest() == Some(digest) || self.has_manifest(name, digest)? {
+                homes.insert(name.clone());
+            }
+        }
+        let mut restored = found.any;
         // Links before manifests before entries before tags, as when pushing.
         for rank in 0..4 {
-            for shelf in &shelves {
-                for place in shelf.records(self)? {
-                    if let Some(record) = Record::at(&place)
-                        && record.rank() == rank
-                    {
-                        restored |= self.restore_record(shelf, &place, &record, digest, &content)?;
-                    }
+            for (shelf, place, record) in shelved.iter().filter(|(_, _, record)| record.rank() == rank) {
+                if found.whole || homes.contains(record.repository()) {
+                    restored |= self.restore_record(shelf, place, record, digest, &found.content)?;
                 }
             }
         }
         Ok(restored)
     }
 
-    /// Brings content back with all that it names. Returns whether there was any, and what its records
-    /// speak of.
-    fn restore_content(&self, digest: &Digest) -> Result<(bool, BTreeSet<Digest>), StorageError> {
-        let mut found = BTreeSet::new();
-        let mut restored = false;
+    /// Brings content back with all that it names.
+    fn restore_content(&self, wanted: &Digest) -> Result<Restored, StorageError> {
+        let mut found = Restored::default();
         // Only a collection changes what is there, and none runs now: the gate is for moving.
         let mut quarantined = self.kept(Area::Gc)?;
         quarantined.sort_by_key(|kept| std::cmp::Reverse(kept.note.when));
         let mut seen = BTreeSet::new();
-        let mut open = vec![digest.clone()];
+        let mut open = vec![wanted.clone()];
         while let Some(digest) = open.pop() {
             if !seen.insert(digest.clone()) {
                 continue;
@@ -56,9 +64,11 @@ impl Storage {
             let place = Place::blob(&digest);
             for kept in quarantined.iter().filter(|kept| kept.note.digest == digest) {
                 if self.files().stat(&place)?.is_none() && self.is_whole(kept)? {
-                    restored |= self.bring_back(&self.gate().sweeping(), kept)?;
+                    let back = self.bring_back(&self.gate().sweeping(), kept)?;
+                    found.any |= back;
+                    found.whole |= back && digest == *wanted;
                     self.files().touch(&place, self.now())?;
-                    found.insert(digest.clone());
+                    found.content.insert(digest.clone());
                 }
             }
             let small = self.files().stat(&place)?;
@@ -68,13 +78,13 @@ impl Storage {
             if let Ok(Some(bytes)) = self.verified(&digest)
                 && let Ok(manifest) = Manifest::read("", &bytes)
             {
-                found.insert(digest);
+                found.content.insert(digest);
                 open.extend(manifest.all_blobs().map(|blob| blob.digest.clone()));
-                found.extend(manifest.all_blobs().map(|blob| blob.digest.clone()));
+                found.content.extend(manifest.all_blobs().map(|blob| blob.digest.clone()));
                 open.extend(manifest.manifests.into_iter().map(|child| child.digest));
             }
         }
-        Ok((restored, found))
+        Ok(found)
     }
 
     /// Whether content in quarantine is what its digest says.
@@ -142,6 +152,17 @@ impl Storage {
     }
 }
 
+/// What was brought back of some content and of what it names.
+#[derive(Default)]
+struct Restored {
+    /// Anything.
+    any: bool,
+    /// The content that was asked for itself: nobody had it.
+    whole: bool,
+    /// What is there by now, whose records come back with it.
+    content: BTreeSet<Digest>,
+}
+
 /// What a record's path says.
 enum Record {
     Link(RepositoryName, Digest),
@@ -175,6 +196,14 @@ impl Record {
             Self::Manifest(..) => 1,
             Self::Referrer(..) => 2,
             Self::Tag(..) => 3,
+        }
+    }
+
+    /// What it is about; nothing for a tag, whose content says.
+    fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Link(_, digest) | Self::Manifest(_, digest) | Self::Referrer(_, digest) => Some(digest),
+            Self::Tag(..) => None,
         }
     }
 
