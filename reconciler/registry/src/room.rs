@@ -4,7 +4,7 @@
 //! Asked before content is accepted, while it comes, and once more before it is kept. Content on its way
 //! counts against its quotas as if it were there already; what finishes at the same time counts twice for a
 //! moment. So a quota is never exceeded, and near its end an upload may be refused that would just have
-//! fitted.
+//! fitted. What the repositories hold is estimated, and counted before anybody is refused.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,7 +56,7 @@ impl Room {
         let mut quotas = Vec::new();
         for quota in policy.quotas_of(repository) {
             let pattern = quota.repositories.clone();
-            let used = storage.prefix_bytes(&pattern)?;
+            let used = storage.prefix_bytes_at_most(&pattern)?;
             quotas.push(Limit { name: pattern.as_str().to_owned(), pattern, max: quota.max.bytes(), used });
         }
         let (room, storage) = (Arc::clone(self), storage.clone());
@@ -79,7 +79,7 @@ impl Claim {
     /// Looks once more, before the content is kept. Blocks.
     pub(crate) fn settle(&mut self) -> Result<(), Rejection> {
         for limit in &mut self.quotas {
-            limit.used = self.storage.prefix_bytes(&limit.pattern)?;
+            limit.used = self.storage.prefix_bytes_at_most(&limit.pattern)?;
         }
         self.take(0, 0)
     }
@@ -101,6 +101,16 @@ impl Claim {
     }
 
     fn take(&mut self, bytes: u64, expected: u64) -> Result<(), Rejection> {
+        if self.fit(bytes, expected).is_ok() {
+            return Ok(());
+        }
+        for limit in &mut self.quotas {
+            limit.used = self.storage.prefix_bytes(&limit.pattern)?;
+        }
+        self.fit(bytes, expected)
+    }
+
+    fn fit(&mut self, bytes: u64, expected: u64) -> Result<(), Rejection> {
         let mut coming = self.room.coming.lock().unwrap_or_else(PoisonError::into_inner);
         for limit in &self.quotas {
             let others = coming.get(&limit.name).copied().unwrap_or_default();
@@ -153,6 +163,7 @@ fn shown(bytes: u64) -> String {
 mod tests {
     use std::sync::Arc;
 
+    use shoal_oci::{Algorithm, Digest};
     use shoal_registry_storage::{Clock, Options};
 
     use super::*;
@@ -187,6 +198,37 @@ mod tests {
         assert!(second.grow(200 << 10).is_ok());
         drop(second);
         assert!(room.coming.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn nobody_is_refused_for_an_estimate_that_is_too_high() {
+        let root = tempfile::tempdir().unwrap();
+        let storage = Storage::open(root.path(), Options::new(Arc::new(Fixed))).unwrap();
+        let policy = json!({"minFree": "0%", "quotas": [{"repositories": "*", "max": "1M"}]});
+        let policy = Policy::from_value(policy).unwrap();
+        let room = Arc::new(Room::default());
+        let claim = |repository: &RepositoryName, bytes| room.claim(&storage, &policy, repository, bytes, 0);
+        let content = vec![7; 600 << 10];
+        let digest = Digest::of(Algorithm::Sha256, &content);
+        let push = |repository: &RepositoryName| {
+            let id = storage.begin(repository, Algorithm::Sha256).unwrap();
+            let mut writer = storage.writer(repository, id).unwrap();
+            writer.write(&content).unwrap();
+            writer.finish(&digest).unwrap();
+        };
+        let [one, two] = ["a", "b"].map(|name| RepositoryName::parse(name).unwrap());
+        drop(claim(&one, 0).unwrap());
+        push(&one);
+        push(&two);
+        assert!(storage.prefix_bytes_at_most(&Pattern::all()).unwrap() > 1 << 20);
+        assert!(claim(&one, 424 << 10).is_ok(), "it is there once");
+        storage.delete_blob(&one, &digest).unwrap();
+        storage.delete_blob(&two, &digest).unwrap();
+        let mut rest = claim(&two, 1 << 20).unwrap();
+        assert!(rest.grow(1).is_err());
+        assert!(rest.settle().is_ok());
+        push(&one);
+        assert!(rest.settle().is_err(), "what came meanwhile");
     }
 
     #[test]

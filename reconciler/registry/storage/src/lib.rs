@@ -24,6 +24,7 @@ pub mod layout;
 mod open;
 mod pool;
 mod quarantine;
+mod quota;
 mod repository;
 mod scrub;
 mod sums;
@@ -95,6 +96,8 @@ pub(crate) struct Inner {
     pub(crate) pool: Arc<Pool>,
     /// Sizes of content, for quotas.
     pub(crate) sizes: usage::Sizes,
+    /// What repositories hold, for quotas.
+    pub(crate) estimates: quota::Estimates,
     /// Piece checksums of what was read last.
     pub(crate) sums: sums::Cache,
     pub(crate) checks: blob::Checks,

@@ -63,6 +63,7 @@ impl Storage {
                 index,
                 pool: Arc::default(),
                 sizes: crate::usage::Sizes::default(),
+                estimates: crate::quota::Estimates::default(),
                 sums: crate::sums::Cache::default(),
                 checks: crate::blob::Checks::default(),
                 uploads: crate::upload::Sessions::default(),

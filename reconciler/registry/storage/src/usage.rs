@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! How much there is, and how much room is left.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use shoal_oci::Digest;
 
 use crate::layout::Place;
-use crate::{Pattern, Storage, StorageError};
+use crate::{Storage, StorageError};
 
 /// How much a storage holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,8 +26,7 @@ pub struct Usage {
     pub total: u64,
 }
 
-/// Sizes of content that was counted. One digest has one size for ever, and quotas are looked at on
-/// every push.
+/// Sizes of content that was counted for quotas. One digest has one size for ever.
 #[derive(Debug, Default)]
 pub(crate) struct Sizes {
     known: Mutex<HashMap<Digest, u64>>,
@@ -67,28 +65,8 @@ impl Storage {
         Ok((stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_blocks.saturating_mul(stat.f_frsize)))
     }
 
-    /// Bytes of all content that the repositories of a pattern have, each content once: what a quota
-    /// limits.
-    ///
-    /// # Errors
-    /// Those of the disk.
-    pub fn prefix_bytes(&self, pattern: &Pattern) -> Result<u64, StorageError> {
-        let mut sizes: BTreeMap<Digest, u64> = BTreeMap::new();
-        for repository in self.repositories()?.iter().filter(|repository| pattern.matches(repository)) {
-            let blobs = self.digests(|algorithm| Place::links(repository, algorithm))?;
-            let manifests = self.digests(|algorithm| Place::manifests(repository, algorithm))?;
-            for digest in blobs.into_iter().chain(manifests) {
-                if let Entry::Vacant(size) = sizes.entry(digest) {
-                    let known = self.size_of(size.key())?;
-                    size.insert(known);
-                }
-            }
-        }
-        Ok(sizes.values().sum())
-    }
-
     /// Bytes of some content; 0 where it is not there.
-    fn size_of(&self, digest: &Digest) -> Result<u64, StorageError> {
+    pub(crate) fn size_of(&self, digest: &Digest) -> Result<u64, StorageError> {
         if let Some(size) = self.inner.sizes.known().get(digest) {
             return Ok(*size);
         }

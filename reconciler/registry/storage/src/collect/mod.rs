@@ -88,7 +88,9 @@ impl Storage {
         let mut world = World::scan(self, rules, started, progress)?;
         world.mark_all(rules, progress)?;
         let plan = plan::plan(&world, rules)?;
-        sweep::carry_out(&mut world, plan, rules, progress)
+        let collected = sweep::carry_out(&mut world, plan, rules, progress);
+        self.count_again();
+        collected
     }
 }
 

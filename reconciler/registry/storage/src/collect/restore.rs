@@ -23,6 +23,12 @@ impl Storage {
     /// Those of the disk. Content that was damaged meanwhile is not brought back.
     pub fn restore(&self, digest: &Digest) -> Result<bool, StorageError> {
         let _running = self.gate().collecting();
+        let restored = self.restore_all(digest);
+        self.count_again();
+        restored
+    }
+
+    fn restore_all(&self, digest: &Digest) -> Result<bool, StorageError> {
         let found = self.restore_content(digest)?;
         let mut shelved = Vec::new();
         for shelf in Shelf::all(self)? {

@@ -22,7 +22,10 @@ impl Storage {
     ) -> Result<(), StorageError> {
         using.blob(repository, digest);
         let place = Place::link(repository, digest);
-        self.files().mark(&place)?;
+        let size = self.size_of(digest)?;
+        let marked = self.files().mark(&place);
+        self.came(repository, size);
+        marked?;
         self.files().touch(&place, self.now())?;
         // Also one that was there: whoever made it may not have come that far.
         self.files().sync_parent(&place)

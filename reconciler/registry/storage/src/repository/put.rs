@@ -67,7 +67,9 @@ impl Storage {
         let pushed = self.now();
         let size = bytes.len() as u64;
         let record = ManifestRecord { media_type: media_type.to_owned(), size, pushed };
-        self.write_record(&Place::manifest(repository, digest), &record, pushed)?;
+        let written = self.write_record(&Place::manifest(repository, digest), &record, pushed);
+        self.came(repository, size);
+        written?;
         if let Some(subject) = &manifest.subject {
             let entry = manifest.referrer(digest, media_type, size);
             self.write_record(&Place::referrer(repository, &subject.digest, digest), &entry, pushed)?;

@@ -69,7 +69,9 @@ impl UploadWriter {
         using.blob(&self.repository, expected);
         files.make_parent(&link).map_err(Failed::Kept)?;
         files.rename(&self.place, &blob).map_err(Failed::Kept)?;
-        self.storage.link_content(&link).map_err(Failed::Ended)?;
+        let linked = self.storage.link_content(&link);
+        self.storage.came(&self.repository, progress.received);
+        linked.map_err(Failed::Ended)?;
         files.sync_parent(&blob).map_err(Failed::Ended)?;
         files.sync_parent(&link).map_err(Failed::Ended)
     }
