@@ -28,7 +28,7 @@ fn one_storage_is_open_once_and_the_error_says_who_has_it() {
     let error = Storage::open(&world.root(), world.options()).unwrap_err();
     let StorageError::Locked { holder, .. } = &error else { panic!("{error}") };
     assert_eq!(*holder, Some(std::process::id()));
-    assert!(error.to_string().contains("--registry"), "{error}");
+    assert!(error.to_string().contains("--url"), "{error}");
     let clone = storage.clone();
     drop(storage);
     Storage::open(&world.root(), world.options()).unwrap_err();
