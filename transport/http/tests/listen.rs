@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -122,7 +121,7 @@ async fn a_socket_tells_the_router_what_was_made_of_the_uid_at_the_other_end() {
 
 #[tokio::test]
 async fn a_request_under_way_is_answered_before_the_end() {
-    let (begun, go_on) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let router = {
         let (begun, go_on) = (Arc::clone(&begun), Arc::clone(&go_on));
         Router::new().route(
@@ -153,10 +152,10 @@ impl hyper::body::Body for Endless {
     type Error = std::convert::Infallible;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        self: std::pin::Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 65_536])))))
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 8192])))))
     }
 }
 
@@ -212,7 +211,7 @@ async fn a_connection_without_room_waits_for_one_that_ends() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let router = {
         let asked = Arc::clone(&asked);
-        Router::new().fallback(async move |uri: axum::http::Uri| {
+        Router::new().fallback(async move |uri: http::Uri| {
             asked.lock().unwrap().push(uri.path().to_owned());
             "done"
         })
