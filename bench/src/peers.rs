@@ -70,7 +70,7 @@ impl Peer {
         std::fs::write(
             &config,
             format!(
-                "daemon off;\nworker_processes auto;\npid {pid};\nerror_log stderr crit;\n\
+                "daemon off;\nuser root;\nworker_processes auto;\npid {pid};\nerror_log stderr crit;\n\
                  events {{ worker_connections 1024; }}\nhttp {{\naccess_log off;\nsendfile on;\n\
                  tcp_nopush on;\n{temp}server {{ listen {at}; root {root}; }}\n}}\n",
                 pid = dir.join("nginx.pid").display(),
