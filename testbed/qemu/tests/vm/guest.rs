@@ -43,24 +43,14 @@ fn program(directory: &Path, name: &str) -> Vec<u8> {
 
 /// A FAT file system that firmware boots `name` from: a disk, a stick, or the inside of a disc.
 pub(crate) fn disk(name: &str, bytes: usize) -> Vec<u8> {
-    volume(name, bytes, "BOOT", "BOOTX64.EFI")
-}
-
-/// A FAT file system with `name` in `\EFI\TOOLS\GUEST.EFI`, which firmware does not boot by itself.
-pub(crate) fn tool(name: &str, bytes: usize) -> Vec<u8> {
-    volume(name, bytes, "TOOLS", "GUEST.EFI")
-}
-
-fn volume(name: &str, bytes: usize, directory: &str, file: &str) -> Vec<u8> {
-    let work = tempfile::tempdir().expect("a directory");
-    let program = program(work.path(), name);
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = program(directory.path(), name);
     let mut image = Cursor::new(vec![0; bytes]);
     fatfs::format_volume(&mut image, fatfs::FormatVolumeOptions::new()).expect("formatted");
     {
         let volume = fatfs::FileSystem::new(&mut image, fatfs::FsOptions::new()).expect("a file system");
-        let directory =
-            volume.root_dir().create_dir("EFI").expect("made").create_dir(directory).expect("made");
-        directory.create_file(file).expect("made").write_all(&program).expect("written");
+        let boot = volume.root_dir().create_dir("EFI").expect("made").create_dir("BOOT").expect("made");
+        boot.create_file("BOOTX64.EFI").expect("made").write_all(&program).expect("written");
     }
     image.into_inner()
 }
