@@ -79,12 +79,6 @@ pub fn run(
     Ok(imaged)
 }
 
-/// Finds the image's blob. Blocks.
-fn find(source: &ImageSource) -> Result<Found, ImageError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(ImageError::Start)?.block_on(source.find())
-}
-
 fn root_file_system(
     provision: &Provision,
     facts: &DiskFacts,
@@ -104,7 +98,7 @@ fn root_file_system(
     let mut found = None;
     let image = match source.pinned() {
         Some(digest) => digest.to_string(),
-        None => found.insert(find(source)?).manifest.to_string(),
+        None => found.insert(source.find()?).manifest.to_string(),
     };
     let mut stack = MountStack::new(tools.mounts);
     stack.mount(&device, &tools.new_root, kind)?;
@@ -120,7 +114,7 @@ fn root_file_system(
     }
     let found = match found {
         Some(found) => found,
-        None => find(source)?,
+        None => source.find()?,
     };
     if !empty {
         tracing::info!("the root holds something else: makes its file system anew");
@@ -187,7 +181,7 @@ fn raw_disk(
     progress: &Arc<Progress>,
 ) -> Result<Imaged, ImageError> {
     let disk = Path::new(&facts.path);
-    let found = find(source)?;
+    let found = source.find()?;
     let esp_before = esp_on(disk, tools.machine)?;
     if let Some(esp) = &esp_before {
         let stamp = FatVolume::open(esp).and_then(|volume| volume.read(IMAGE_STAMP_ON_ESP)).ok().flatten();

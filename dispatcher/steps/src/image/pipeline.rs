@@ -27,10 +27,9 @@ pub fn run<T>(
     let (packed_in, packed_out) = pipe();
     let (plain_in, mut plain_out) = pipe();
     std::thread::scope(|scope| {
-        let pull = std::thread::Builder::new().name("pull".into()).spawn_scoped(scope, || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map_err(ImageError::Start)?.block_on(source.stream(layer, packed_in, progress))
-        });
+        let pull = std::thread::Builder::new()
+            .name("pull".into())
+            .spawn_scoped(scope, || source.stream(layer, packed_in, progress));
         let pull = pull.map_err(ImageError::Start)?;
         let unpack = std::thread::Builder::new()
             .name("unpack".into())

@@ -27,6 +27,8 @@ const LARGEST: u64 = 1 << 40;
 
 /// Where an image is, and how one gets in.
 pub struct ImageSource {
+    /// Connections live on the runtime that made them, so there is one for all calls.
+    runtime: tokio::runtime::Runtime,
     client: Client,
     repository: RepositoryName,
     reference: Reference,
@@ -77,7 +79,9 @@ impl ImageSource {
             (None, Some(tag)) => Reference::Tag(tag),
             (None, None) => return Err(bad("it has neither a tag nor a digest".to_owned())),
         };
-        Ok(Self { client, repository: image.repository, reference, packing })
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(ImageError::Start)?;
+        Ok(Self { runtime, client, repository: image.repository, reference, packing })
     }
 
     /// The digest that the plan pinned; nothing where it named a tag.
@@ -88,8 +92,12 @@ impl ImageSource {
         }
     }
 
-    /// Finds the blob.
-    pub async fn find(&self) -> Result<Found, ImageError> {
+    /// Finds the blob. Blocks.
+    pub fn find(&self) -> Result<Found, ImageError> {
+        self.runtime.block_on(self.look())
+    }
+
+    async fn look(&self) -> Result<Found, ImageError> {
         let mut pulled = self.client.pull_manifest(&self.repository, &self.reference).await?;
         let manifest = pulled.digest.clone();
         if pulled.manifest.kind == ManifestKind::Index {
@@ -101,8 +109,8 @@ impl ImageSource {
         Ok(Found { manifest, layer: only_layer(&pulled.manifest, self.packing)?.clone() })
     }
 
-    /// Streams the blob into a pipe. The pipe ends only if the digest fits.
-    pub async fn stream(
+    /// Streams the blob into a pipe. The pipe ends only if the digest fits. Blocks.
+    pub fn stream(
         &self,
         layer: &Descriptor,
         to: PipeWriter,
@@ -116,7 +124,7 @@ impl ImageSource {
         };
         let mut writer = BlockingWriter(to);
         let watcher = Arc::new(Watcher(Arc::clone(progress)));
-        self.client.pull_blob(&blob, &mut writer, &(watcher as _)).await?;
+        self.runtime.block_on(self.client.pull_blob(&blob, &mut writer, &(watcher as _)))?;
         writer.0.end().map_err(ImageError::Pipe)
     }
 }

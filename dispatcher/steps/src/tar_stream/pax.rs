@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn records_are_read_with_whatever_bytes_they_hold() {
         let mut pax = Pax::default();
-        pax.add(b"18 path=a\nb=c/d\xff\xfe\n21 mtime=-1.250000000\n9 uid=70\n").expect("whole");
+        pax.add(b"18 path=a\nb=c/d\xff\xfe\n22 mtime=-1.250000000\n9 uid=70\n").expect("whole");
         assert_eq!(pax.path.as_deref(), Some(b"a\nb=c/d\xff\xfe".as_slice()));
         assert_eq!((pax.mtime, pax.uid), (Some((-2, 750_000_000)), Some(70)));
         assert_eq!(time(b"12.5"), Some((12, 500_000_000)));
