@@ -68,6 +68,10 @@ gen:
 gen-check:
     cargo run --quiet -p xtask -- gen --check
 
+# Machines in QEMU behind emulated BMCs; minutes, and qemu-system-x86, ovmf, grub-efi-amd64-bin, xorriso, mtools.
+e2e-machines:
+    SHOAL_REQUIRE_E2E=1 cargo nextest run -p shoal-testbed-qemu
+
 # The registry beside docker-registry and nginx, medians as a table; on a tmpfs the disk bounds nothing.
 # Needs Debian's docker-registry and nginx-light, which start services where they are installed.
 bench-registry DIR *ARGS:

@@ -63,10 +63,10 @@ impl Peer {
     pub(super) fn nginx(dir: &Path, files: &Path) -> Result<Self> {
         let at = free_port()?;
         let config = dir.join("nginx.conf");
-        let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .iter()
-            .map(|kind| format!("{kind}_temp_path {};\n", dir.join("nginx-temp").display()))
-            .collect();
+        let mut temp = String::new();
+        for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
+            temp.push_str(&format!("{kind}_temp_path {};\n", dir.join("nginx-temp").display()));
+        }
         std::fs::write(
             &config,
             format!(

@@ -42,7 +42,7 @@ async fn holds_a_machine() {
     let machine = QemuMachine::start(config(programs, directory)).await.expect("started");
     std::fs::write(directory.join("pid.new"), machine.pid().to_string()).expect("written");
     std::fs::rename(directory.join("pid.new"), directory.join("pid")).expect("renamed");
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[tokio::test]
