@@ -2,12 +2,14 @@
 //! Comparing all content with its digests, before somebody needs it.
 //!
 //! What is damaged goes into quarantine, and is absent from then on; the result says which images need
-//! it. Missing checksums of pieces are made again on the way.
+//! it. Missing checksums of pieces are made again on the way. What cannot even be looked at is named too, and
+//! keeps nothing else from being checked.
 //!
 //! A collection may run beside it: what that takes away while it is read was read to its end through the
 //! open file, and is neither an error nor damage, whatever it was.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,8 +41,11 @@ pub struct Scrubbed {
     pub checked: u64,
     /// Bytes of those.
     pub bytes: u64,
-    /// Contents that were damaged and are in quarantine now.
+    /// Contents that were damaged, or that the disk could not read. They are in quarantine now; where that
+    /// failed, the log says why, and they are found again.
     pub corrupt: Vec<Digest>,
+    /// Contents that could not be checked, such as for want of permission, and why not.
+    pub failed: Vec<(Digest, String)>,
     /// Who needs those.
     pub affected: Vec<Affected>,
     /// It was told to stop before the end.
@@ -63,7 +68,7 @@ impl Storage {
     /// `progress` is called before each read, `stop` too.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// Those of the system, where it cannot say what there is; what is wrong with one content is in the result.
     pub fn scrub(
         &self,
         pace: Option<u64>,
@@ -72,7 +77,8 @@ impl Storage {
     ) -> Result<Scrubbed, StorageError> {
         let mut all = Vec::new();
         for digest in self.digests(Place::blobs)? {
-            let size = self.files().stat(&Place::blob(&digest))?.map_or(0, |stat| stat.size);
+            // What cannot be looked at is told when its turn comes.
+            let size = self.files().stat(&Place::blob(&digest)).ok().flatten().map_or(0, |stat| stat.size);
             all.push((digest, size));
         }
         let of = all.len() as u64;
@@ -92,19 +98,23 @@ impl Storage {
                 rest(pace, begun, read);
                 !stop()
             };
-            match self.check_content(&digest, &mut go_on)? {
+            match self.check_content(&digest, &mut go_on) {
+                Err(error) => {
+                    tracing::error!(%digest, error = &error as &dyn Error, "stored content could not be checked");
+                    scrubbed.failed.push((digest, chain(&error)));
+                }
                 // Collected meanwhile: before it was opened, or while it was read.
-                None => {}
-                Some(Checked::Right(size)) => {
+                Ok(None) => {}
+                Ok(Some(Checked::Right(size))) => {
                     scrubbed.checked += 1;
                     scrubbed.bytes += size;
                 }
-                Some(Checked::Damaged(size)) => {
+                Ok(Some(Checked::Damaged(size))) => {
                     scrubbed.checked += 1;
                     scrubbed.bytes += size;
                     scrubbed.corrupt.push(digest);
                 }
-                Some(Checked::Stopped) => {
+                Ok(Some(Checked::Stopped)) => {
                     scrubbed.stopped = true;
                     break;
                 }
@@ -120,22 +130,37 @@ impl Storage {
     fn affected(&self, corrupt: &[Digest]) -> Result<Vec<Affected>, StorageError> {
         let mut affected = Vec::new();
         for repository in self.repositories()? {
-            let mut tags = Vec::new();
-            for tag in self.all_tags(&repository)? {
-                tags.push((self.reached(&repository, &tag)?, tag));
-            }
-            for digest in corrupt {
-                let of =
-                    |(reached, tag): &(BTreeSet<Digest>, Tag)| reached.contains(digest).then(|| tag.clone());
-                let tags: Vec<Tag> = tags.iter().filter_map(of).collect();
-                let linked = self.files().stat(&Place::link(&repository, digest))?.is_some()
-                    || self.files().stat(&Place::manifest(&repository, digest))?.is_some();
-                if linked || !tags.is_empty() {
-                    affected.push(Affected { digest: digest.clone(), repository: repository.clone(), tags });
+            match self.affected_in(&repository, corrupt) {
+                Ok(found) => affected.extend(found),
+                Err(error) => {
+                    let error = &error as &dyn Error;
+                    tracing::error!(%repository, error, "who needs damaged content cannot be told of a repository");
                 }
             }
         }
         affected.sort();
+        Ok(affected)
+    }
+
+    fn affected_in(
+        &self,
+        repository: &RepositoryName,
+        corrupt: &[Digest],
+    ) -> Result<Vec<Affected>, StorageError> {
+        let mut affected = Vec::new();
+        let mut tags = Vec::new();
+        for tag in self.all_tags(repository)? {
+            tags.push((self.reached(repository, &tag)?, tag));
+        }
+        for digest in corrupt {
+            let of = |(reached, tag): &(BTreeSet<Digest>, Tag)| reached.contains(digest).then(|| tag.clone());
+            let tags: Vec<Tag> = tags.iter().filter_map(of).collect();
+            let linked = self.files().stat(&Place::link(repository, digest))?.is_some()
+                || self.files().stat(&Place::manifest(repository, digest))?.is_some();
+            if linked || !tags.is_empty() {
+                affected.push(Affected { digest: digest.clone(), repository: repository.clone(), tags });
+            }
+        }
         Ok(affected)
     }
 
@@ -166,4 +191,16 @@ fn rest(pace: Option<u64>, begun: Instant, read: u64) {
     let due = Duration::from_secs_f64(read as f64 / pace as f64);
     // In short naps, so that a stop is heard soon.
     thread::sleep(due.saturating_sub(begun.elapsed()).min(Duration::from_millis(500)));
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

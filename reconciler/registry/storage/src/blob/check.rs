@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Checking the whole of content by its digest, and making its piece checksums on the way.
 
-use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shoal_oci::{Digest, Hasher};
 
 use super::Blob;
+use super::read::UNREADABLE;
 use crate::layout::Place;
 use crate::pool::PIECE;
 use crate::sums::{Summing, Sums};
 use crate::{Storage, StorageError};
+
+const NOT_ITS_DIGEST: &str = "all of it was read, and its digest is another one";
 
 /// One check of some content at a time: whoever comes meanwhile waits for its checksums.
 #[derive(Debug, Default)]
@@ -30,8 +32,8 @@ pub(crate) enum Checked {
 }
 
 impl Storage {
-    /// Reads all of some content and compares it with its digest; damaged content goes into quarantine. Missing
-    /// piece checksums are made, wrong ones replaced. `None`: it is not there, or was collected while it was read.
+    /// Reads all of some content and compares it with its digest; damaged content goes into quarantine, also what
+    /// the disk cannot read. Missing piece checksums are made, wrong ones replaced. `None`: it is not there, or was collected while it was read.
     /// `go_on` is called with the number of bytes about to be read; `false` stops.
     ///
     /// # Errors
@@ -41,10 +43,21 @@ impl Storage {
         digest: &Digest,
         go_on: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Option<Checked>, StorageError> {
-        let Some(blob) = self.open_content(digest)? else { return Ok(None) };
-        let Some((got, sums)) = self.read_all(&blob, go_on)? else { return Ok(Some(Checked::Stopped)) };
+        let blob = match self.open_content(digest) {
+            Err(StorageError::Corrupt { .. }) => return Ok(Some(Checked::Damaged(0))),
+            other => other?,
+        };
+        let Some(blob) = blob else { return Ok(None) };
+        let (got, sums) = match self.read_all(&blob, go_on) {
+            Ok(Some(read)) => read,
+            Ok(None) => return Ok(Some(Checked::Stopped)),
+            Err(error) if error.is_damage() => {
+                return Ok(blob.condemn(UNREADABLE).then_some(Checked::Damaged(blob.size())));
+            }
+            Err(error) => return Err(error),
+        };
         if got != *digest || sums.size() != blob.size() {
-            let here = blob.condemn("all of it was read, and its digest is another one");
+            let here = blob.condemn(NOT_ITS_DIGEST);
             // Whatever is put there instead is checked by whoever puts it there.
             return Ok(here.then_some(Checked::Damaged(sums.size())));
         }
@@ -66,25 +79,56 @@ impl Storage {
         let turn = self.inner.checks.turn(digest);
         let result = {
             let _held = turn.lock().unwrap_or_else(PoisonError::into_inner);
-            match self.known_sums(digest, blob.size())? {
+            match self.known_sums(digest, blob.size()) {
                 Some(sums) => Ok(sums),
-                None => self.make_sums(blob),
+                None => {
+                    tracing::info!(%digest, "stored content without checksums is read once to make them");
+                    self.make_sums(blob, NOT_ITS_DIGEST)
+                }
             }
         };
         self.inner.checks.done(digest, &turn);
         result
     }
 
-    fn make_sums(&self, blob: &Blob) -> Result<Arc<Sums>, StorageError> {
-        tracing::info!(digest = %blob.digest(), "stored content without checksums is read once to make them");
-        let read = self.read_all(blob, &mut |_| true)?;
-        match read {
-            Some((got, sums)) if got == *blob.digest() && sums.size() == blob.size() => {
+    /// Reads all of some content of which a part was wrong: if it is what its digest says after all, then its
+    /// checksums were wrong, and these are the right ones. Otherwise it goes into quarantine.
+    ///
+    /// # Errors
+    /// [`StorageError::Corrupt`]; those of the system.
+    pub(super) fn look_again(&self, blob: &Blob, why: &str) -> Result<Arc<Sums>, StorageError> {
+        let digest = blob.digest();
+        let turn = self.inner.checks.turn(digest);
+        let result = {
+            let _held = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whoever had the turn before may have found the same.
+            match blob.is_in_place() {
+                Ok(false) => Err(StorageError::Corrupt { digest: digest.clone() }),
+                Ok(true) | Err(_) => {
+                    tracing::warn!(%digest, why, "all of some content is read again");
+                    self.inner.sums.remove(digest);
+                    // What is in memory may be what is wrong. A system that keeps it does no harm.
+                    let _ = rustix::fs::fadvise(blob.file(), 0, None, rustix::fs::Advice::DontNeed);
+                    self.make_sums(blob, why)
+                }
+            }
+        };
+        self.inner.checks.done(digest, &turn);
+        result
+    }
+
+    fn make_sums(&self, blob: &Blob, why: &str) -> Result<Arc<Sums>, StorageError> {
+        match self.read_all(blob, &mut |_| true) {
+            Ok(Some((got, sums))) if got == *blob.digest() && sums.size() == blob.size() => {
                 let sums = Arc::new(sums);
-                self.keep_sums(blob, &sums);
+                if Sums::are_for(blob.size()) {
+                    self.keep_sums(blob, &sums);
+                }
                 Ok(sums)
             }
-            _ => Err(blob.damaged("all of it was read, and its digest is another one")),
+            Ok(_) => Err(blob.damaged(why)),
+            Err(error) if error.is_damage() => Err(blob.damaged(UNREADABLE)),
+            Err(error) => Err(error),
         }
     }
 
@@ -102,13 +146,7 @@ impl Storage {
             if offset < blob.size() && !go_on((blob.size() - offset).min(PIECE as u64)) {
                 return Ok(None);
             }
-            let read = blob.file().read_at(buffer.as_mut(), offset);
-            let read = match read {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                other => {
-                    other.map_err(|error| StorageError::io("read", &Place::blob(blob.digest()), error))?
-                }
-            };
+            let read = blob.read_at(offset, buffer.as_mut())?;
             let Some(bytes) = buffer.as_ref().get(..read).filter(|bytes| !bytes.is_empty()) else { break };
             hasher.update(bytes);
             summing.update(bytes);

@@ -12,7 +12,7 @@ pub(crate) use check::{Checked, Checks};
 pub use read::{Blob, PieceRead};
 
 use crate::disk::Stat;
-use crate::layout::Place;
+use crate::layout::{Area, Place};
 use crate::sums::Sums;
 use crate::{Storage, StorageError};
 
@@ -68,13 +68,20 @@ impl Storage {
         Ok(Some(stat))
     }
 
-    /// Opens content, whoever it belongs to.
+    /// Opens content, whoever it belongs to. Not while the gate is held.
     ///
     /// # Errors
-    /// Those of the system.
+    /// [`StorageError::Corrupt`] where the disk cannot; the content is in quarantine then. Those of the system.
     pub(crate) fn open_content(&self, digest: &Digest) -> Result<Option<Blob>, StorageError> {
         let place = Place::blob(digest);
-        let Some(file) = self.inner.files.open(&place)? else { return Ok(None) };
+        let file = match self.inner.files.open(&place) {
+            Err(error) if error.is_damage() => {
+                self.condemn(digest, None, "the disk cannot open it");
+                return Err(StorageError::Corrupt { digest: digest.clone() });
+            }
+            other => other?,
+        };
+        let Some(file) = file else { return Ok(None) };
         let stat = Stat::of(&file).map_err(|error| StorageError::io("look at", &place, error))?;
         if !stat.is_file {
             let error = std::io::Error::other("it is not a regular file");
@@ -82,27 +89,48 @@ impl Storage {
         }
         let blob = Blob::new(self.clone(), digest.clone(), file, stat);
         if Sums::are_for(stat.size)
-            && let Some(sums) = self.known_sums(digest, stat.size)?
+            && let Some(sums) = self.known_sums(digest, stat.size)
         {
             blob.know(sums);
         }
         Ok(Some(blob))
     }
 
-    /// The piece checksums of content, if they are in memory or in a file that is whole.
-    fn known_sums(&self, digest: &Digest, size: u64) -> Result<Option<Arc<Sums>>, StorageError> {
+    /// The piece checksums of content, if they are in memory or in a file that is whole. They can be made again,
+    /// so a file that cannot be read is as good as none.
+    fn known_sums(&self, digest: &Digest, size: u64) -> Option<Arc<Sums>> {
         if let Some(sums) = self.inner.sums.get(digest, size) {
-            return Ok(Some(sums));
+            return Some(sums);
         }
-        let place = Place::sums(digest);
-        let limit = Sums::file_size(size);
-        let bytes = match self.inner.files.root().read(&place, limit) {
-            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => None,
-            other => other.map_err(|error| StorageError::io("read", &place, error))?,
-        };
-        let Some(sums) = bytes.and_then(|bytes| Sums::decode(&bytes, size)) else { return Ok(None) };
-        let sums = Arc::new(sums);
+        let read = self.inner.files.read(&Place::sums(digest), Sums::file_size(size));
+        let bytes = read.unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(%digest, error, "checksums of content cannot be read, and are made again");
+            None
+        });
+        let sums = Arc::new(Sums::decode(&bytes?, size)?);
         self.inner.sums.put(digest, &sums);
-        Ok(Some(sums))
+        Some(sums)
+    }
+
+    /// Puts damaged content into quarantine. `stat` is that of the file that is meant, where it could be opened.
+    /// `false`: it was not there any more, or other content was in its place.
+    fn condemn(&self, digest: &Digest, stat: Option<Stat>, why: &str) -> bool {
+        let alone = self.inner.gate.sweeping();
+        match self.put_away(&alone, Area::Corrupt, digest, why, stat) {
+            Ok(Some(_)) => tracing::error!(%digest, why, "stored content is damaged"),
+            Ok(None) => {
+                tracing::warn!(%digest, why, "content that was just taken away is damaged");
+                return false;
+            }
+            // It stays where it is, and is found damaged again by whoever reads it next.
+            Err(error) => tracing::error!(
+                %digest,
+                why,
+                error = &error as &dyn std::error::Error,
+                "stored content is damaged, and could not be put into quarantine"
+            ),
+        }
+        true
     }
 }

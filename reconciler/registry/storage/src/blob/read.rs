@@ -2,23 +2,26 @@
 //! Reading content piece by piece. No byte leaves before its piece was checked on this very read.
 //!
 //! Content of up to one piece is checked by its digest, larger content by the checksum of the piece. A piece that
-//! fails puts the content into quarantine. Reading a part of a piece reads and checks the whole of it.
+//! fails, or that the disk cannot read, has the whole content read once more and compared with its digest, and
+//! puts it into quarantine unless it is right after all. Reading a part of a piece reads and checks the whole of it.
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, IoSliceMut};
-use std::os::unix::fs::FileExt as _;
-use std::sync::{Arc, OnceLock};
+use std::io::IoSliceMut;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use rustix::io::ReadWriteFlags;
 use shoal_oci::Digest;
 
 use crate::disk::Stat;
-use crate::layout::{Area, Place};
+use crate::layout::Place;
 use crate::pool::{Buffer, PIECE};
 use crate::sums::Sums;
 use crate::{Storage, StorageError};
+
+/// Why content is put away whose bytes the disk does not give back.
+pub(super) const UNREADABLE: &str = "the disk cannot read it";
 
 /// Open content. The file is opened once and read at offsets, so several may read from one.
 pub struct Blob {
@@ -26,7 +29,7 @@ pub struct Blob {
     digest: Digest,
     file: File,
     stat: Stat,
-    sums: OnceLock<Arc<Sums>>,
+    sums: RwLock<Option<Arc<Sums>>>,
 }
 
 /// What reading without waiting came to.
@@ -50,7 +53,7 @@ struct Piece {
 
 impl Blob {
     pub(super) fn new(storage: Storage, digest: Digest, file: File, stat: Stat) -> Self {
-        Self { storage, digest, file, stat, sums: OnceLock::new() }
+        Self { storage, digest, file, stat, sums: RwLock::default() }
     }
 
     /// Its digest.
@@ -68,7 +71,7 @@ impl Blob {
     /// is empty at the end of the content only (or when `max` is 0).
     pub fn piece(&self, offset: u64, max: usize) -> PieceRead {
         let Some(piece) = self.piece_at(offset) else { return PieceRead::Ready(Bytes::new()) };
-        if self.needs_sums() && self.sums.get().is_none() {
+        if self.needs_sums() && self.sums().is_none() {
             return PieceRead::WouldBlock;
         }
         let mut buffer = self.storage.inner.pool.take(piece.length);
@@ -87,25 +90,28 @@ impl Blob {
     /// and absent. Those of the system.
     pub fn piece_blocking(&self, offset: u64, max: usize) -> Result<Bytes, StorageError> {
         let Some(piece) = self.piece_at(offset) else { return Ok(Bytes::new()) };
-        if self.needs_sums() && self.sums.get().is_none() {
+        if self.needs_sums() && self.sums().is_none() {
             let sums = self.storage.sums_of(self)?;
             self.know(sums);
         }
         let mut buffer = self.storage.inner.pool.take(piece.length);
-        match self.file.read_exact_at(buffer.as_mut(), piece.start) {
-            Ok(()) if self.is_right(piece, buffer.as_ref()) => Ok(cut(buffer, piece, offset, max)),
-            Ok(()) => Err(self.damaged("a part that was read is not what was stored")),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(self.damaged("it became shorter while it was read"))
+        if let Some(why) = self.read_piece(piece, buffer.as_mut())? {
+            // The checksum may be what is wrong, or the disk was out of order for a moment.
+            self.know(self.storage.look_again(self, why)?);
+            if let Some(why) = self.read_piece(piece, buffer.as_mut())? {
+                return Err(self.damaged(why));
             }
-            Err(error) => Err(StorageError::io("read", &Place::blob(&self.digest), error)),
         }
+        Ok(cut(buffer, piece, offset, max))
     }
 
     /// Remembers the checksums.
     pub(super) fn know(&self, sums: Arc<Sums>) {
-        // Whoever was first had the same: there is one set for one digest.
-        let _ = self.sums.set(sums);
+        *self.sums.write().unwrap_or_else(PoisonError::into_inner) = Some(sums);
+    }
+
+    fn sums(&self) -> Option<Arc<Sums>> {
+        self.sums.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn file(&self) -> &File {
@@ -120,22 +126,29 @@ impl Blob {
 
     /// Puts the content into quarantine. `false`: it was not there any more, or other content was in its place.
     pub(super) fn condemn(&self, why: &str) -> bool {
-        let alone = self.storage.inner.gate.sweeping();
-        match self.storage.put_away(&alone, Area::Corrupt, &self.digest, why, Some(self.stat)) {
-            Ok(Some(_)) => tracing::error!(digest = %self.digest, why, "stored content is damaged"),
-            Ok(None) => {
-                tracing::warn!(digest = %self.digest, why, "content that was just taken away is damaged");
-                return false;
-            }
-            // It stays where it is, and is found damaged again by whoever reads it next.
-            Err(error) => tracing::error!(
-                digest = %self.digest,
-                why,
-                error = &error as &dyn std::error::Error,
-                "stored content is damaged, and could not be put into quarantine"
-            ),
+        self.storage.condemn(&self.digest, Some(self.stat), why)
+    }
+
+    /// Reads at an offset; fewer bytes than there is room for at the end only.
+    pub(super) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, StorageError> {
+        self.storage.inner.files.read_at(&Place::blob(&self.digest), &self.file, offset, buffer)
+    }
+
+    /// Whether this very file is where the content belongs.
+    pub(super) fn is_in_place(&self) -> Result<bool, StorageError> {
+        let there = self.storage.inner.files.stat(&Place::blob(&self.digest))?;
+        Ok(there.is_some_and(|there| there.identity == self.stat.identity))
+    }
+
+    /// Fills the buffer with a piece. `None`: the piece is right. Otherwise what is wrong.
+    fn read_piece(&self, piece: Piece, buffer: &mut [u8]) -> Result<Option<&'static str>, StorageError> {
+        match self.read_at(piece.start, buffer) {
+            Ok(read) if read < buffer.len() => Ok(Some("it became shorter while it was read")),
+            Ok(_) if self.is_right(piece, buffer) => Ok(None),
+            Ok(_) => Ok(Some("a part that was read is not what was stored")),
+            Err(error) if error.is_damage() => Ok(Some(UNREADABLE)),
+            Err(error) => Err(error),
         }
-        true
     }
 
     fn needs_sums(&self) -> bool {
@@ -176,7 +189,7 @@ impl Blob {
 
     fn is_right(&self, piece: Piece, bytes: &[u8]) -> bool {
         if self.needs_sums() {
-            self.sums.get().is_some_and(|sums| sums.check(piece.index, bytes))
+            self.sums().is_some_and(|sums| sums.check(piece.index, bytes))
         } else {
             Digest::of(self.digest.algorithm(), bytes) == self.digest
         }

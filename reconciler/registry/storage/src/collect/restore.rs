@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Bringing back what a collection took out, as long as it lies in quarantine.
+//! Bringing back what a collection took out, as long as it lies in quarantine, and what was put away as damaged
+//! and is whole after all.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 
 use shoal_oci::{Digest, Hasher, Manifest, RepositoryName, Tag};
 
@@ -13,8 +13,8 @@ use crate::repository::records::{Found, TagRecord};
 use crate::{Storage, StorageError};
 
 impl Storage {
-    /// Brings content back that a collection put away, and of a manifest everything that it names, with
-    /// the records that went with them: links, manifests, entries, tags. A record that is there again
+    /// Brings content back that a collection put away, or that seemed damaged and is whole, and of a manifest
+    /// everything that it names, with the records that went with them: links, manifests, entries, tags. A record that is there again
     /// stays as it is. All of it is as young as if it had just been pushed: a tag or a root has to name
     /// it before the grace is over. `false`: nothing of it is in quarantine. Where it was there all the time,
     /// other repositories that lost parts of it do not get those back.
@@ -60,6 +60,8 @@ impl Storage {
         let mut found = Restored::default();
         // Only a collection changes what is there, and none runs now: the gate is for moving.
         let mut quarantined = self.kept(Area::Gc)?;
+        // What seemed damaged may be whole: each is read to its end before it comes back.
+        quarantined.extend(self.kept(Area::Corrupt)?);
         quarantined.sort_by_key(|kept| std::cmp::Reverse(kept.note.when));
         let mut seen = BTreeSet::new();
         let mut open = vec![wanted.clone()];
@@ -95,16 +97,24 @@ impl Storage {
 
     /// Whether content in quarantine is what its digest says.
     fn is_whole(&self, kept: &Kept) -> Result<bool, StorageError> {
-        let Some(mut file) = self.files().open(&kept.place)? else { return Ok(false) };
+        let file = match self.files().open(&kept.place) {
+            Err(error) if error.is_damage() => return Ok(false),
+            other => other?,
+        };
+        let Some(file) = file else { return Ok(false) };
         let mut hasher = Hasher::new(kept.note.digest.algorithm());
         let mut buffer = vec![0; 1 << 20];
+        let mut offset = 0;
         loop {
-            let read =
-                file.read(&mut buffer).map_err(|source| StorageError::io("read", &kept.place, source))?;
+            let read = match self.files().read_at(&kept.place, &file, offset, &mut buffer) {
+                Err(error) if error.is_damage() => return Ok(false),
+                other => other?,
+            };
             if read == 0 {
                 break;
             }
-            hasher.update(&buffer[..read]);
+            hasher.update(buffer.get(..read).unwrap_or_default());
+            offset += read as u64;
         }
         Ok(hasher.finish() == kept.note.digest)
     }

@@ -5,6 +5,8 @@
 //! it first takes away what a power cut might have taken: content written since the last sync of its file, and
 //! names made, moved or removed since the last sync of their directory ([`Tear`]). A move counts as durable
 //! once the directory it went to is synced. Then a test opens the storage again with another disk and looks.
+//!
+//! Files can also become unreadable ([`FaultDisk::break_file()`]): reading is no step, and is not counted.
 
 use std::fmt;
 use std::fs::File;
@@ -82,6 +84,16 @@ struct State {
     crashed: bool,
     content: Vec<Unsynced>,
     names: Vec<Change>,
+    broken: Vec<(Place, Broken, i32)>,
+}
+
+/// What cannot be done with a file any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// Its inode is damaged: it cannot be opened.
+    Opening,
+    /// Its blocks are: it can be opened, but not read.
+    Reading,
 }
 
 /// A file with content that was not synced.
@@ -137,6 +149,19 @@ impl FaultDisk {
     /// Whether the world has stopped.
     pub fn crashed(&self) -> bool {
         self.state().crashed
+    }
+
+    /// From now on opening or reading whatever is at a place fails with this `errno`, until something else is
+    /// put there.
+    pub fn break_file(&self, place: Place, broken: Broken, errno: i32) {
+        self.state().broken.push((place, broken, errno));
+    }
+
+    /// The error of whoever opens or reads a file that is broken.
+    fn broken(&self, place: &Place, what: Broken) -> io::Result<()> {
+        let state = self.state();
+        let found = state.broken.iter().find(|(of, broken, _)| of == place && *broken == what);
+        found.map_or(Ok(()), |(.., errno)| Err(io::Error::from_raw_os_error(*errno)))
     }
 
     /// Stops the world now.
@@ -236,6 +261,10 @@ impl Disk for FaultDisk {
         self.step(root, ("rename", to), true, |state| {
             let replaced = Old::of(root, to)?;
             RealDisk.rename(root, from, to)?;
+            state.broken.retain(|(place, ..)| place != to);
+            for (place, ..) in state.broken.iter_mut().filter(|(place, ..)| place == from) {
+                place.clone_from(to);
+            }
             state.names.push(Change::Renamed { from: from.clone(), to: to.clone(), replaced });
             Ok(())
         })
@@ -272,6 +301,23 @@ impl Disk for FaultDisk {
             state.names.retain(|change| change.place().parent().as_ref() != Some(place));
             Ok(())
         })
+    }
+
+    fn open(&self, root: &Root, place: &Place) -> io::Result<File> {
+        self.broken(place, Broken::Opening)?;
+        RealDisk.open(root, place)
+    }
+
+    fn read_at(
+        &self,
+        root: &Root,
+        place: &Place,
+        file: &File,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
+        self.broken(place, Broken::Reading)?;
+        RealDisk.read_at(root, place, file, offset, buffer)
     }
 }
 

@@ -186,16 +186,56 @@ impl Files {
 
     /// Opens a file for reading; `None` where there is none.
     pub(crate) fn open(&self, place: &Place) -> Result<Option<File>, StorageError> {
-        match self.root.open_file(place) {
+        match self.disk.open(&self.root, place) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StorageError::io("open", place, error)),
         }
     }
 
+    /// Reads at an offset; returns how many bytes were read, fewer than there is room for at the end only.
+    pub(crate) fn read_at(
+        &self,
+        place: &Place,
+        file: &File,
+        mut offset: u64,
+        mut buffer: &mut [u8],
+    ) -> Result<usize, StorageError> {
+        let mut filled = 0;
+        while !buffer.is_empty() {
+            let read = self.disk.read_at(&self.root, place, file, offset, buffer);
+            let read = read.map_err(|error| StorageError::io("read", place, error))?;
+            if read == 0 {
+                break;
+            }
+            filled += read;
+            offset += read as u64;
+            buffer = buffer.get_mut(read..).unwrap_or_default();
+        }
+        Ok(filled)
+    }
+
     /// The whole of a small file; `None` where there is none.
     pub(crate) fn read(&self, place: &Place, limit: u64) -> Result<Option<Vec<u8>>, StorageError> {
-        self.root.read(place, limit).map_err(|error| StorageError::io("read", place, error))
+        let Some(file) = self.open(place)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let mut room = 4096;
+        loop {
+            let filled = bytes.len();
+            // Most are small; a file that is larger than it may be is not read to its end.
+            let wanted = usize::try_from(limit.saturating_add(1)).unwrap_or(usize::MAX).min(filled + room);
+            bytes.resize(wanted, 0);
+            let read =
+                self.read_at(place, &file, filled as u64, bytes.get_mut(filled..).unwrap_or_default())?;
+            bytes.truncate(filled + read);
+            if bytes.len() as u64 > limit {
+                return Err(StorageError::io("read", place, io::ErrorKind::FileTooLarge.into()));
+            }
+            if bytes.len() < wanted {
+                return Ok(Some(bytes));
+            }
+            room = (2 * room).min(1 << 20);
+        }
     }
 
     /// What is known of a file; `None` where there is none.

@@ -2,7 +2,8 @@
 //! The one way to change anything on disk.
 //!
 //! Every step that changes the storage is a call of [`Disk`], so tests can stop the world before or after any
-//! of them, fill the disk at any of them, and count them. Reading needs no seam: [`Root`] reads.
+//! of them, fill the disk at any of them, and count them. Content is opened and read through it too, so that
+//! tests have files which cannot be read any more; names and lists are read by [`Root`].
 //!
 //! Guarantees: nothing outside the root is reached, whatever symbolic links lie in it; a step that returned
 //! `Ok` has happened, and is durable once the file or directory was synced.
@@ -16,10 +17,11 @@ mod root;
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 
 use jiff::Timestamp;
 
-pub use fault::{Fault, FaultDisk, Lost, Step, Tear};
+pub use fault::{Broken, Fault, FaultDisk, Lost, Step, Tear};
 pub(crate) use files::Files;
 pub use real::RealDisk;
 pub use root::{Entry, Root, Stat};
@@ -61,4 +63,26 @@ pub trait Disk: Debug + Send + Sync {
 
     /// Makes the names in a directory durable.
     fn sync_dir(&self, root: &Root, place: &Place) -> io::Result<()>;
+
+    /// Opens a file for reading.
+    fn open(&self, root: &Root, place: &Place) -> io::Result<File> {
+        root.open_file(place)
+    }
+
+    /// Reads at an offset (bytes); returns how many bytes were read, 0 at the end of the file only.
+    fn read_at(
+        &self,
+        _root: &Root,
+        _place: &Place,
+        file: &File,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
+        loop {
+            match file.read_at(buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
 }

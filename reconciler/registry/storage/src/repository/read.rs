@@ -129,7 +129,7 @@ impl Storage {
                     &alone,
                     Area::Corrupt,
                     digest,
-                    "a manifest was not what its digest says",
+                    "a manifest was not what its digest says, or the disk could not read it",
                     None,
                 )?;
                 Ok(())
@@ -142,9 +142,16 @@ impl Storage {
     /// is: the caller may hold the gate.
     ///
     /// # Errors
-    /// [`StorageError::Corrupt`], also for content too large to be a manifest's; those of the disk.
+    /// [`StorageError::Corrupt`], also for content too large to be a manifest's, and for what the disk cannot
+    /// read; those of the system.
     pub(crate) fn verified(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StorageError> {
-        let Some(bytes) = self.files().read(&Place::blob(digest), MAX_MANIFEST)? else { return Ok(None) };
+        let bytes = match self.files().read(&Place::blob(digest), MAX_MANIFEST) {
+            Err(error) if error.is_damage() || error.is_too_large() => {
+                return Err(StorageError::Corrupt { digest: digest.clone() });
+            }
+            other => other?,
+        };
+        let Some(bytes) = bytes else { return Ok(None) };
         if Digest::of(digest.algorithm(), &bytes) == *digest {
             Ok(Some(bytes))
         } else {

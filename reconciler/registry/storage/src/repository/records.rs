@@ -4,7 +4,7 @@
 //! Fields that a later version adds are ignored, so that going back one version works.
 
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 use shoal_oci::Digest;
 
@@ -68,9 +68,16 @@ impl<T> Found<T> {
 }
 
 impl Storage {
-    /// Reads a record.
+    /// Reads a record. One that the disk cannot read is damaged.
     pub(crate) fn record<T: DeserializeOwned>(&self, place: &Place) -> Result<Found<T>, StorageError> {
-        let Some(bytes) = self.files().read(place, MAX_RECORD)? else { return Ok(Found::Nothing) };
+        let bytes = match self.files().read(place, MAX_RECORD) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(Found::Nothing),
+            Err(error) if error.is_damage() => {
+                return Ok(Found::Damaged(serde_json::Error::custom("the disk cannot read it")));
+            }
+            Err(error) => return Err(error),
+        };
         Ok(match serde_json::from_slice(&bytes) {
             Ok(record) => Found::Record(record),
             Err(source) => Found::Damaged(source),
