@@ -4,7 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use shoal_oci::{Digest, RepositoryName, Tag};
+use shoal_oci::{Digest, Tag};
 
 use crate::UploadId;
 
@@ -72,6 +72,14 @@ pub enum StorageError {
         /// What the marker says.
         found: String,
     },
+    /// The storage belongs to another user, who could not read what this one would write there.
+    #[error("the registry's storage {} belongs to another user: run it as its owner: sudo -u {owner} shoal …", root.display())]
+    Owner {
+        /// The root of the storage.
+        root: PathBuf,
+        /// The owner's name, or `'#UID'` where it has none.
+        owner: String,
+    },
     /// The content on disk is not what its digest says. It is in quarantine and absent until it is pushed again.
     #[error("the stored content of {digest} is damaged and was put into quarantine: push it again")]
     Corrupt {
@@ -100,18 +108,6 @@ pub enum StorageError {
         "the tag {0} is immutable in this repository: push under another tag; the registry policy says which tags may move"
     )]
     TagImmutable(Tag),
-    /// A manifest that is to be kept cannot be read, so what it needs is not known. Nothing was collected.
-    #[error("the manifest {digest} of {repository} cannot be read, so nothing was collected ({} is {why}): push it again, or delete it, then collect", path.display())]
-    Unreadable {
-        /// The repository.
-        repository: RepositoryName,
-        /// The manifest.
-        digest: Digest,
-        /// Its content, below the root of the storage.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
     /// A file of the storage does not hold what it must.
     #[error("{} in the registry's storage cannot be understood: remove it and push again", path.display())]
     Malformed {

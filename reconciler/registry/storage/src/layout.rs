@@ -9,6 +9,7 @@
 //! oci-layout, index.json                     the OCI image layout
 //! shoal-registry.json                        the version of everything below; written last when adopting
 //! lock                                       held by the process that has the storage open
+//! clock.{collect,expire}                     empty; when that ran last, to notice a clock that jumps
 //! blobs/ALG/HEX                              content
 //! sums/ALG/HEX                               checksums of the pieces of larger content
 //! repositories/NAME/_blobs/ALG/HEX           the blob belongs to the repository
@@ -97,6 +98,11 @@ impl Place {
     /// `shoal-registry.json`.
     pub(crate) fn marker() -> Self {
         Self::root().then("shoal-registry.json")
+    }
+
+    /// The empty file whose time is that of the last run of some maintenance (one word).
+    pub(crate) fn clock(of: &'static str) -> Self {
+        Self::root().then(format!("clock.{of}"))
     }
 
     /// `lock`.

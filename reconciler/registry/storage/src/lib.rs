@@ -16,6 +16,7 @@
 //! Assumptions: one process at a time (it locks), on one file system, which keeps what it synced.
 
 mod blob;
+mod clock;
 pub mod collect;
 pub mod disk;
 mod error;

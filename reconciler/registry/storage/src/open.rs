@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,13 +45,17 @@ impl Storage {
     /// an OCI image layout of another tool is taken over. Removes what an interrupted operation left.
     ///
     /// # Errors
-    /// [`StorageError::Locked`], [`StorageError::NotALayout`], [`StorageError::Version`]; those of the system.
+    /// [`StorageError::Locked`], [`StorageError::NotALayout`], [`StorageError::Version`], [`StorageError::Owner`];
+    /// those of the system.
     pub fn open(root: &Path, options: Options) -> Result<Self, StorageError> {
         let failed = |operation| move |error| StorageError::io(operation, root, error);
         fs::create_dir_all(root).map_err(failed("make the directory"))?;
         let root = Root::open(root).map_err(failed("open"))?;
         // Before anything is written: a directory with other things in it stays as it is.
         let is_layout = check_layout(&root)?;
+        if is_layout {
+            check_owner(&root, rustix::process::geteuid().as_raw())?;
+        }
         let lock = lock(&root)?;
         let files = Arc::new(Files::new(root, Arc::clone(&options.disk)));
         let ours = prepare(&files, is_layout)?;
@@ -138,6 +143,28 @@ fn check_layout(root: &Root) -> Result<bool, StorageError> {
     }
 }
 
+/// Refuses a storage of another user than `user`: files that this one made there the owner could not read.
+fn check_owner(root: &Root, user: u32) -> Result<(), StorageError> {
+    let place = Place::oci_layout();
+    let owner = root.open_file(&place).and_then(|file| file.metadata());
+    let owner = owner.map_err(|error| StorageError::io("look at", &place, error))?.uid();
+    if owner == user {
+        return Ok(());
+    }
+    Err(StorageError::Owner { root: root.path().to_owned(), owner: user_name(owner) })
+}
+
+/// The name of a user as `sudo -u` takes it. Where the accounts do not say: the number.
+fn user_name(user: u32) -> String {
+    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let found = accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(user)).then(|| name.to_owned())
+    });
+    found.unwrap_or_else(|| format!("'#{user}'"))
+}
+
 /// Takes the lock, or says who has it.
 fn lock(root: &Root) -> Result<File, StorageError> {
     let place = Place::lock();
@@ -204,4 +231,28 @@ fn remove_stray_sums(files: &Files) -> Result<(), StorageError> {
 fn malformed(place: &Place) -> impl FnOnce(serde_json::Error) -> StorageError + use<> {
     let path = place.into();
     move |source| StorageError::Malformed { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storage_of_another_user_is_refused_and_the_error_says_who_may() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("oci-layout"), "{}").unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let user = rustix::process::geteuid().as_raw();
+        check_owner(&root, user).unwrap();
+        let error = check_owner(&root, user + 1).unwrap_err();
+        assert!(matches!(error, StorageError::Owner { .. }), "{error}");
+        let advice = format!("run it as its owner: sudo -u {} shoal ", user_name(user));
+        assert!(error.to_string().contains(&advice), "{error}");
+    }
+
+    #[test]
+    fn a_user_is_named_as_the_accounts_do_and_by_number_otherwise() {
+        assert_eq!(user_name(0), "root");
+        assert_eq!(user_name(u32::MAX - 7), "'#4294967288'");
+    }
 }

@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use images::{
     Image, all_tags, assert_manifest_whole, assert_whole, by_digest, collect, everything, hours, resolve,
@@ -246,6 +247,8 @@ fn a_dry_run_changes_nothing_and_lists_exactly_what_the_real_run_does() {
     let mut seen = BTreeSet::new();
     for hours in [0, 200, 400] {
         world.clock.advance(SignedDuration::from_hours(hours));
+        // A run that notices how far the clock went, and takes nothing out.
+        collect(&storage, &CollectRules { grace: Duration::MAX, quarantine: Duration::MAX, ..everything() });
         let before = images::content(&world);
         let told = collect(&storage, &dry(&rules));
         assert!(told.dry_run);
@@ -344,33 +347,6 @@ fn what_is_in_quarantine_is_missing_and_pushing_it_again_works() {
     collect(&storage, &usual());
     assert_whole(&storage, "");
     assert_eq!(storage.usage().unwrap().quarantined_bytes, 0);
-}
-
-#[test]
-fn a_manifest_that_cannot_be_read_stops_everything_and_the_error_names_it() {
-    let world = World::new();
-    let storage = world.open();
-    let (kept, other) = (Image::new(1), Image::new(2));
-    kept.push(&storage, "a", &["t"]).unwrap();
-    other.push(&storage, "b", &[]).unwrap();
-    let before = images::content(&world);
-    for damage in [Some("damaged"), None] {
-        match damage {
-            Some(text) => fs::write(world.blob_file(&kept.digest), text).unwrap(),
-            None => fs::remove_file(world.blob_file(&kept.digest)).unwrap(),
-        }
-        let error = storage.collect(&everything(), &mut |_| {}).unwrap_err();
-        let text = error.to_string();
-        assert!(matches!(error, StorageError::Unreadable { .. }), "{text}");
-        assert!(text.contains(kept.digest.as_str()) && text.contains(kept.digest.hex()), "{text}");
-        assert!(text.contains("push it again"), "{text}");
-    }
-    let mut expected = before;
-    expected.remove(&kept.digest);
-    assert_eq!(images::content(&world), expected, "nothing was taken out");
-    kept.push(&storage, "a", &["t"]).unwrap();
-    collect(&storage, &everything());
-    assert_eq!(images::content(&world), kept.digests());
 }
 
 #[test]

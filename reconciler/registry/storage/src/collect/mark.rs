@@ -25,6 +25,8 @@ pub(super) struct World<'s> {
     /// Content that is needed, in whatever repository or in none.
     pub(super) content: BTreeSet<Digest>,
     pub(super) damaged: Vec<Damaged>,
+    /// Repositories of which everything is kept: what something damaged in them names is not known.
+    pub(super) skipped: BTreeSet<RepositoryName>,
     marked: u64,
 }
 
@@ -38,7 +40,7 @@ pub(super) struct Repository {
     pub(super) referrers: BTreeMap<Digest, Vec<Digest>>,
     /// Tags that accompany a subject, by the beginning of their names.
     pub(super) companions: BTreeMap<String, Vec<Tag>>,
-    /// What a damaged tag points at is not known, so it may be anything.
+    /// What a damaged tag points at, or a damaged manifest names, is not known, so it may be anything.
     pub(super) all: bool,
 }
 
@@ -60,6 +62,15 @@ pub(super) struct ManifestState {
 pub(super) struct LinkState {
     pub(super) used: Timestamp,
     pub(super) live: bool,
+}
+
+/// What reading a manifest came to.
+enum Reading {
+    Manifest(Box<Manifest>),
+    /// Its repository does not have it any more.
+    Nothing,
+    /// Why not.
+    Unreadable(String),
 }
 
 // === impl Repository ===
@@ -87,6 +98,7 @@ impl<'s> World<'s> {
             repositories: BTreeMap::new(),
             content: BTreeSet::new(),
             damaged: Vec::new(),
+            skipped: BTreeSet::new(),
             marked: 0,
         };
         let names = storage.repositories()?;
@@ -115,6 +127,7 @@ impl<'s> World<'s> {
                 }
                 Found::Damaged(why) => {
                     repository.all = true;
+                    self.skipped.insert(name.clone());
                     self.damaged.push(Damaged { path: (&place).into(), why: why.to_string() });
                 }
             }
@@ -242,7 +255,14 @@ impl<'s> World<'s> {
             }
             let media_type = state.media_type.clone().unwrap_or_default();
             self.marked += 1;
-            let Some(manifest) = self.read(name, &digest, &media_type)? else { continue };
+            let manifest = match self.read(name, &digest, &media_type)? {
+                Reading::Manifest(manifest) => manifest,
+                Reading::Nothing => continue,
+                Reading::Unreadable(why) => {
+                    self.keep_all(name, &digest, why, &mut open);
+                    continue;
+                }
+            };
             let repository = self.repositories.entry(name.clone()).or_default();
             for blob in manifest.all_blobs() {
                 self.content.insert(blob.digest.clone());
@@ -255,27 +275,50 @@ impl<'s> World<'s> {
         Ok(())
     }
 
-    /// Reads a manifest that must be kept. `None`: its repository does not have it any more.
+    /// Marks everything in a repository, which has a manifest that must be kept and cannot be read. What is there
+    /// and is to be looked at goes to `open`.
+    fn keep_all(&mut self, name: &RepositoryName, digest: &Digest, why: String, open: &mut Vec<Digest>) {
+        tracing::warn!(
+            repository = %name, %digest, why,
+            "a manifest cannot be read, so all of its repository is kept: push it again, or delete it"
+        );
+        self.damaged.push(Damaged { path: (&Place::blob(digest)).into(), why });
+        self.skipped.insert(name.clone());
+        let repository = self.repositories.entry(name.clone()).or_default();
+        repository.all = true;
+        for tag in repository.tags.values_mut().filter(|tag| !tag.live) {
+            tag.live = true;
+            open.push(tag.record.digest.clone());
+        }
+        for (digest, link) in &mut repository.links {
+            link.live = true;
+            self.content.insert(digest.clone());
+        }
+        open.extend(
+            repository.manifests.iter().filter(|(_, state)| !state.live).map(|(digest, _)| digest.clone()),
+        );
+    }
+
+    /// Reads a manifest that must be kept.
     fn read(
         &self,
         name: &RepositoryName,
         digest: &Digest,
         media_type: &str,
-    ) -> Result<Option<Manifest>, StorageError> {
+    ) -> Result<Reading, StorageError> {
         let why = match self.storage.verified(digest) {
             Ok(Some(bytes)) => match Manifest::read(media_type, &bytes) {
-                Ok(manifest) => return Ok(Some(manifest)),
+                Ok(manifest) => return Ok(Reading::Manifest(Box::new(manifest))),
                 Err(error) => error.to_string(),
             },
             Ok(None) => "missing".to_owned(),
             Err(StorageError::Corrupt { .. }) => "damaged".to_owned(),
-            Err(error) => return Err(error),
+            Err(error) => error.to_string(),
         };
         if self.storage.files().stat(&Place::manifest(name, digest))?.is_none() {
-            return Ok(None);
+            return Ok(Reading::Nothing);
         }
-        let path = (&Place::blob(digest)).into();
-        Err(StorageError::Unreadable { repository: name.clone(), digest: digest.clone(), path, why })
+        Ok(Reading::Unreadable(why))
     }
 
     /// Marks content that a root names, and what that reaches, also where no repository has it.

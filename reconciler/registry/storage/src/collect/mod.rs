@@ -12,8 +12,9 @@
 //!   any of these reach. Uploads are not touched.
 //! * What is wanted while a collection runs (pushed, mounted, asked for) is not taken out by it,
 //!   whatever the clock says. Time that runs backwards makes nothing older.
-//! * If a manifest that must be kept cannot be read, nothing is taken out at all. Of a repository with a
-//!   damaged tag everything is kept.
+//! * If a manifest that must be kept cannot be read, or a tag, everything in its repository is kept with what it
+//!   reaches, and the report names it; other repositories are collected all the same.
+//! * A run that finds the clock days ahead of the last one treats everything as young; the next is as usual.
 //! * A dry run lists what the real run would do; with nobody else at work, exactly that.
 //! * A crash at any point leaves every tag whole: records of manifests go before what they name.
 
@@ -75,9 +76,7 @@ impl Storage {
     /// second call waits.
     ///
     /// # Errors
-    /// [`StorageError::Unreadable`] for a manifest that must be kept and cannot be read: nothing was
-    /// taken out; those of the disk: what was taken out until then is in quarantine, and the next run
-    /// goes on.
+    /// Those of the disk: what was taken out until then is in quarantine, and the next run goes on.
     pub fn collect(
         &self,
         rules: &CollectRules,
@@ -85,12 +84,20 @@ impl Storage {
     ) -> Result<Collected, StorageError> {
         let _running = self.gate().collecting();
         let started = self.now();
+        let postponed = self.clock_jumped("collect", rules.dry_run);
+        let patient = CollectRules {
+            grace: Duration::MAX,
+            quarantine: Duration::MAX,
+            retention: Vec::new(),
+            ..rules.clone()
+        };
+        let rules = if postponed { &patient } else { rules };
         let mut world = World::scan(self, rules, started, progress)?;
         world.mark_all(rules, progress)?;
         let plan = plan::plan(&world, rules)?;
         let collected = sweep::carry_out(&mut world, plan, rules, progress);
         self.count_again();
-        collected
+        Ok(Collected { postponed, ..collected? })
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What a collection did, or would do, and why.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -12,14 +13,18 @@ use shoal_oci::{Digest, RepositoryName, Tag};
 pub struct Collected {
     /// Everything that was taken out or deleted, in the order in which it was.
     pub rows: Vec<CollectedRow>,
-    /// Records that could not be read. What they might stand for was kept.
+    /// Records, and manifests that must be kept, that could not be read. What they might stand for was kept.
     pub damaged: Vec<Damaged>,
+    /// Repositories of which everything was kept for that reason.
+    pub skipped: BTreeSet<RepositoryName>,
     /// What stays.
     pub kept: KeptContent,
     /// Bytes of content that went into quarantine.
     pub quarantined_bytes: u64,
     /// Bytes of content that were deleted: from quarantine, and at once where it is kept for no time.
     pub freed_bytes: u64,
+    /// The clock was days ahead of the last run, so nothing counted as old. The next run is as usual.
+    pub postponed: bool,
     /// Nothing was changed.
     pub dry_run: bool,
 }
@@ -124,7 +129,7 @@ pub enum Reason {
     },
 }
 
-/// A record that could not be read.
+/// A record or a manifest that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damaged {
     /// The file, below the root of the storage.

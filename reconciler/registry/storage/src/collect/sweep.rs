@@ -30,6 +30,7 @@ pub(super) fn carry_out(
 ) -> Result<Collected, StorageError> {
     let mut collected = Collected {
         damaged: std::mem::take(&mut world.damaged),
+        skipped: std::mem::take(&mut world.skipped),
         kept: plan.kept,
         dry_run: rules.dry_run,
         ..Collected::default()
@@ -77,6 +78,9 @@ pub(super) fn carry_out(
         }
         Shelf::expire(storage, world.started, rules.quarantine)?;
     }
+    // What was found damaged while things were taken out.
+    collected.damaged.append(&mut world.damaged);
+    collected.skipped.append(&mut world.skipped);
     Ok(collected)
 }
 

@@ -198,7 +198,13 @@ pub(crate) fn usual() -> CollectRules {
 }
 
 pub(crate) fn collect(storage: &Storage, rules: &CollectRules) -> Collected {
-    storage.collect(rules, &mut |_| {}).unwrap()
+    let collected = storage.collect(rules, &mut |_| {}).unwrap();
+    // The clock of the tests jumps.
+    if collected.postponed && !rules.dry_run {
+        storage.collect(rules, &mut |_| {}).unwrap()
+    } else {
+        collected
+    }
 }
 
 /// Digests of everything below `blobs/`.
