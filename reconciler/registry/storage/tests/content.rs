@@ -288,13 +288,13 @@ fn symbolic_links_in_the_storage_lead_nowhere() {
 }
 
 #[test]
-fn a_use_is_noted_after_a_minute_and_not_before() {
+fn a_use_is_noted_after_ten_seconds_and_not_before() {
     let world = World::new();
     let storage = world.open();
     let digest = push(&storage, &name("a"), b"x").unwrap();
     let link = world.root().join("repositories/a/_blobs/sha256").join(digest.hex());
     let pushed = fs::metadata(&link).unwrap().modified().unwrap();
-    world.clock.advance(SignedDuration::from_secs(59));
+    world.clock.advance(SignedDuration::from_secs(9));
     storage.blob(&name("a"), &digest).unwrap();
     assert_eq!(fs::metadata(&link).unwrap().modified().unwrap(), pushed);
     world.clock.advance(SignedDuration::from_secs(2));

@@ -8,9 +8,9 @@ use super::gate::Using;
 use crate::layout::Place;
 use crate::{Storage, StorageError};
 
-/// A time that is younger than this is not written again on use: reading would become writing. Much
-/// shorter than any grace, within which what was asked for has to stay.
-const FRESH: SignedDuration = SignedDuration::from_mins(1);
+/// A time that is younger than this is not written again on use: reading would become writing. So what was asked
+/// for stays for the grace of a collection less this, which is much shorter than any.
+const FRESH: SignedDuration = SignedDuration::from_secs(10);
 
 impl Storage {
     /// Makes the blob belong to the repository, durable when it returns.
