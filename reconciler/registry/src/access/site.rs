@@ -2,22 +2,29 @@
 //! Pages in browsers. A browser sends requests for any page that is open in it, with the accounts
 //! that it knows, and from a place that the page's author may not be able to reach. No page of ours
 //! uses the registry; so a request that says it comes from a page is let through for the registry's own
-//! host only, and maintenance without accounts is for names that no foreign name server can point here.
+//! host only, and only under a name that no foreign name server can point here: the host of a page is
+//! whatever its author's name server says. So is maintenance without accounts.
 
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
 
-/// Whether the request says that it comes from another site's page.
+/// Whether the request says that it comes from a page, and that is another site's or may be.
 pub(super) fn is_foreign_page(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(ORIGIN) else { return false };
-    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    match (origin, host) {
-        (Some((_, origin)), Some(host)) => !origin.eq_ignore_ascii_case(host),
-        _ => true,
+    let from_page = headers.keys().any(|name| *name == ORIGIN || name.as_str().starts_with("sec-fetch-"));
+    if !from_page {
+        return false;
     }
+    // What was typed into the address bar is `none`.
+    let site = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
+    !has_local_name(headers) || !site || headers.contains_key(ORIGIN) && !is_own_origin(headers)
+}
+
+fn is_own_origin(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let origin = text(ORIGIN).and_then(|origin| origin.split_once("://"));
+    origin.zip(text(HOST)).is_some_and(|((_, origin), host)| origin.eq_ignore_ascii_case(host))
 }
 
 /// Whether the request comes from this very machine, asks for it by a name that is always this
@@ -50,21 +57,42 @@ mod tests {
 
     #[test]
     fn a_page_of_another_site_is_told_from_our_own() {
-        let foreign =
-            |origin| is_foreign_page(&headers(&[("host", "registry.lan:5000"), ("origin", origin)]));
-        assert!(!foreign("http://registry.lan:5000"));
-        assert!(!foreign("http://Registry.lan:5000"));
-        for origin in [
-            "http://evil.example",
-            "null",
-            "http://registry.lan",
-            "http://registry.lan:5000.evil.example",
-            "",
-        ] {
+        let foreign = |origin| is_foreign_page(&headers(&[("host", "LocalHost:5000"), ("origin", origin)]));
+        assert!(!foreign("http://localhost:5000"));
+        assert!(!foreign("http://Localhost:5000"));
+        for origin in
+            ["http://evil.example", "null", "http://localhost", "http://localhost:5000.evil.example", ""]
+        {
             assert!(foreign(origin), "{origin}");
         }
-        assert!(is_foreign_page(&headers(&[("origin", "http://registry.lan")])), "without a host");
+        assert!(is_foreign_page(&headers(&[("origin", "http://localhost")])), "without a host");
         assert!(!is_foreign_page(&headers(&[("host", "registry.lan")])), "no page at all");
+        let fetched =
+            |site| is_foreign_page(&headers(&[("host", "192.0.2.1:5000"), ("sec-fetch-site", site)]));
+        assert_eq!(
+            ["same-origin", "none", "same-site", "cross-site"].map(fetched),
+            [false, false, true, true]
+        );
+    }
+
+    #[test]
+    fn a_page_whose_own_name_points_here_is_foreign_too() {
+        for name in ["evil.example:5000", "registry.lan", "127.0.0.1.evil.example", "localhost.evil.example"]
+        {
+            let origin: &str = &format!("http://{name}");
+            let host = ("host", HeaderValue::from_str(name).unwrap());
+            for page in [
+                ("origin", HeaderValue::from_str(origin).unwrap()),
+                ("sec-fetch-site", HeaderValue::from_static("same-origin")),
+                ("sec-fetch-mode", HeaderValue::from_static("navigate")),
+            ] {
+                let request = [host.clone(), page].map(|(name, value)| (name.parse().unwrap(), value));
+                assert!(is_foreign_page(&request.into_iter().collect()), "{name}");
+            }
+        }
+        let own =
+            [("host", "[::1]:5000"), ("origin", "http://[::1]:5000"), ("sec-fetch-site", "same-origin")];
+        assert!(!is_foreign_page(&headers(&own)));
     }
 
     #[test]
