@@ -4,8 +4,11 @@
 //! The list is an image index, and registries are only expected to take manifests of 4 MiB: a longer list
 //! comes in pages that each stay below that. Where a page begins is said by `last`, the digest before it.
 
+use std::ops::ControlFlow;
+
 use http::{HeaderValue, StatusCode, header};
-use shoal_oci::{Descriptor, Digest, ErrorCode, RepositoryName, media_type};
+use shoal_oci::{Digest, ErrorCode, RepositoryName, media_type};
+use shoal_registry_storage::{Storage, StorageError};
 
 use super::{Answer, Ask};
 use crate::respond::{self, FILTERS_APPLIED, Rejection};
@@ -23,10 +26,7 @@ pub(super) async fn list(ask: &Ask, repository: RepositoryName, digest: &str) ->
     let after = ask.query("last");
     let wanted = filter.clone();
     let (body, next) = ask
-        .storage(move |storage| {
-            let all = storage.referrers(&repository, &subject, None)?;
-            Ok(page(&all, wanted.as_deref(), after.as_deref()))
-        })
+        .storage(move |storage| page(storage, &repository, &subject, wanted.as_deref(), after.as_deref()))
         .await?;
     let mut response = respond::json(StatusCode::OK, media_type::IMAGE_INDEX, body);
     if filter.is_some() {
@@ -40,29 +40,33 @@ pub(super) async fn list(ask: &Ask, repository: RepositoryName, digest: &str) ->
     Ok(response)
 }
 
-/// One page, and the last digest in it where more follows. `all` is in the order of digests.
-fn page(all: &[Descriptor], artifact_type: Option<&str>, after: Option<&str>) -> (String, Option<String>) {
-    let mut left = all
-        .iter()
-        .filter(|one| after.is_none_or(|after| one.digest.as_str() > after))
-        .filter(|one| artifact_type.is_none_or(|wanted| one.artifact_type.as_deref().unwrap_or("") == wanted))
-        .peekable();
-    let mut manifests = String::new();
-    let mut last = None;
-    while let Some(one) = left.peek() {
+/// One page, and the last digest in it where more follows. Of what does not fit one descriptor is read.
+fn page(
+    storage: &Storage,
+    repository: &RepositoryName,
+    subject: &Digest,
+    artifact_type: Option<&str>,
+    after: Option<&str>,
+) -> Result<(String, Option<String>), StorageError> {
+    let (mut manifests, mut last, mut more) = (String::new(), None, false);
+    storage.each_referrer(repository, subject, after, &mut |one| {
+        if artifact_type.is_some_and(|wanted| one.artifact_type.as_deref().unwrap_or("") != wanted) {
+            return ControlFlow::Continue(());
+        }
         // A descriptor is always JSON: its keys are strings.
-        let Ok(text) = serde_json::to_string(one) else { break };
+        let Ok(text) = serde_json::to_string(&one) else { return ControlFlow::Continue(()) };
         if !manifests.is_empty() {
             if manifests.len() + text.len() > PAGE {
-                break;
+                more = true;
+                return ControlFlow::Break(());
             }
             manifests.push(',');
         }
         manifests.push_str(&text);
-        last = left.next().map(|one| one.digest.to_string());
-    }
-    let more = left.peek().is_some();
+        last = Some(one.digest.to_string());
+        ControlFlow::Continue(())
+    })?;
     let index = media_type::IMAGE_INDEX;
     let body = format!(r#"{{"schemaVersion":2,"mediaType":"{index}","manifests":[{manifests}]}}"#);
-    (body, last.filter(|_| more))
+    Ok((body, last.filter(|_| more)))
 }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use shoal_oci::{Digest, media_type};
 
-use crate::support::{Server, header, image, refusal, sha256};
+use crate::support::{Server, Setup, header, image, refusal, sha256};
 
 /// The path of the next page; nothing where this is the last one.
 fn next(link: &str) -> Option<String> {
@@ -190,6 +190,62 @@ async fn a_long_list_of_referrers_comes_in_linked_pages_below_four_mebibytes() {
         path = following;
     }
     assert_eq!((seen, pages), (pushed, 3));
+}
+
+#[tokio::test]
+async fn a_filter_pages_through_what_it_leaves_and_nothing_else() {
+    let server = Server::start().await;
+    let subject = sha256(b"subject");
+    let mut wanted = Vec::new();
+    for n in 0..12 {
+        let filler = format!("{n}{}", "x".repeat(1_500_000));
+        if n % 4 == 0 {
+            wanted.push(refer(&server, &subject, Some("application/x"), &filler).await.to_string());
+        } else {
+            refer(&server, &subject, Some("application/y"), &filler).await;
+        }
+    }
+    wanted.sort();
+    let path = format!("/v2/a/referrers/{subject}?artifactType=application%2Fx");
+    let digests = async |path: &str| {
+        let response = server.get(path).await;
+        let link = header(&response, "link");
+        let body: Value = response.json().await.unwrap();
+        let all = body["manifests"].as_array().unwrap().iter();
+        (all.map(|one| one["digest"].as_str().unwrap().to_owned()).collect::<Vec<_>>(), link)
+    };
+    let (first, link) = digests(&path).await;
+    assert_eq!(first, wanted[..2]);
+    let (second, link) = digests(&next(&link).unwrap()).await;
+    assert_eq!((second.as_slice(), link.as_str()), (&wanted[2..], ""));
+}
+
+#[tokio::test]
+async fn a_referrer_with_more_annotations_than_an_entry_can_have_is_listed_with_all_of_them() {
+    let server = Server::with(Setup::policy(json!({"maxManifest": "16M"}))).await;
+    let subject = sha256(b"subject");
+    let filler = "x".repeat(9 << 20);
+    let mut pushed = [
+        refer(&server, &subject, Some("application/x"), &filler).await.to_string(),
+        refer(&server, &subject, Some("application/x"), "small").await.to_string(),
+    ];
+    pushed.sort();
+    let (mut path, mut seen) = (format!("/v2/a/referrers/{subject}"), Vec::new());
+    let mut lengths = Vec::new();
+    loop {
+        let response = server.get(&path).await;
+        assert_eq!(response.status(), 200);
+        let link = header(&response, "link");
+        let body: Value = response.json().await.unwrap();
+        for one in body["manifests"].as_array().unwrap() {
+            seen.push(one["digest"].as_str().unwrap().to_owned());
+            lengths.push(one["annotations"]["filler"].as_str().unwrap().len());
+        }
+        let Some(following) = next(&link) else { break };
+        path = following;
+    }
+    lengths.sort_unstable();
+    assert_eq!((seen.as_slice(), lengths), (pushed.as_slice(), vec![5, 9 << 20]));
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ impl Storage {
         written?;
         if let Some(subject) = &manifest.subject {
             let entry = manifest.referrer(digest, media_type, size);
-            self.write_record(&Place::referrer(repository, &subject.digest, digest), &entry, pushed)?;
+            self.write_referrer(repository, &subject.digest, &entry, pushed)?;
         }
         for tag in tags {
             if manifest.kind == ManifestKind::Index {
@@ -85,8 +85,12 @@ impl Storage {
                 pushed,
                 sequence: self.index().next_sequence(),
             };
-            self.write_record(&Place::tag(repository, tag), &record, pushed)?;
+            let place = Place::tag(repository, tag);
+            self.replace_record(&place, &record)?;
+            // At once, whatever comes of the rest: whoever deletes the manifest has to know of the tag.
             self.index().set(repository, tag, record);
+            self.files().sync_parent(&place)?;
+            self.note_time(&place, pushed);
         }
         Ok(())
     }
@@ -187,7 +191,7 @@ impl Storage {
             let place = Place::referrer(repository, &subject.digest, &child.digest);
             if referrers_tag(&subject.digest) == *tag && self.files().stat(&place)?.is_none() {
                 let entry = manifest.referrer(&child.digest, &record.media_type, record.size);
-                self.write_record(&place, &entry, self.now())?;
+                self.write_referrer(repository, &subject.digest, &entry, self.now())?;
             }
         }
         Ok(())

@@ -3,6 +3,8 @@
 //!
 //! Fields that a later version adds are ignored, so that going back one version works.
 
+use std::error::Error;
+
 use jiff::Timestamp;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
@@ -12,7 +14,7 @@ use crate::layout::Place;
 use crate::{Storage, StorageError};
 
 /// The most bytes such a file can have: a referrer's descriptor carries its manifest's annotations.
-const MAX_RECORD: u64 = 8 << 20;
+pub(super) const MAX_RECORD: u64 = 8 << 20;
 
 /// `_manifests/ALG/HEX`: a manifest in a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,11 +70,15 @@ impl<T> Found<T> {
 }
 
 impl Storage {
-    /// Reads a record. One that the disk cannot read is damaged.
+    /// Reads a record. A file that is larger than any record is a damaged one, and so is one that the
+    /// disk cannot read.
     pub(crate) fn record<T: DeserializeOwned>(&self, place: &Place) -> Result<Found<T>, StorageError> {
         let bytes = match self.files().read(place, MAX_RECORD) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(Found::Nothing),
+            Err(error) if error.is_too_large() => {
+                return Ok(Found::Damaged(serde_json::Error::custom("it is too large")));
+            }
             Err(error) if error.is_damage() => {
                 return Ok(Found::Damaged(serde_json::Error::custom("the disk cannot read it")));
             }
@@ -91,10 +97,24 @@ impl Storage {
         record: &impl Serialize,
         when: Timestamp,
     ) -> Result<(), StorageError> {
+        self.replace_record(place, record)?;
+        self.files().sync_parent(place)?;
+        self.note_time(place, when);
+        Ok(())
+    }
+
+    /// The first half of that: the record is in place and not durable.
+    pub(super) fn replace_record(&self, place: &Place, record: &impl Serialize) -> Result<(), StorageError> {
         let bytes = serde_json::to_vec(record)
             .map_err(|source| StorageError::Malformed { path: place.into(), source })?;
-        self.files().put(place, &bytes)?;
-        // Not needed to be durable: what the system wrote as the time is about the same.
-        self.files().touch(place, when)
+        self.files().replace(place, &bytes)
+    }
+
+    /// Gives a record's file its time. Neither is that needed to be durable nor is failing to a reason to fail:
+    /// what the system wrote as the time is about the same.
+    pub(super) fn note_time(&self, place: &Place, when: Timestamp) {
+        if let Err(error) = self.files().touch(place, when) {
+            tracing::warn!(%place, error = &error as &dyn Error, "the time of a record could not be written");
+        }
     }
 }
