@@ -7,8 +7,9 @@ use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use shoal_http::conditional::{self, judge};
 use shoal_oci::{Digest, ErrorCode, RepositoryName};
+use shoal_registry_storage::Keep;
 
-use super::{Answer, Ask};
+use super::{Answer, Ask, deleted};
 use crate::audit;
 use crate::body::BlobBody;
 use crate::respond::{self, CONTENT_DIGEST, Rejection};
@@ -40,7 +41,12 @@ pub(super) async fn get(ask: &Ask, repository: RepositoryName, digest: &str) -> 
 pub(super) async fn delete(ask: &Ask, repository: RepositoryName, digest: &str) -> Answer {
     let digest = known(digest)?;
     let (repo, wanted) = (repository.clone(), digest.clone());
-    if !ask.storage(move |storage| storage.delete_blob(&repo, &wanted)).await? {
+    let (roots, immutable) = (ask.roots()?, ask.policy.is_immutable(&repository));
+    let deletion = ask.storage(move |storage| {
+        let keep = Keep { roots: &roots, immutable: &|_| immutable };
+        storage.delete_blob_unless(&repo, &wanted, keep)
+    });
+    if !deleted(&digest, deletion.await?)? {
         return Err(unknown(digest.as_str()));
     }
     audit::delete(&ask.who(), &repository, &digest);

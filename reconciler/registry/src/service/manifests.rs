@@ -2,7 +2,8 @@
 //! `/v2/<name>/manifests/<reference>`: pulling, pushing and deleting manifests and tags.
 //!
 //! Guarantees: the bytes and the media type come back as they were pushed; 201 is answered once the manifest
-//! and its tags are durable; all tags of one push are made or the answer is an error.
+//! and its tags are durable; all tags of one push are made or the answer is an error; a manifest on its way
+//! out takes no more memory than a blob, however large it is.
 //!
 //! `Accept` is not negotiated: there is one form of each manifest, and a client that cannot read it is told
 //! its type.
@@ -13,14 +14,14 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use shoal_oci::{Algorithm, Digest, ErrorCode, Manifest, Reference, RepositoryName, Tag, media_type};
-use shoal_registry_storage::PutRules;
+use shoal_registry_storage::{Keep, PutRules};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::blobs::conditional;
-use super::{Answer, Ask, blocking};
+use super::{Answer, Ask, blocking, deleted};
 use crate::MANIFEST_MEMORY;
 use crate::audit;
-use crate::body::RequestBody;
+use crate::body::{BlobBody, RequestBody};
 use crate::respond::{self, OCI_SUBJECT, OCI_TAG, Rejection};
 
 /// The most tags that one push by digest makes (at least 10, distribution-spec, Pushing Manifests).
@@ -39,17 +40,15 @@ pub(super) async fn get(ask: &Ask, repository: RepositoryName, reference: &str) 
         respond::set(&mut response, header::CONTENT_TYPE, &media_type);
         return Ok(response);
     }
-    let stored = ask.storage(move |storage| storage.manifest(&repo, &found)).await?;
-    let Some(stored) = stored else {
+    let opened = ask.storage(move |storage| storage.open_manifest(&repo, &found)).await?;
+    let Some((blob, media_type)) = opened else {
         return Err(unknown(ask, repository, reference).await);
     };
-    let (mut response, part) = conditional(ask, stored.bytes.len() as u64, &stored.digest)?;
-    respond::set(&mut response, header::CONTENT_TYPE, &stored.media_type);
+    let (mut response, part) = conditional(ask, blob.size(), blob.digest())?;
+    respond::set(&mut response, header::CONTENT_TYPE, &media_type);
     if let Some((first, count)) = part {
-        // Judged against the length of these bytes, which are in memory.
-        let bytes = stored.bytes.slice(first as usize..(first + count) as usize);
-        ask.registry.metrics.downloaded(count);
-        *response.body_mut() = Body::from(bytes);
+        let body = BlobBody::open(blob, first, count, ask.registry.metrics.clone()).await?;
+        *response.body_mut() = Body::new(body);
     }
     Ok(response)
 }
@@ -74,12 +73,20 @@ pub(super) async fn delete(ask: &Ask, repository: RepositoryName, reference: &st
     let (repo, found) = (repository.clone(), wanted.clone());
     // A tag that may not move may not be deleted either: deleting and pushing again would move it.
     let immutable = ask.policy.is_immutable(&repository);
-    let deleted = ask
-        .storage(move |storage| match &found {
-            Reference::Tag(tag) => storage.delete_tag_unless(&repo, tag, &|_| immutable),
-            Reference::Digest(digest) => storage.delete_manifest_unless(&repo, digest, &|_| immutable),
-        })
-        .await?;
+    let deleted = match found {
+        Reference::Tag(tag) => {
+            ask.storage(move |storage| storage.delete_tag_unless(&repo, &tag, &|_| immutable)).await?
+        }
+        Reference::Digest(digest) => {
+            let roots = ask.roots()?;
+            let named = digest.clone();
+            let deletion = ask.storage(move |storage| {
+                let keep = Keep { roots: &roots, immutable: &|_| immutable };
+                storage.delete_manifest_unless(&repo, &digest, keep)
+            });
+            deleted(&named, deletion.await?)?
+        }
+    };
     if !deleted {
         return Err(unknown(ask, repository, reference).await);
     }

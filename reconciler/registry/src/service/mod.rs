@@ -9,6 +9,7 @@ mod referrers;
 mod tags;
 mod uploads;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,10 +19,10 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::request::Parts;
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use shoal_http::Peer;
-use shoal_oci::{ErrorCode, RepositoryName};
-use shoal_registry_storage::{Storage, StorageError};
+use shoal_oci::{Digest, ErrorBody, ErrorCode, ErrorItem, RepositoryName};
+use shoal_registry_storage::{Deletion, Need, Storage, StorageError};
 
 use crate::access::Caller;
 use crate::audit::Who;
@@ -118,9 +119,37 @@ where
     tokio::task::spawn_blocking(work).await?.map_err(Into::into)
 }
 
+/// Whether something was deleted; `false` where it was not there.
+fn deleted(digest: &Digest, deletion: Deletion) -> Result<bool, Rejection> {
+    let message = match deletion {
+        Deletion::Done => return Ok(true),
+        Deletion::Absent => return Ok(false),
+        Deletion::Needed(Need::Root(root)) => format!(
+            "{digest} is needed by the image {root}, which the inventory or a job under way names: take that out of \
+             the inventory and let its jobs end, then delete it"
+        ),
+        Deletion::Needed(Need::Tag(tag)) => format!(
+            "{digest} is needed by the tag {tag}, which is immutable in this repository: the registry's policy says \
+             which tags may go (immutableTags)"
+        ),
+    };
+    Err(Rejection::new(StatusCode::CONFLICT, ErrorCode::Denied, message))
+}
+
 // === impl Ask ===
 
 impl Ask {
+    /// What may not be deleted because the inventory or a job needs it. 503 while nobody knows.
+    fn roots(&self) -> Result<BTreeSet<Digest>, Rejection> {
+        self.registry.maintenance.roots().ok_or_else(|| {
+            let message = "the inventory was not read yet, so what it needs is not known: try again";
+            let item =
+                ErrorItem { code: "UNAVAILABLE".to_owned(), message: message.to_owned(), detail: None };
+            Rejection::with_body(StatusCode::SERVICE_UNAVAILABLE, ErrorBody { errors: vec![item] })
+                .with_header(header::RETRY_AFTER, HeaderValue::from(10))
+        })
+    }
+
     /// What the caller needs. Whoever pushes sees and ends what is being pushed.
     fn right(&self, route: &Route) -> Right {
         match (route, &self.head.method) {

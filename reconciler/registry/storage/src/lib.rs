@@ -50,6 +50,7 @@ pub use crate::error::StorageError;
 pub use crate::index::IndexWrites;
 pub use crate::pool::PIECE;
 pub use crate::repository::images::ImageRow;
+pub use crate::repository::needed::{Deletion, Keep, Need};
 pub use crate::repository::pattern::{Pattern, PatternError};
 pub use crate::repository::put::PutRules;
 pub use crate::repository::read::{StoredManifest, TagPage};

@@ -9,7 +9,7 @@ use std::fs;
 use images::{Image, all_tags, assert_whole, by_digest, by_tag, resolve, tag};
 use jiff::SignedDuration;
 use shoal_oci::{Algorithm, Digest, Manifest, Tag, media_type, referrers_tag};
-use shoal_registry_storage::{Pattern, PutRules, StorageError, TagPage};
+use shoal_registry_storage::{Deletion, Keep, Need, Pattern, PutRules, StorageError, TagPage};
 use support::{World, digest, name, push};
 
 const FROZEN: PutRules<'static> = PutRules { immutable: &|_| true, sparse: false };
@@ -148,8 +148,9 @@ fn an_immutable_tag_takes_the_same_content_again_and_no_other() {
     let frozen = |tag: &Tag| tag.as_str().starts_with('1');
     let error = storage.delete_tag_unless(&name("a"), &tag("1.0"), &frozen).unwrap_err();
     assert!(matches!(error, StorageError::TagImmutable(_)));
-    let error = storage.delete_manifest_unless(&name("a"), &one.digest, &frozen).unwrap_err();
-    assert!(matches!(error, StorageError::TagImmutable(_)));
+    let keep = Keep { immutable: &frozen, ..Keep::default() };
+    let deletion = storage.delete_manifest_unless(&name("a"), &one.digest, keep).unwrap();
+    assert_eq!(deletion, Deletion::Needed(Need::Tag(tag("1.0"))));
     assert_eq!(resolve(&storage, "a", "1.0"), Some(one.digest.clone()));
     assert!(!storage.delete_tag_unless(&name("a"), &tag("1.9"), &frozen).unwrap(), "there is none");
     other.put_with(&storage, "a", &["2.0"], FROZEN).unwrap();

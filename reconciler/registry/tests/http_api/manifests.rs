@@ -271,3 +271,36 @@ async fn a_manifest_of_four_megabytes_is_taken() {
     assert_eq!(server.push_manifest("a", "v1", &manifest).await.status(), 201);
     assert_eq!(server.get("/v2/a/manifests/v1").await.text().await.unwrap(), manifest.to_string());
 }
+
+#[tokio::test]
+async fn a_large_manifest_is_sent_piece_by_piece_each_of_which_was_checked() {
+    let server = Server::start().await;
+    let config = server.push_blob("a", b"{}").await;
+    let mut manifest = image(&config, 2, &[]);
+    manifest["annotations"] = json!({"filler": "x".repeat(1 << 20)});
+    let text = manifest.to_string();
+    let digest = sha256(text.as_bytes());
+    assert_eq!(server.push_manifest("a", "v1", &manifest).await.status(), 201);
+    assert_eq!(server.get("/v2/a/manifests/v1").await.text().await.unwrap(), text);
+    let part = server.request(Method::GET, "/v2/a/manifests/v1").header("range", "bytes=262140-262150");
+    assert_eq!(part.send().await.unwrap().text().await.unwrap(), text[262_140..=262_150]);
+    // What comes before the damage has left by the time it is found.
+    server.damage(&digest, 900_000);
+    let mut raw = server.raw().await;
+    raw.send("GET /v2/a/manifests/v1 HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    let head = raw.head().await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let sent = raw.rest().await;
+    assert!(sent.len() < 900_000 && !sent.is_empty(), "{}", sent.len());
+    assert!(text.as_bytes().starts_with(&sent));
+    let again = server.get("/v2/a/manifests/v1").await;
+    assert_eq!(refusal(again).await, (404, "MANIFEST_UNKNOWN".to_owned()));
+}
+
+#[tokio::test]
+async fn a_manifest_that_became_empty_on_disk_is_an_error() {
+    let server = Server::start().await;
+    let (_, digest) = server.push_image("a", "v1").await;
+    std::fs::write(server.blob_file(&digest), "").unwrap();
+    assert_eq!(refusal(server.get("/v2/a/manifests/v1").await).await.0, 500);
+}

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use shoal_http::listen::{Serving, listen};
 use shoal_oci::{Algorithm, Digest, media_type};
 use shoal_registry::access::{JobTokens, RegistryAuth};
-use shoal_registry::maintain::NoRoots;
+use shoal_registry::maintain::{NoRoots, RootsSource};
 use shoal_registry::metrics::RegistryMetrics;
 use shoal_registry::policy::Policy;
 use shoal_registry::{Patience, Registry, RegistryConfig};
@@ -29,6 +29,7 @@ pub(crate) struct Setup {
     pub(crate) tokens: Option<Arc<dyn JobTokens>>,
     pub(crate) patience: Patience,
     pub(crate) disk: Option<Arc<dyn Disk>>,
+    pub(crate) roots: Arc<dyn RootsSource>,
 }
 
 /// A registry that listens.
@@ -63,7 +64,14 @@ impl Default for Setup {
     fn default() -> Self {
         // The disk that the tests run on may be nearly full.
         let policy = json!({"minFree": "0%"});
-        Self { policy, auth: RegistryAuth::None, tokens: None, patience: Patience::default(), disk: None }
+        Self {
+            policy,
+            auth: RegistryAuth::None,
+            tokens: None,
+            patience: Patience::default(),
+            disk: None,
+            roots: Arc::new(NoRoots),
+        }
     }
 }
 
@@ -103,7 +111,7 @@ impl Server {
             auth: setup.auth,
             tokens: setup.tokens,
             clock: Arc::clone(&options.clock),
-            roots: Arc::new(NoRoots),
+            roots: setup.roots,
             metrics: RegistryMetrics::register(&metrics).unwrap(),
             patience: setup.patience,
         };

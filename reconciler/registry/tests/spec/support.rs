@@ -72,7 +72,7 @@ struct NoRoots;
 
 impl RootsSource for NoRoots {
     fn roots(&self) -> Option<BTreeSet<Digest>> {
-        None
+        Some(BTreeSet::new())
     }
 }
 

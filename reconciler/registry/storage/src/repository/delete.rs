@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Deleting tags and manifests. Content goes only by collection.
+//! Deleting tags, manifests, and blobs from repositories. Content goes only by collection.
 //!
 //! Order: the tags that point at a manifest, its entry below its subject, its record. A crash in
 //! between leaves a manifest with fewer tags; deleting it again completes it.
 
 use shoal_oci::{Digest, RepositoryName, Tag};
 
+use super::needed::{Deletion, Keep};
 use crate::layout::Place;
 use crate::{Storage, StorageError};
 
@@ -52,29 +53,29 @@ impl Storage {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<bool, StorageError> {
-        self.delete_manifest_unless(repository, digest, &|_| false)
+        Ok(self.delete_manifest_unless(repository, digest, Keep::default())? == Deletion::Done)
     }
 
-    /// Deletes a manifest at which no tag points that `immutable` says must stay.
+    /// Deletes a manifest and every tag that points at it, unless it is to be kept: then nothing was deleted.
     ///
     /// # Errors
-    /// [`StorageError::TagImmutable`] with such a tag: nothing was deleted; those of the disk.
+    /// Those of the disk.
     pub fn delete_manifest_unless(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-        immutable: &dyn Fn(&Tag) -> bool,
-    ) -> Result<bool, StorageError> {
+        keep: Keep<'_>,
+    ) -> Result<Deletion, StorageError> {
         let _using = self.gate().using();
         let _alone = self.gate().repository(repository);
         let place = Place::manifest(repository, digest);
         if self.files().stat(&place)?.is_none() {
-            return Ok(false);
+            return Ok(Deletion::Absent);
+        }
+        if let Some(need) = self.need(repository, digest, keep)? {
+            return Ok(Deletion::Needed(need));
         }
         let tags = self.index().pointing_at(repository, digest);
-        if let Some(tag) = tags.iter().find(|tag| immutable(tag)) {
-            return Err(StorageError::TagImmutable(tag.clone()));
-        }
         for tag in &tags {
             self.files().remove(&Place::tag(repository, tag))?;
             self.index().remove(repository, tag);
@@ -90,7 +91,32 @@ impl Storage {
         }
         self.files().remove(&place)?;
         self.files().sync_parent(&place)?;
-        Ok(true)
+        Ok(Deletion::Done)
+    }
+
+    /// Takes a blob out of the repository as [`Storage::delete_blob()`] does, unless it is to be kept.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn delete_blob_unless(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        keep: Keep<'_>,
+    ) -> Result<Deletion, StorageError> {
+        let _using = self.gate().using();
+        // A manifest that needs it may be on its way.
+        let _alone = self.gate().repository(repository);
+        let link = Place::link(repository, digest);
+        if self.files().stat(&link)?.is_none() {
+            return Ok(Deletion::Absent);
+        }
+        if let Some(need) = self.need(repository, digest, keep)? {
+            return Ok(Deletion::Needed(need));
+        }
+        self.files().remove(&link)?;
+        self.files().sync_parent(&link)?;
+        Ok(Deletion::Done)
     }
 
     /// Below which subjects the manifest has an entry: its own, or where it cannot be read any more

@@ -6,6 +6,7 @@ pub(crate) mod gate;
 pub(crate) mod images;
 mod links;
 mod names;
+pub(crate) mod needed;
 pub(crate) mod pattern;
 pub(crate) mod put;
 pub(crate) mod read;

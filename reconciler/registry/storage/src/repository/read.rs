@@ -8,7 +8,7 @@ use shoal_oci::{Digest, Manifest, Reference, RepositoryName, Tag};
 
 use super::records::{ManifestRecord, TagRecord};
 use crate::layout::{Area, Place};
-use crate::{Storage, StorageError};
+use crate::{Blob, Storage, StorageError};
 
 /// The most bytes of content that is read as a manifest.
 pub(crate) const MAX_MANIFEST: u64 = 64 << 20;
@@ -58,6 +58,28 @@ impl Storage {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Opens a manifest by tag or digest, to be read piece by piece, with the type it was pushed with; `None`
+    /// where the repository does not have it. Counts as a use.
+    ///
+    /// # Errors
+    /// [`StorageError::Corrupt`] where the content has not the size that was pushed: it is put away. Other damage
+    /// shows when it is read. Those of the disk.
+    pub fn open_manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<(Blob, String)>, StorageError> {
+        let Some((digest, media_type, size)) = self.manifest_facts(repository, reference)? else {
+            return Ok(None);
+        };
+        let Some(blob) = self.open_content(&digest)? else { return Ok(None) };
+        // A file that became empty has no piece whose check could fail.
+        if blob.size() != size && self.manifest(repository, reference)?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some((blob, media_type)))
     }
 
     /// Digest, type and size (bytes) of a manifest, without reading it; `None` where the repository
