@@ -12,18 +12,21 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use shoal_oci::{Algorithm, ContentRange, Digest, ErrorCode, RepositoryName};
-use shoal_registry_storage::UploadId;
+use shoal_registry_storage::{Storage, UploadId, UploadLimits};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Answer, Ask, blocking};
 use crate::audit;
 use crate::body::{RequestBody, Sink, receive};
-use crate::policy::Right;
+use crate::policy::{Policy, Right};
 use crate::respond::{self, Rejection, UPLOAD_UUID};
 use crate::room::Claim;
 
 /// Seconds after which a client that found no turn may ask again.
 const COME_BACK: u64 = 10;
+
+/// So many uploads may be under way or left in the middle.
+const OPEN: UploadLimits = UploadLimits { all: 1000, each: 64 };
 
 /// An upload of a repository, as requests name it.
 struct Session {
@@ -91,8 +94,20 @@ pub(super) async fn cancel(ask: &Ask, repository: RepositoryName, id: &str) -> A
 
 async fn begin(ask: &Ask, repository: RepositoryName, algorithm: Algorithm) -> Answer {
     let repo = repository.clone();
-    let id = claimed(ask, &repository, 0, 0, move |storage, _| Ok(storage.begin(&repo, algorithm)?)).await?;
+    let id = claimed(ask, &repository, 0, 0, move |storage, _| open(storage, &repo, algorithm)).await?;
     Ok(Session { repository, id }.progress(StatusCode::ACCEPTED, 0))
+}
+
+/// Begins an upload unless there are too many.
+fn open(storage: &Storage, repository: &RepositoryName, algorithm: Algorithm) -> Result<UploadId, Rejection> {
+    storage.begin_within(repository, algorithm, OPEN)?.ok_or_else(|| {
+        let message = format!(
+            "too many uploads were begun and not ended, {} in one repository or {} in all: end or cancel some of \
+             them, or wait until they expire",
+            OPEN.each, OPEN.all
+        );
+        Rejection::too_many(message, COME_BACK)
+    })
 }
 
 /// A whole blob in one POST. Nobody learns the location of its upload, so nothing is kept of it if it fails.
@@ -100,7 +115,7 @@ async fn single(ask: &Ask, repository: RepositoryName, digest: &Digest, body: Re
     let _turn = turn(ask, body.is_empty()).await?;
     let (repo, algorithm, length) = (repository.clone(), digest.algorithm(), body.length());
     let (id, sink) = claimed(ask, &repository, 0, length.unwrap_or(0), move |storage, claim| {
-        let id = storage.begin(&repo, algorithm)?;
+        let id = open(storage, &repo, algorithm)?;
         Ok((id, Sink { writer: storage.writer(&repo, id)?, claim }))
     })
     .await?;
@@ -134,20 +149,24 @@ async fn mount(
     };
     let (to, source, wanted) = (repository.clone(), from.clone(), digest.clone());
     let (registry, caller) = (Arc::clone(&ask.registry), ask.caller.clone());
-    let mounted = claimed(ask, repository, 0, 0, move |storage, mut claim| {
-        if storage.blob(&to, &wanted)?.is_some() {
+    let mut policy = Policy::clone(&ask.policy);
+    let mounted = blocking(move || {
+        let storage = &registry.storage;
+        if storage.blob_size(&to, &wanted)?.is_some() {
             return Ok(true);
         }
         let visible = |name: &RepositoryName| registry.access.may(&caller, Right::Pull, name);
-        if !storage.mount(&to, source.as_ref(), &wanted, &visible)? {
-            return Ok(false);
+        let Some(size) = storage.mountable(source.as_ref(), &wanted, &visible)? else { return Ok(false) };
+        // Content counts once for each quota, however many of its repositories have it.
+        let quotas = std::mem::take(&mut policy.quotas);
+        for quota in quotas.into_iter().filter(|quota| quota.repositories.matches(&to)) {
+            let counts = |name: &RepositoryName| quota.repositories.matches(name);
+            if storage.mountable(None, &wanted, &counts)?.is_none() {
+                policy.quotas.push(quota);
+            }
         }
-        // How large it is was not known before. It counts now; where it was too much it goes again.
-        if let Err(rejection) = claim.settle() {
-            storage.delete_blob(&to, &wanted)?;
-            return Err(rejection);
-        }
-        Ok(true)
+        let _claim = registry.room.claim(storage, &policy, &to, size, 0)?;
+        Ok::<_, Rejection>(storage.mount(&to, source.as_ref(), &wanted, &visible)?)
     })
     .await?;
     if !mounted {
@@ -185,7 +204,7 @@ async fn claimed<T: Send + 'static>(
     repository: &RepositoryName,
     bytes: u64,
     expected: u64,
-    work: impl FnOnce(&shoal_registry_storage::Storage, Claim) -> Result<T, Rejection> + Send + 'static,
+    work: impl FnOnce(&Storage, Claim) -> Result<T, Rejection> + Send + 'static,
 ) -> Result<T, Rejection> {
     let (registry, policy, repository) =
         (Arc::clone(&ask.registry), Arc::clone(&ask.policy), repository.clone());

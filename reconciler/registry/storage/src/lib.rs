@@ -55,7 +55,7 @@ pub use crate::repository::pattern::{Pattern, PatternError};
 pub use crate::repository::put::PutRules;
 pub use crate::repository::read::{StoredManifest, TagPage};
 pub use crate::scrub::{Affected, ScrubProgress, Scrubbed};
-pub use crate::upload::{UploadId, UploadWriter};
+pub use crate::upload::{UploadId, UploadLimits, UploadWriter};
 pub use crate::usage::Usage;
 
 /// Where the time comes from.

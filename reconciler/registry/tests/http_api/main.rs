@@ -6,6 +6,8 @@ mod discovery;
 mod faults;
 mod limits;
 mod manifests;
+mod needed;
+mod open_uploads;
 mod pull;
 mod push;
 mod support;

@@ -79,19 +79,31 @@ impl Storage {
         visible: &dyn Fn(&RepositoryName) -> bool,
     ) -> Result<bool, StorageError> {
         let using = self.gate().using();
-        if self.files().stat(&Place::blob(digest))?.is_none() {
-            return Ok(false);
-        }
-        let found = match from {
-            Some(from) => visible(from) && self.has_blob(from, digest)?,
-            None => self.any_repository_has(digest, visible)?,
-        };
+        let found = self.mountable(from, digest, visible)?.is_some();
         if found {
             // Whoever uploaded it may still wait for this.
             self.files().sync_parent(&Place::blob(digest))?;
             self.link(&using, to, digest)?;
         }
         Ok(found)
+    }
+
+    /// The size in bytes of what [`Storage::mount()`] would find with the same arguments.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn mountable(
+        &self,
+        from: Option<&RepositoryName>,
+        digest: &Digest,
+        visible: &dyn Fn(&RepositoryName) -> bool,
+    ) -> Result<Option<u64>, StorageError> {
+        let Some(stat) = self.files().stat(&Place::blob(digest))? else { return Ok(None) };
+        let found = match from {
+            Some(from) => visible(from) && self.has_blob(from, digest)?,
+            None => self.any_repository_has(digest, visible)?,
+        };
+        Ok(found.then_some(stat.size))
     }
 
     fn any_repository_has(

@@ -14,4 +14,5 @@ mod writer;
 
 pub use id::UploadId;
 pub(crate) use session::Sessions;
+pub use session::UploadLimits;
 pub use writer::UploadWriter;

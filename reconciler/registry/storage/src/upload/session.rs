@@ -2,6 +2,7 @@
 //! Which uploads there are and who writes to them: one request at a time.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::sync::{Mutex, PoisonError};
 
 use shoal_oci::{Algorithm, Hasher, RepositoryName};
@@ -16,6 +17,17 @@ use crate::{Storage, StorageError};
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     known: Mutex<HashMap<UploadId, State>>,
+    /// One upload begins at a time where they are counted.
+    beginning: Mutex<()>,
+}
+
+/// How many uploads there may be that were begun and have not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadLimits {
+    /// In all repositories together.
+    pub all: usize,
+    /// In each one.
+    pub each: usize,
 }
 
 #[derive(Debug)]
@@ -45,6 +57,27 @@ impl Storage {
         self.inner.files.create(&Place::upload(id, repository, algorithm))?;
         self.inner.uploads.release(id, Progress::new(algorithm));
         Ok(id)
+    }
+
+    /// The same, unless there are as many uploads as there may be: then `None`.
+    ///
+    /// # Errors
+    /// As [`Storage::begin()`].
+    pub fn begin_within(
+        &self,
+        repository: &RepositoryName,
+        algorithm: Algorithm,
+        most: UploadLimits,
+    ) -> Result<Option<UploadId>, StorageError> {
+        let _alone = self.inner.uploads.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = self.inner.files.list(&Place::uploads())?;
+        let own = Place::upload(UploadId::random()?, repository, algorithm);
+        let own = repository_of(own.name());
+        let here = open.iter().filter(|upload| repository_of(&upload.name) == own).count();
+        if open.len() >= most.all || here >= most.each {
+            return Ok(None);
+        }
+        self.begin(repository, algorithm).map(Some)
     }
 
     /// How many bytes of an upload are there; `None` if the repository has none such.
@@ -107,6 +140,11 @@ impl Storage {
         }
         Ok(None)
     }
+}
+
+/// The part of an upload's file name that says which repository it belongs to.
+fn repository_of(name: &OsStr) -> Option<&str> {
+    name.to_str()?.split('.').nth(1)
 }
 
 // === impl Sessions ===
