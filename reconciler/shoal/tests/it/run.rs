@@ -158,7 +158,7 @@ fn a_controller_answers_over_its_socket_and_over_tls_and_stops_when_asked() {
 
     controller.signal("-HUP");
     controller.until("it heard SIGHUP", |controller| {
-        controller.sandbox.read("log").contains("reading certificates again")
+        controller.sandbox.read("log").contains("reading certificates and accounts again")
     });
     assert_eq!(controller.stop(), Some(0));
     assert!(!sandbox.exists("s.sock"));

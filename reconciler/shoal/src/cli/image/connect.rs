@@ -133,7 +133,7 @@ pub(crate) fn reference(text: &str) -> Result<ImageReference, CliError> {
     })?;
     if reference.tag.is_none() && reference.digest.is_none() {
         return Err(CliError::user("image.reference", format!("{text} has neither a tag nor a digest"))
-            .hint(format!("name a version: {text}:VERSION")));
+            .hint(format!("HOST[:PORT]/REPOSITORY:TAG, such as {text}:1")));
     }
     Ok(reference)
 }
