@@ -25,7 +25,7 @@ Examples:
   shoal image export -o images.tar registry.example.org/os-images/debian:13.1
   shoal image export -o images.tar --inventory .        every image that an inventory names")]
 pub(crate) struct Args {
-    /// The images: HOST[:PORT]/REPOSITORY:TAG or HOST[:PORT]/REPOSITORY@DIGEST
+    /// The images: `HOST[:PORT]/REPOSITORY:TAG` or `HOST[:PORT]/REPOSITORY@DIGEST`
     #[arg(value_name = "REF", required_unless_present = "inventory")]
     references: Vec<String>,
     /// Every image that this inventory names

@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// The bundle
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The registry: HOST[:PORT]
+    /// The registry: `HOST[:PORT]`
     #[arg(value_name = "HOST")]
     registry_host: String,
     /// The repository of images that name none, as other tools write them

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// The file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Where to: HOST[:PORT]/REPOSITORY:TAG
+    /// Where to: `HOST[:PORT]/REPOSITORY:TAG`
     #[arg(value_name = "REF")]
     reference: String,
     /// What the file is: rootfs-tar, raw-disk, wim, iso; found from the file without it

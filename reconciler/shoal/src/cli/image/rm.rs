@@ -18,7 +18,7 @@ Examples:
   shoal image rm localhost:5000/tools/partition:0.3
   shoal image rm localhost:5000/os-images/debian@sha256:…")]
 pub(crate) struct Args {
-    /// HOST[:PORT]/REPOSITORY:TAG or HOST[:PORT]/REPOSITORY@DIGEST
+    /// `HOST[:PORT]/REPOSITORY:TAG` or `HOST[:PORT]/REPOSITORY@DIGEST`
     #[arg(value_name = "REF", required = true)]
     references: Vec<String>,
     #[command(flatten)]
