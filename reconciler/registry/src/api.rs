@@ -188,6 +188,12 @@ pub struct Collected {
     pub freed_bytes: u64,
     /// Records that could not be read; what they might stand for was kept.
     pub damaged: Vec<Damaged>,
+    /// Repositories of which everything was kept for that reason.
+    #[serde(default)]
+    pub skipped: Vec<RepositoryName>,
+    /// The clock was days ahead of the last run, so that nothing counted as old; the next run is as usual.
+    #[serde(default)]
+    pub postponed: bool,
     /// What stays.
     pub kept: Kept,
 }
@@ -236,8 +242,20 @@ pub struct Scrubbed {
     pub bytes: u64,
     /// Contents that were damaged: in quarantine now, to be pushed again.
     pub corrupt: Vec<Digest>,
+    /// Contents that could not be checked, or not be put away; they are found again by the next scrub.
+    #[serde(default)]
+    pub unchecked: Vec<Unchecked>,
     /// Who needs those.
     pub affected: Vec<Affected>,
+}
+
+/// Content of which nobody knows whether it is whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unchecked {
+    /// The content.
+    pub digest: Digest,
+    /// Why it could not be checked.
+    pub why: String,
 }
 
 /// A repository that has damaged content.
@@ -292,6 +310,8 @@ impl From<storage::Collected> for Collected {
             damaged: damaged
                 .map(|record| Damaged { path: record.path.display().to_string(), why: record.why.clone() })
                 .collect(),
+            skipped: collected.skipped.into_iter().collect(),
+            postponed: collected.postponed,
             kept: Kept { tags: kept.tags, manifests: kept.manifests, blobs: kept.blobs, bytes: kept.bytes },
         }
     }
@@ -321,9 +341,34 @@ impl From<storage::Scrubbed> for Scrubbed {
             checked: scrubbed.checked,
             bytes: scrubbed.bytes,
             corrupt: scrubbed.corrupt,
+            unchecked: scrubbed.failed.into_iter().map(|(digest, why)| Unchecked { digest, why }).collect(),
             affected: affected
                 .map(|row| Affected { digest: row.digest, repository: row.repository, tags: row.tags })
                 .collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_oci::Algorithm;
+
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_checked_or_collected_is_in_the_answer() {
+        let digest = Digest::of(Algorithm::Sha256, b"a");
+        let why = "input/output error".to_owned();
+        let scrubbed =
+            storage::Scrubbed { failed: vec![(digest.clone(), why.clone())], ..Default::default() };
+        assert_eq!(Scrubbed::from(scrubbed).unchecked, [Unchecked { digest, why }]);
+        let repository = RepositoryName::parse("os/a").unwrap();
+        let collected = storage::Collected {
+            skipped: [repository.clone()].into(),
+            postponed: true,
+            ..Default::default()
+        };
+        let answer = Collected::from(collected);
+        assert!(answer.skipped == [repository] && answer.postponed);
     }
 }

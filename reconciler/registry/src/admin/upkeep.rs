@@ -80,6 +80,14 @@ fn collect(inner: &Inner, run: Run, by: &By, roots: BTreeSet<Digest>, dry_run: b
             let contents = found.rows.iter().filter(|row| matches!(row.item, Item::Content { .. })).count();
             let found = Collected::from(found);
             let bytes = found.bytes.saturating_add(found.freed_bytes);
+            for repository in &found.skipped {
+                tracing::error!(%repository, "a manifest cannot be read: everything of its repository was kept");
+            }
+            if found.postponed {
+                tracing::warn!(
+                    "the clock is days ahead of the last collection: nothing counted as old this time"
+                );
+            }
             tracing::info!(dry_run, removed = found.count, bytes, "garbage collection is done");
             if !dry_run {
                 inner.metrics.gc_removed(contents as u64);
@@ -111,7 +119,11 @@ fn scrub(inner: &Inner, run: Run, by: &By) {
                 tracing::error!(%digest, "stored content is damaged and was put into quarantine: push it again");
                 audit::corrupt(digest);
             }
-            inner.metrics.corrupt(found.corrupt.len() as u64);
+            for content in &found.unchecked {
+                tracing::error!(digest = %content.digest, why = content.why, "stored content could not be checked");
+            }
+            // What cannot be read is as lost to whoever pulls it: the same alert.
+            inner.metrics.corrupt((found.corrupt.len() + found.unchecked.len()) as u64);
             tracing::info!(checked = found.checked, corrupt = found.corrupt.len(), "scrub is done");
             let bytes = found.bytes;
             if stopped {

@@ -74,6 +74,18 @@ impl Args {
             }
             context.data(&table.render())?;
         }
+        for record in &collected.damaged {
+            context.warn(&format!(
+                "{} cannot be read, and what it may stand for was kept: {}",
+                record.path, record.why
+            ));
+        }
+        for repository in &collected.skipped {
+            context.warn(&format!("everything of {repository} was kept; push or delete the manifest above"));
+        }
+        if collected.postponed {
+            context.warn("the clock is days ahead of the last collection: nothing counted as old; ask again if it is right");
+        }
         let word = if self.dry_run { "would go" } else { "went into quarantine" };
         let bytes = indicatif::HumanBytes(collected.bytes);
         context.say(&match collected.count {

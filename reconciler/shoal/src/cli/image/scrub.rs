@@ -17,7 +17,7 @@ Examples:
   shoal image scrub
   shoal image scrub --storage /var/lib/shoal/oci
 
-Exit codes: 0 all is well, 1 something was damaged.")]
+Exit codes: 0 all is well, 1 something was damaged or could not be checked.")]
 pub(crate) struct Args {
     /// Answer as JSON
     #[arg(long)]
@@ -32,22 +32,31 @@ impl Args {
         let task = keeper.task(context, "/api/v1/registry/scrub", "comparing everything with its digests")?;
         let scrubbed = task.scrubbed.unwrap_or_default();
         let damaged = !scrubbed.corrupt.is_empty();
+        let unknown = !scrubbed.unchecked.is_empty();
         if self.json {
             context.json(&scrubbed)?;
         } else {
             for digest in &scrubbed.corrupt {
                 context.data(&format!("damaged  {digest}\n"))?;
             }
+            for content in &scrubbed.unchecked {
+                context.data(&format!("not checked  {}  {}\n", content.digest, content.why))?;
+            }
             let bytes = indicatif::HumanBytes(scrubbed.bytes);
             context.say(&format!(
-                "{} contents with {bytes} read, {} damaged",
+                "{} contents with {bytes} read, {} damaged, {} could not be checked",
                 scrubbed.checked,
-                scrubbed.corrupt.len()
+                scrubbed.corrupt.len(),
+                scrubbed.unchecked.len()
             ));
+            if unknown {
+                context
+                    .say("look at the disk below the registry: the kernel's log names what it cannot read");
+            }
             if damaged {
                 context.say("push the images that name them again: the same bytes mend what is damaged");
             }
         }
-        Ok(u8::from(damaged))
+        Ok(u8::from(damaged || unknown))
     }
 }
