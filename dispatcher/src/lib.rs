@@ -26,6 +26,7 @@
 //! It partitions, formats and copies nothing: that is the work of the steps behind the target.
 
 pub mod cause;
+pub mod console;
 pub mod disk;
 pub mod documents;
 pub mod endpoint;

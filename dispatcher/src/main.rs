@@ -4,18 +4,17 @@
 
 mod cli;
 
-use std::io::{self, Stderr, Write};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use shoal_dispatcher::cause::chain;
+use shoal_dispatcher::console::log_to_stderr;
 use shoal_dispatcher::exit::Exit;
 use shoal_dispatcher::linux::{LinuxHost, Paths};
 use shoal_dispatcher::report::{Ended, report};
 use shoal_dispatcher::run::run;
 use shoal_dispatcher::run_log::RunLog;
 use shoal_dispatcher::settings::Settings;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::cli::{Cli, Command, RunArgs, WebhookArgs};
 
@@ -88,46 +87,5 @@ async fn webhook(args: &WebhookArgs) -> Exit {
             tracing::error!(error = chain(&error), "not reported");
             error.exit()
         }
-    }
-}
-
-/// Lines with a prefix, as every program of the maintenance OS has one; the journal adds the time.
-fn log_to_stderr(prefix: &'static str, level: tracing::Level) {
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_ansi(false)
-        .without_time()
-        .with_target(false)
-        .with_writer(Prefix(prefix))
-        .init();
-}
-
-#[derive(Clone, Copy)]
-struct Prefix(&'static str);
-
-/// Writes one event: the prefix, then whatever comes.
-struct Prefixed {
-    prefix: Option<&'static str>,
-    to: Stderr,
-}
-
-impl<'a> MakeWriter<'a> for Prefix {
-    type Writer = Prefixed;
-
-    fn make_writer(&'a self) -> Prefixed {
-        Prefixed { prefix: Some(self.0), to: io::stderr() }
-    }
-}
-
-impl Write for Prefixed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(prefix) = self.prefix.take() {
-            self.to.write_all(prefix.as_bytes())?;
-        }
-        self.to.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
     }
 }

@@ -6,11 +6,12 @@ mod cli;
 
 use std::error::Error;
 use std::fs::OpenOptions;
-use std::io::{self, Stderr, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
+use shoal_dispatcher::console::log_to_stderr;
 use shoal_steps::disk::LinuxMachine;
 use shoal_steps::failure::{Code, Failure, forget};
 use shoal_steps::mounts::SystemMounts;
@@ -18,7 +19,6 @@ use shoal_steps::programs::SystemPrograms;
 use shoal_steps::progress::Progress;
 use shoal_steps::provision::Provision;
 use shoal_steps::{bootloader, image, partition, seed};
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::cli::{Cli, Step};
 
@@ -27,13 +27,7 @@ type Outcome = Result<String, (Code, Box<dyn Error>)>;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_max_level(cli.log_level)
-        .with_ansi(false)
-        .without_time()
-        .with_target(false)
-        .with_writer(Prefix(cli.step.prefix()))
-        .init();
+    log_to_stderr(cli.step.prefix(), cli.log_level);
     if let Err(error) = forget(&cli.failure_file()) {
         tracing::warn!(%error, "the failure of an earlier run stays");
     }
@@ -100,34 +94,4 @@ fn progress_to(path: Option<&std::path::Path>) -> io::Result<Progress> {
         None => Box::new(io::stdout()),
     };
     Ok(Progress::new("image-linux", out))
-}
-
-#[derive(Clone, Copy)]
-struct Prefix(&'static str);
-
-/// Writes one event: the prefix, then whatever comes.
-struct Prefixed {
-    prefix: Option<&'static str>,
-    to: Stderr,
-}
-
-impl<'a> MakeWriter<'a> for Prefix {
-    type Writer = Prefixed;
-
-    fn make_writer(&'a self) -> Prefixed {
-        Prefixed { prefix: Some(self.0), to: io::stderr() }
-    }
-}
-
-impl Write for Prefixed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(prefix) = self.prefix.take() {
-            self.to.write_all(prefix.as_bytes())?;
-        }
-        self.to.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
 }
