@@ -210,7 +210,7 @@ mod tests {
     use shoal_schema::disk::DiskFacts;
 
     use super::*;
-    use crate::demo::program::example_inventory;
+    use shoal_testbed_site::example_inventory;
 
     #[test]
     fn the_selector_of_each_player_fits_the_first_of_its_disks_and_no_other() {

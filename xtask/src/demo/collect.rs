@@ -13,10 +13,10 @@ use shoal_schema::plan::{Class, Plan};
 use shoal_testbed::bmc::{Event, Record, Snapshot, What};
 use shoal_testbed::machine::{Installed, read_back};
 
-use super::api::Peer;
 use super::cast::Player;
 use super::collect_git::word;
 use super::evidence::{Api, Boot, DiskFound, JobFound, Machine, StampFound};
+use shoal_testbed_site::Peer;
 
 /// What a resumed job says of itself.
 const RESUMED: &str = "the controller came back";

@@ -9,8 +9,8 @@ use shoal_schema::kinds::Approval;
 use shoal_schema::status::{SUMMARY_PATH, ServerStatus, StatusSummary};
 
 use super::evidence::{ErrorFound, Git, ServerFound, StatusCommit};
-use super::place::Place;
-use super::program::Programs;
+use shoal_testbed_site::Place;
+use shoal_testbed_site::Programs;
 
 /// The branch that people push to.
 const MAIN: &str = "main";

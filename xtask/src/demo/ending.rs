@@ -7,11 +7,11 @@ use std::fs;
 use anyhow::Context as _;
 
 use super::cast::Player;
-use super::controller::Controller;
 use super::evidence::{Api, Bump, Crash, Evidence};
 use super::secrets::Planted;
 use super::story::Stage;
 use super::{collect, collect_git, repository};
+use shoal_testbed_site::Controller;
 
 impl Stage<'_> {
     /// How it all ended, and the evidence.

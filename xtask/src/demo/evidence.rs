@@ -6,7 +6,10 @@
 //! the operating system.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +34,14 @@ pub(crate) struct Evidence {
     pub(crate) disks: BTreeMap<String, DiskFound>,
     /// The search for secrets.
     pub(crate) search: Search,
+}
+
+impl Evidence {
+    /// Writes it where people can look at it.
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let text = serde_json::to_string_pretty(self).context("write the evidence as JSON")?;
+        fs::write(path, text).with_context(|| format!("write {}", path.display()))
+    }
 }
 
 /// What was wanted of a machine.

@@ -16,8 +16,8 @@ use shoal_testbed::machine::{
 };
 
 use super::cast::{FAILS, Player};
-use super::place::Place;
 use super::secrets::Planted;
+use shoal_testbed_site::Place;
 
 /// The BMCs' times are multiplied by this: a power-on self-test of two minutes takes two and a half
 /// seconds.

@@ -3,7 +3,7 @@
 //!
 //! # Expected flow
 //!
-//! [`place`] a directory → [`machines`] start → [`repository`] made for them → [`controller`] started →
+//! a place: one directory → [`machines`] start → [`repository`] made for them → the controller is started →
 //! the [`story`] is told and [`watch`]ed → [`collect`] evidence → [`verdict`].
 //!
 //! # Guarantees
@@ -17,17 +17,14 @@
 //!
 //! It pulls no image and starts no kernel: the machines are simulated behind the BMC's wire.
 
-mod api;
 mod cast;
 mod collect;
 mod collect_git;
-mod controller;
 mod edit;
 mod ending;
 mod evidence;
 mod machines;
-mod place;
-mod program;
+mod maintenance_iso;
 mod repository;
 mod screen;
 mod secrets;
@@ -46,8 +43,8 @@ use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use evidence::Evidence;
-use place::Place;
 use screen::Screen;
+use shoal_testbed_site::Place;
 use verdict::{Fact, judge};
 
 /// Eight emulated servers, a controller, a push: watch it work
@@ -77,7 +74,7 @@ pub(crate) enum Pace {
 pub(crate) fn main(args: Args) -> ExitCode {
     let screen = Screen::new(args.no_colour);
     let pace = if args.fast { Pace::Fast } else { Pace::Readable };
-    let outcome = Place::new(args.keep).and_then(|place| tell(&screen, &place, pace));
+    let outcome = Place::new("shoal-demo-", args.keep).and_then(|place| tell(&screen, &place, pace));
     screen.clear();
     match outcome {
         Ok((_, facts)) => {
@@ -116,7 +113,7 @@ fn tell(screen: &Screen, place: &Place, pace: Pace) -> anyhow::Result<(Evidence,
             return Err(error);
         }
     };
-    place.write_evidence(&evidence)?;
+    evidence.write(&place.root().join("evidence.json"))?;
     let facts = judge(&evidence);
     screen.verdict(&facts, began.elapsed());
     if facts.iter().any(|fact| !fact.holds) {

@@ -12,9 +12,9 @@ use anyhow::Context as _;
 use super::cast::{self, BUMP_FROM, BUMP_TO, BUMPED, Player};
 use super::edit;
 use super::machines::Reached;
-use super::place::Place;
-use super::program::{Programs, example_inventory};
 use super::secrets::Planted;
+use shoal_testbed_site::Place;
+use shoal_testbed_site::{Programs, Repository, example_inventory};
 
 /// Status is gathered for so long before it is published, in seconds.
 const FLUSH_SECONDS: u32 = 1;
@@ -32,26 +32,16 @@ pub(crate) fn make(
     reached: &[Reached],
     planted: &Planted,
 ) -> anyhow::Result<()> {
-    let (bare, clone) = (place.bare(), place.clone());
-    let name = |path: &Path| path.display().to_string();
-    programs.git(place.root(), &["init", "--quiet", "--bare", &name(&bare)])?;
-    programs.git(place.root(), &["clone", "--quiet", &name(&bare), &name(&clone)])?;
-    programs.git(&clone, &["config", "user.name", "Ada"])?;
-    programs.git(&clone, &["config", "user.email", "ada@example.org"])?;
-    let key = place.age_key();
-    let public = programs
-        .shoal(place.root(), &["secret", "keygen", "--out", &name(&key)])?
-        .expect_success("shoal secret keygen")?;
-    write_inventory(&clone, players, reached, public.trim())?;
+    let repository = Repository::make(programs, place)?;
+    let public = repository.make_age_key()?;
+    write_inventory(&place.clone(), players, reached, &public)?;
     for (secret, values) in &planted.secrets {
         let lines: Vec<String> =
             values.iter().map(|(key, value)| format!("{key}: \"{}\"\n", value.expose())).collect();
-        programs
-            .shoal_with(&clone, &["secret", "new", secret, "--from", "-"], &lines.concat())?
-            .expect_success(&format!("shoal secret new {secret}"))?;
+        repository.write_secret(secret, &lines.concat())?;
     }
-    programs.shoal(&clone, &["validate"])?.expect_success("shoal validate")?;
-    commit(programs, &clone, "fleet: eight servers")
+    programs.shoal(&place.clone(), &["validate"])?.expect_success("shoal validate")?;
+    repository.commit("fleet: eight servers")
 }
 
 fn write_inventory(
@@ -109,12 +99,7 @@ pub(crate) fn bump(programs: &Programs, place: &Place, players: &[Player]) -> an
         let text = edit::set(&text, "os", &format!("{{image: debian, version: \"{BUMP_TO}\"}}"))?;
         write(&clone, &player.file, &text)?;
     }
-    commit(programs, &clone, &format!("{}: debian {BUMP_FROM} → {BUMP_TO}", BUMPED.join(", ")))
-}
-
-fn commit(programs: &Programs, clone: &Path, message: &str) -> anyhow::Result<()> {
-    programs.git(clone, &["add", "--all"])?;
-    programs.git(clone, &["commit", "--quiet", "-m", message]).map(drop)
+    Repository::of(programs, place).commit(&format!("{}: debian {BUMP_FROM} → {BUMP_TO}", BUMPED.join(", ")))
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

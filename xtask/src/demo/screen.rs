@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::place::Place;
 use super::verdict::Fact;
+use shoal_testbed_site::Place;
 
 /// Lines of the controller's log that are shown when something failed.
 const TAIL: usize = 25;

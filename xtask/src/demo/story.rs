@@ -13,17 +13,18 @@ use shoal_testbed::bmc::{BootProgress, Snapshot};
 use tokio::time::Instant;
 
 use super::Pace;
-use super::api::Peer;
 use super::cast::{self, BUMP_TO, BUMPED, FAILS, Player};
-use super::controller::{Addresses, Controller, write_maintenance_iso};
 use super::evidence::{Bump, Crash, Evidence, InFlight, Planned};
 use super::machines::Machines;
-use super::place::Place;
-use super::program::Programs;
+use super::maintenance_iso;
 use super::screen::Screen;
 use super::secrets::Planted;
 use super::watch::{self, condition, is_active};
 use super::{collect, collect_git, repository};
+use shoal_testbed_site::Peer;
+use shoal_testbed_site::Place;
+use shoal_testbed_site::Programs;
+use shoal_testbed_site::{Addresses, Controller};
 
 /// All first installs, the one that fails included.
 const INSTALLS: Duration = Duration::from_secs(150);
@@ -33,6 +34,10 @@ const MIDDLE: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_secs(30);
 /// For so long it is watched that nothing happens without an approval.
 const HELD_FOR: Duration = Duration::from_millis(1500);
+/// The controller's pauses and budgets are divided by this: a boot may take 36 seconds, not 15 minutes.
+const TIME_DIVISOR: u32 = 25;
+/// Every BMC is looked at so often.
+const SWEEP: &str = "2s";
 /// For readers.
 const READ: Duration = Duration::from_millis(1500);
 
@@ -57,8 +62,8 @@ pub(crate) async fn tell(screen: &Screen, place: &Place, pace: Pace) -> anyhow::
     screen.act("Eight servers, three kinds of BMC, one Git repository");
     let programs = Programs::find(place)?;
     let planted = Planted::draw()?;
-    let players = cast::read(&super::program::example_inventory())?;
-    write_maintenance_iso(place)?;
+    let players = cast::read(&shoal_testbed_site::example_inventory())?;
+    maintenance_iso::write(place)?;
     let machines = Machines::start(place, &players, &planted).await?;
     repository::make(&programs, place, &players, &machines.reached(), &planted)?;
     for player in &players {
@@ -87,14 +92,14 @@ impl Stage<'_> {
         self.screen.act("A push: blank machines are installed, three of a rack at once");
         self.git(&["push", "--quiet", "origin", "main"])?;
         let (controller, addresses) =
-            Controller::start(&self.programs, self.place, &Addresses::any()).await?;
+            Controller::start(&self.programs, self.place, &Addresses::any(), &settings()).await?;
         let middle =
             watch::until(self.screen, &self.controller, "the middle of the installs", MIDDLE, is_middle);
         let in_flight: Vec<InFlight> = middle.await?.iter().filter_map(in_flight).collect();
         let signal = controller.kill()?;
         self.screen.settle();
         self.screen.act("kill -9 of the controller, in the middle; and a new one");
-        let (controller, _) = Controller::start(&self.programs, self.place, &addresses).await?;
+        let (controller, _) = Controller::start(&self.programs, self.place, &addresses, &settings()).await?;
         self.media = self.media_that_are_in().await?;
         let all = |servers: &[ServerView]| {
             servers.len() == self.players.len() && servers.iter().all(|server| self.is_settled(server, None))
@@ -277,6 +282,11 @@ impl Stage<'_> {
             tokio::time::sleep(READ).await;
         }
     }
+}
+
+/// The controller in a hurry.
+fn settings() -> [String; 2] {
+    [format!("--time-divisor={TIME_DIVISOR}"), format!("--sweep-interval={SWEEP}")]
 }
 
 fn is_bumped(server: &ServerView) -> bool {

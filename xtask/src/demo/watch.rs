@@ -9,8 +9,8 @@ use shoal_schema::plan::Class;
 use shoal_schema::status::ConditionType;
 use tokio::time::Instant;
 
-use super::api::Peer;
 use super::screen::{Mood, Screen};
+use shoal_testbed_site::Peer;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);

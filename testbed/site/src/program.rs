@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Other programs: `shoal` as released, and `git`.
 //!
-//! Guarantees: they see an environment of the demo's making, never the caller's Git configuration.
+//! Guarantees: they see an environment of the site's making, never the caller's Git configuration.
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -10,14 +10,14 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-use super::place::Place;
+use crate::place::Place;
 
 /// The workspace that this was built in.
-const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Programs with the environment that they run in.
 #[derive(Clone, Debug)]
-pub(crate) struct Programs {
+pub struct Programs {
     shoal: PathBuf,
     home: PathBuf,
     socket: PathBuf,
@@ -25,40 +25,40 @@ pub(crate) struct Programs {
 
 /// What a program said.
 #[derive(Clone, Debug)]
-pub(crate) struct Said {
+pub struct Said {
     /// Its exit code.
-    pub(crate) code: Option<i32>,
+    pub code: Option<i32>,
     /// Its standard output.
-    pub(crate) out: String,
+    pub out: String,
     /// Its standard error.
-    pub(crate) err: String,
+    pub err: String,
 }
 
 impl Programs {
     /// Finds the programs; builds `shoal` where it was not built yet.
-    pub(crate) fn find(place: &Place) -> anyhow::Result<Self> {
+    pub fn find(place: &Place) -> anyhow::Result<Self> {
         Ok(Self { shoal: shoal()?, home: place.root().to_owned(), socket: place.socket() })
     }
 
     /// A `shoal` command, to be started by the caller.
-    pub(crate) fn shoal_command(&self) -> Command {
+    pub fn shoal_command(&self) -> Command {
         self.command(&self.shoal)
     }
 
     /// Runs `shoal` to its end.
-    pub(crate) fn shoal(&self, dir: &Path, args: &[&str]) -> anyhow::Result<Said> {
+    pub fn shoal(&self, dir: &Path, args: &[&str]) -> anyhow::Result<Said> {
         self.shoal_with(dir, args, "")
     }
 
     /// Runs `shoal` with something on its standard input.
-    pub(crate) fn shoal_with(&self, dir: &Path, args: &[&str], input: &str) -> anyhow::Result<Said> {
+    pub fn shoal_with(&self, dir: &Path, args: &[&str], input: &str) -> anyhow::Result<Said> {
         let mut command = self.command(&self.shoal);
         command.current_dir(dir).env("SHOAL_SOCKET", &self.socket).args(args);
         run(command, input).with_context(|| format!("run shoal {}", args.join(" ")))
     }
 
     /// Runs `git`; anything but success is an error with what it said.
-    pub(crate) fn git(&self, dir: &Path, args: &[&str]) -> anyhow::Result<String> {
+    pub fn git(&self, dir: &Path, args: &[&str]) -> anyhow::Result<String> {
         let mut command = self.command("git");
         command
             .current_dir(dir)
@@ -83,7 +83,7 @@ impl Programs {
 
 impl Said {
     /// The output of what succeeded.
-    pub(crate) fn expect_success(self, what: &str) -> anyhow::Result<String> {
+    pub fn expect_success(self, what: &str) -> anyhow::Result<String> {
         if self.code == Some(0) {
             return Ok(self.out);
         }
@@ -134,6 +134,6 @@ fn shoal() -> anyhow::Result<PathBuf> {
 }
 
 /// The example inventory of this workspace.
-pub(crate) fn example_inventory() -> PathBuf {
+pub fn example_inventory() -> PathBuf {
     Path::new(WORKSPACE).join("examples/inventory")
 }

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where to ask.
 #[derive(Clone, Debug)]
-pub(crate) enum Peer {
+pub enum Peer {
     /// A Unix socket.
     Socket(PathBuf),
     /// A TCP address.
@@ -28,7 +28,7 @@ pub(crate) enum Peer {
 
 impl Peer {
     /// Status and body of a GET.
-    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<(u16, Bytes)> {
+    pub async fn get(&self, path: &str) -> anyhow::Result<(u16, Bytes)> {
         let answer = async {
             match self {
                 Self::Socket(socket) => {
@@ -48,7 +48,7 @@ impl Peer {
     }
 
     /// The JSON of a GET that was answered with 200.
-    pub(crate) async fn json<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+    pub async fn json<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let (status, body) = self.get(path).await?;
         if status != 200 {
             bail!("GET {path} was answered with {status}: {}", String::from_utf8_lossy(&body));

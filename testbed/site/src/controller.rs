@@ -14,17 +14,12 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
-use shoal_taskiso::{DEFAULT_LIMIT, TaskFiles, build_volume};
 use tokio::time::Instant;
 
-use super::api::Peer;
-use super::place::Place;
-use super::program::Programs;
+use crate::api::Peer;
+use crate::place::Place;
+use crate::program::Programs;
 
-/// The controller's pauses and budgets are divided by this: a boot may take 36 seconds, not 15 minutes.
-const TIME_DIVISOR: u32 = 25;
-/// Every BMC is looked at so often.
-const SWEEP: &str = "2s";
 /// How long it may take to answer, or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -32,32 +27,38 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// when it is killed were told of these addresses.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Addresses {
-    api: SocketAddr,
-    api_tls: SocketAddr,
-    media: SocketAddr,
-    media_tls: SocketAddr,
+pub struct Addresses {
+    /// The API, plain.
+    pub api: SocketAddr,
+    /// The API over TLS.
+    pub api_tls: SocketAddr,
+    /// Media, plain.
+    pub media: SocketAddr,
+    /// Media over TLS.
+    pub media_tls: SocketAddr,
 }
 
 impl Addresses {
     /// The kernel chooses the ports.
-    pub(crate) fn any() -> Self {
+    pub fn any() -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self { api: any, api_tls: any, media: any, media_tls: any }
     }
 }
 
 /// A controller that runs.
-pub(crate) struct Controller {
+pub struct Controller {
     child: Child,
 }
 
 impl Controller {
-    /// Starts it, and waits until it answers on its socket.
-    pub(crate) async fn start(
+    /// Starts it with `settings` (flags) beside those that the place gives, and waits until it answers on
+    /// its socket.
+    pub async fn start(
         programs: &Programs,
         place: &Place,
         at: &Addresses,
+        settings: &[String],
     ) -> anyhow::Result<(Self, Addresses)> {
         let log = OpenOptions::new()
             .create(true)
@@ -79,11 +80,10 @@ impl Controller {
             ("--https-addr", at.api_tls.to_string()),
             ("--media-addr", at.media.to_string()),
             ("--media-tls-addr", at.media_tls.to_string()),
-            ("--time-divisor", TIME_DIVISOR.to_string()),
-            ("--sweep-interval", SWEEP.to_owned()),
         ] {
             command.arg(flag).arg(value);
         }
+        command.args(settings);
         let child =
             command.stdin(Stdio::null()).stdout(out).stderr(log).spawn().context("start shoal run")?;
         let mut controller = Self { child };
@@ -110,13 +110,13 @@ impl Controller {
     }
 
     /// `kill -9`; the signal that it ended by, as the operating system says.
-    pub(crate) fn kill(mut self) -> anyhow::Result<Option<i32>> {
+    pub fn kill(mut self) -> anyhow::Result<Option<i32>> {
         self.child.kill().context("kill the controller")?;
         Ok(self.child.wait().context("wait for the controller")?.signal())
     }
 
     /// `SIGTERM`, and the exit code that it ends with.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<Option<i32>> {
+    pub async fn stop(mut self) -> anyhow::Result<Option<i32>> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         kill_process(pid.context("find the controller")?, Signal::TERM).context("stop the controller")?;
         let deadline = Instant::now() + PATIENCE;
@@ -138,16 +138,4 @@ impl Drop for Controller {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Writes a volume that stands in for the maintenance ISO. The machines' maintenance OS is simulated:
-/// nothing in it is started, every byte of it is read.
-pub(crate) fn write_maintenance_iso(place: &Place) -> anyhow::Result<()> {
-    let mut files = TaskFiles::new();
-    files
-        .insert("readme.txt", "A stand-in for the maintenance OS of emulated machines.\n".to_owned())
-        .context("fill the maintenance ISO")?;
-    let iso = build_volume("SHOAL_MAINTENANCE", &files, 0, 1 << 20, DEFAULT_LIMIT)
-        .context("build the maintenance ISO")?;
-    fs::write(place.maintenance_iso(), &iso.bytes).context("write the maintenance ISO")
 }

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What the machines boot and install: built once by `just machines`, used by every site.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use shoal_testbed_qemu::Programs;
+
+/// Where `just machines` puts them, below the workspace.
+const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/machines");
+
+/// The files and programs that a site needs.
+#[derive(Clone, Debug)]
+pub struct Artifacts {
+    directory: PathBuf,
+    /// QEMU and its firmware.
+    pub programs: Programs,
+}
+
+impl Artifacts {
+    /// Looks for them; an error says what to install or to build.
+    pub fn find() -> anyhow::Result<Self> {
+        let directory =
+            std::env::var_os("SHOAL_MACHINES").map_or_else(|| PathBuf::from(DIRECTORY), PathBuf::from);
+        let programs = Programs::find(&std::env::var_os("PATH").unwrap_or_default())?;
+        let own = std::env::current_exe().context("find this program")?;
+        let programs = programs.with_forwarder_near(&own);
+        if programs.forwarder.is_none() {
+            bail!("shoal-vm-forward is not built; 'cargo build -p shoal-testbed-qemu' makes it");
+        }
+        let found = Self { directory, programs };
+        for file in [found.maintenance_iso(), found.image("13.1"), found.image("13.2")] {
+            if !file.is_file() {
+                bail!("{} is not there; 'just machines' builds it, as root", file.display());
+            }
+        }
+        Ok(found)
+    }
+
+    /// The maintenance OS.
+    pub fn maintenance_iso(&self) -> PathBuf {
+        self.directory.join("maintenance.iso")
+    }
+
+    /// The root file system of a version.
+    pub fn image(&self, version: &str) -> PathBuf {
+        self.directory.join(format!("debian-{version}.tar.zst"))
+    }
+
+    /// Where they are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}

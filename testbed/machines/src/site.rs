@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The site: repository, controller with its registry, machines.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use shoal_schema::api::ServerView;
+use shoal_testbed::bmc::Identity;
+use shoal_testbed::bmc::profiles::{self, Profile};
+use shoal_testbed_qemu::{Acceleration, CONTROLLER_IN_GUEST, DiskBus, Network, VmConfig, VmDisk};
+use shoal_testbed_site::{Addresses, Controller, Peer, Place, Programs, Repository};
+use tokio::time::Instant;
+
+use crate::artifacts::Artifacts;
+use crate::inventory::{self, LAYOUT};
+use crate::relay::Relay;
+use crate::server::{Account, Server};
+
+/// The controller's port, as the guests see it.
+const PORT: u16 = 8443;
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(200);
+/// Memory of a machine, in MiB.
+const MEMORY_MIB: u32 = 1536;
+/// Bytes of a machine's disk.
+const DISK_BYTES: u64 = 4 << 30;
+
+/// How a machine is made.
+#[derive(Clone)]
+pub struct Options {
+    /// The model of its BMC.
+    pub profile: &'static Profile,
+    /// Its disks. The first one is installed on.
+    pub disks: Vec<VmDisk>,
+    /// Version of the image.
+    pub version: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let disk = VmDisk { bus: DiskBus::Nvme, serial: "NVME0001".to_owned(), size_bytes: DISK_BYTES };
+        Self { profile: &profiles::IDRAC9_6, disks: vec![disk], version: "13.1".to_owned() }
+    }
+}
+
+/// A site that runs.
+pub struct Site {
+    artifacts: Artifacts,
+    programs: Programs,
+    relay: Relay,
+    controller: Option<Controller>,
+    addresses: Addresses,
+    account: Account,
+    canaries: Vec<(String, String)>,
+    images: Vec<(String, String)>,
+    servers: usize,
+    // Dropped last: everything is in it.
+    place: Place,
+}
+
+impl Site {
+    /// Makes the repository, starts the controller, pushes the images into its registry. No server is wanted yet.
+    pub async fn start(artifacts: Artifacts, place: Place) -> anyhow::Result<Self> {
+        let programs = Programs::find(&place)?;
+        symlink(artifacts.maintenance_iso().canonicalize()?, place.maintenance_iso())
+            .context("put the maintenance ISO into the site")?;
+        let account = Account { user: "shoal".to_owned(), password: random("bmc-")? };
+        let hash = random("$6$canary$")?;
+        let repository = Repository::make(&programs, &place)?;
+        let public = repository.make_age_key()?;
+        repository.write("shoal.yaml", &inventory::fleet(&public))?;
+        repository.write("recipes/debian.yaml", &inventory::recipe(LAYOUT))?;
+        let login = format!("username: \"{}\"\npassword: \"{}\"\n", account.user, account.password);
+        repository.write_secret("bmc/lab", &login)?;
+        repository.write_secret("os/admin", &format!("hash: \"{hash}\"\n"))?;
+        repository.commit("a lab without servers")?;
+        repository.push()?;
+
+        let relay = Relay::start().await?;
+        let canaries =
+            vec![("BMC password".to_owned(), account.password.clone()), ("user-data".to_owned(), hash)];
+        let mut site = Self {
+            artifacts,
+            programs,
+            relay,
+            controller: None,
+            addresses: Addresses::any(),
+            account,
+            canaries,
+            images: Vec::new(),
+            servers: 0,
+            place,
+        };
+        site.start_controller().await?;
+        for version in ["13.1", "13.2"] {
+            let reference = site.push_image(version)?;
+            site.images.push((version.to_owned(), reference));
+        }
+        site.repository().write("images/debian.yaml", &inventory::images(&site.images))?;
+        site.repository().commit("images")?;
+        Ok(site)
+    }
+
+    /// Starts the controller, at the addresses that it had.
+    pub async fn start_controller(&mut self) -> anyhow::Result<()> {
+        let settings = [
+            format!("--callback-url=https://{CONTROLLER_IN_GUEST}:{PORT}"),
+            "--registry=true".to_owned(),
+            "--sweep-interval=2s".to_owned(),
+        ];
+        let (controller, addresses) =
+            Controller::start(&self.programs, &self.place, &self.addresses, &settings).await?;
+        self.relay.lead_to(Some(addresses.api_tls));
+        self.controller = Some(controller);
+        self.addresses = addresses;
+        Ok(())
+    }
+
+    /// `kill -9`.
+    pub fn kill_controller(&mut self) -> anyhow::Result<()> {
+        self.relay.lead_to(None);
+        let controller = self.controller.take().context("no controller runs")?;
+        controller.kill().map(drop)
+    }
+
+    /// Pushes an image as a person would; the reference for the inventory, as machines reach the registry.
+    fn push_image(&self, version: &str) -> anyhow::Result<String> {
+        let file = self.artifacts.image(version).display().to_string();
+        let to = format!("{}/os-images/debian:{version}", self.addresses.api);
+        let said = self.programs.shoal(self.place.root(), &["image", "push", &file, &to])?;
+        let reference = said.expect_success("shoal image push")?;
+        let reference = reference.trim().lines().last().unwrap_or_default().to_owned();
+        let path = reference.split_once('/').with_context(|| format!("understand {reference:?}"))?.1;
+        Ok(format!("{CONTROLLER_IN_GUEST}:{PORT}/{path}"))
+    }
+
+    /// Makes a machine, and its file in the inventory; committed, not pushed.
+    pub async fn add(&mut self, name: &str, options: Options) -> anyhow::Result<Server> {
+        self.servers += 1;
+        let identity = Identity::numbered(41, self.servers);
+        let directory = self.place.root().join("machines").join(name);
+        let mut config = VmConfig::new(identity, directory, self.artifacts.programs.clone());
+        config.memory_mib = MEMORY_MIB;
+        config.acceleration = Acceleration::Software;
+        config.network = Network::Restricted(vec![(PORT, self.relay.address())]);
+        config.disks = options.disks;
+        let wanted = inventory::wanted(name, &options.version, &config.disks);
+        let server = Server::start(config, options.profile, wanted, &self.account).await?;
+        self.write_server(&server)?;
+        self.repository().commit(&format!("{name}: wanted"))?;
+        Ok(server)
+    }
+
+    /// Writes the server's file, as its `wanted` is now.
+    pub fn write_server(&self, server: &Server) -> anyhow::Result<()> {
+        let bmc = server.bmc();
+        let fingerprint = bmc.fingerprint().unwrap_or_default();
+        let text = inventory::server(&server.wanted, &server.identity().serial, &bmc.url(), fingerprint);
+        self.repository().write(format!("servers/{}.yaml", server.wanted.name), &text)
+    }
+
+    /// Pushes, and tells the controller.
+    pub fn push(&self) -> anyhow::Result<()> {
+        self.repository().push()?;
+        self.shoal(&["reconcile"]).map(drop)
+    }
+
+    /// Runs `shoal` in the clone; its output.
+    pub fn shoal(&self, args: &[&str]) -> anyhow::Result<String> {
+        let said = self.programs.shoal(&self.place.clone(), args)?;
+        said.expect_success(&format!("shoal {}", args.join(" ")))
+    }
+
+    /// The repository.
+    pub fn repository(&self) -> Repository<'_> {
+        Repository::of(&self.programs, &self.place)
+    }
+
+    /// Where everything is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The relay that guests reach the controller through.
+    pub fn relay(&self) -> &Relay {
+        &self.relay
+    }
+
+    /// What must be found nowhere: what it is, and its value.
+    pub fn canaries(&self) -> &[(String, String)] {
+        &self.canaries
+    }
+
+    /// What the controller says of a server.
+    pub async fn server(&self, name: &str) -> anyhow::Result<Option<ServerView>> {
+        let servers: Vec<ServerView> = Peer::Socket(self.place.socket()).json("/api/v1/servers").await?;
+        Ok(servers.into_iter().find(|server| server.status.name == name))
+    }
+
+    /// Waits until `done` says so of a server; an error tells where it stands.
+    pub async fn until(
+        &self,
+        server: &Server,
+        what: &str,
+        patience: Duration,
+        mut done: impl FnMut(&ServerView) -> bool,
+    ) -> anyhow::Result<ServerView> {
+        let deadline = Instant::now() + patience;
+        let name = &server.wanted.name;
+        loop {
+            let view = self.server(name).await?;
+            if let Some(view) = view.as_ref().filter(|view| done(view)) {
+                return Ok(view.clone());
+            }
+            if Instant::now() >= deadline {
+                let status = self.shoal(&["status", name]).unwrap_or_else(|error| format!("{error:#}"));
+                let events = server.machine.events();
+                let console = server.last_words(60);
+                bail!("{what}: not in {} s\n{status}\n{events:?}\n{console}", patience.as_secs());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// A file as it stands on the status branch.
+    pub fn published(&self, name: &str) -> anyhow::Result<String> {
+        let path = format!("shoal/status:servers/{name}.json");
+        self.programs.git(&self.place.bare(), &["show", &path])
+    }
+
+    /// Everything that ever stood on the status branch.
+    pub fn status_history(&self) -> anyhow::Result<String> {
+        self.programs.git(&self.place.bare(), &["log", "--patch", "shoal/status"])
+    }
+}
+
+fn random(prefix: &str) -> anyhow::Result<String> {
+    let mut bytes = [0_u8; 12];
+    getrandom::fill(&mut bytes).context("draw a secret")?;
+    let mut text = prefix.to_owned();
+    for byte in bytes {
+        write!(text, "{byte:02x}").context("write a secret")?;
+    }
+    Ok(text)
+}
