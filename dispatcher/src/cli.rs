@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shoal_dispatcher::exit::Exit;
-use shoal_dispatcher::linux::Paths;
+use shoal_dispatcher::linux::{FAILURE_FILE, Paths};
 use shoal_dispatcher::report::Ended;
 use shoal_dispatcher::settings::{SerialSource, Settings};
 
@@ -110,6 +110,9 @@ pub(crate) struct WebhookArgs {
     /// Where the dispatcher wrote its files.
     #[arg(long, value_name = "DIR", default_value = "/run/provision")]
     env_dir: PathBuf,
+    /// Where the failed step wrote down why; of use only if it is this unit's step that did.
+    #[arg(long, value_name = "FILE", default_value = FAILURE_FILE)]
+    failure_file: PathBuf,
     #[command(flatten)]
     delivery: DeliveryArgs,
 }
@@ -159,7 +162,7 @@ impl RunArgs {
 
 impl WebhookArgs {
     pub(crate) fn paths(&self) -> Paths {
-        Paths { provision: self.env_dir.clone(), ..Paths::default() }
+        Paths { provision: self.env_dir.clone(), failure: self.failure_file.clone(), ..Paths::default() }
     }
 
     pub(crate) fn settings(&self) -> Settings {

@@ -45,6 +45,7 @@ pub mod session;
 pub mod settings;
 pub mod transport;
 pub mod webhook;
+pub mod why;
 
 /// This program's version, as it goes into requests and files.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

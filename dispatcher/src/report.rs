@@ -15,6 +15,7 @@ use crate::run::{self, RunError};
 use crate::run_log::RunLog;
 use crate::settings::Settings;
 use crate::webhook::{self, Claim, Delivery, Outcome};
+use crate::why;
 
 /// How the work behind the target ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +26,9 @@ pub enum Ended {
     Failed {
         /// The unit's own name.
         unit: String,
-        /// A stable word, where the step left one.
+        /// A stable word, where the caller knows one. It goes before the step's own.
         code: Option<String>,
-        /// One sentence, where the step left one.
+        /// One sentence, where the caller knows one. It goes before the step's own.
         message: Option<String>,
     },
 }
@@ -61,10 +62,13 @@ pub async fn report<H: Host + ?Sized>(
         Ended::Failed { unit, code, message } => {
             let log_of_unit =
                 host.log_of(unit).await.unwrap_or_else(|error| format!("no log of {unit}: {error}"));
+            let why = why::of(host, unit, log).await;
             Outcome::Failed {
                 unit: unit.clone(),
-                code: code.clone().unwrap_or_else(|| "unit_failed".to_owned()),
-                message: message.clone().unwrap_or_else(|| format!("{unit} failed")),
+                // The hint belongs to the step's own word.
+                hint: why.hint.filter(|_| code.is_none()),
+                code: code.clone().unwrap_or(why.code),
+                message: message.clone().unwrap_or(why.message),
                 log: log_of_unit,
             }
         }

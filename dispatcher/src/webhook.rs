@@ -15,7 +15,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use shoal_schema::wire::webhook::{LOG_TAIL_LIMIT, WebhookAnswer, WebhookBody, WebhookError, WebhookStatus};
+use shoal_schema::wire::webhook::{
+    CODE_LIMIT, HINT_LIMIT, LOG_TAIL_LIMIT, MESSAGE_LIMIT, WebhookAnswer, WebhookBody, WebhookError,
+    WebhookStatus,
+};
 use shoal_schema::{SecretString, Sha256};
 
 use crate::cause::{chain, cut};
@@ -26,12 +29,6 @@ use crate::redact::Redactor;
 use crate::run_log::RunLog;
 use crate::session::Session;
 use crate::transport::{Answer, Call, Route, Transport};
-
-/// Longest `error.code`, in bytes.
-const CODE_LIMIT: usize = 64;
-
-/// Longest `error.message`, in bytes.
-const MESSAGE_LIMIT: usize = 1024;
 
 /// How often and how long to try.
 #[derive(Clone, Debug)]
@@ -63,6 +60,8 @@ pub enum Outcome {
         code: String,
         /// One sentence.
         message: String,
+        /// What to do next, where that is known.
+        hint: Option<String>,
         /// What the unit logged, as it is; redacted and cut before it is kept.
         log: String,
     },
@@ -119,11 +118,13 @@ pub fn delivery_id(session: &Session, unit: Option<&str>) -> String {
 pub fn body(session: &Session, outcome: &Outcome, redactor: &Redactor, now: jiff::Timestamp) -> WebhookBody {
     let (status, failed_step, error) = match outcome {
         Outcome::Success => (WebhookStatus::Success, None, None),
-        Outcome::Failed { unit, code, message, log } => {
+        Outcome::Failed { unit, code, message, hint, log } => {
             let tail = redactor.clean_tail(log, LOG_TAIL_LIMIT);
+            let head = |text: &str, limit| cut(&redactor.clean(text), limit).to_owned();
             let error = WebhookError {
-                code: cut(&redactor.clean(code), CODE_LIMIT).to_owned(),
-                message: cut(&redactor.clean(message), MESSAGE_LIMIT).to_owned(),
+                code: head(code, CODE_LIMIT),
+                message: head(message, MESSAGE_LIMIT),
+                hint: hint.as_deref().map(|hint| head(hint, HINT_LIMIT)),
                 log_tail: (!tail.is_empty()).then_some(tail),
             };
             (WebhookStatus::Failed, Some(unit.clone()), Some(error))
@@ -298,6 +299,7 @@ mod tests {
             unit: "partition.service".to_owned(),
             code: "c".repeat(100),
             message: format!("token-of-the-job {}", "\u{e9}".repeat(2000)),
+            hint: Some(format!("token-of-the-job {}", "h".repeat(2000))),
             log: format!("{}\ntoken-of-the-job\nlast line", "x".repeat(20_000)),
         };
         let body = body(&session(), &outcome, &redactor, jiff::Timestamp::UNIX_EPOCH);
@@ -306,6 +308,7 @@ mod tests {
         let error = body.error.expect("failed");
         assert_eq!(error.code.len(), 64);
         assert!(error.message.len() <= 1024);
+        assert_eq!(error.hint.expect("a hint").len(), 512);
         let tail = error.log_tail.expect("a log");
         assert!(tail.len() <= LOG_TAIL_LIMIT && tail.ends_with("last line"), "{tail}");
     }

@@ -18,6 +18,7 @@ use crate::endpoint::Endpoint;
 use crate::medium::Scan;
 use crate::output::OutputFile;
 use crate::transport::{Transport, TransportError};
+use crate::why::UnitEnd;
 
 /// Time.
 #[async_trait]
@@ -65,6 +66,11 @@ pub trait Provision: Send + Sync {
     async fn create(&self, file: &OutputFile) -> io::Result<bool>;
     /// Reads a file, or nothing when there is none.
     async fn read(&self, name: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>>;
+    /// What the last step that failed left of it, at most [`FAILURE_LIMIT`](crate::why::FAILURE_LIMIT) bytes of
+    /// whatever kind; nothing where steps leave nothing.
+    async fn step_failure(&self) -> io::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
 }
 
 /// The service manager.
@@ -76,6 +82,10 @@ pub trait Units: Send + Sync {
     async fn start(&self, target: &str) -> io::Result<()>;
     /// The end of what a unit logged in this boot.
     async fn log_of(&self, unit: &str) -> io::Result<String>;
+    /// How a unit ended; nothing where the service manager does not say.
+    async fn end_of(&self, _unit: &str) -> io::Result<Option<UnitEnd>> {
+        Ok(None)
+    }
 }
 
 /// The way to the controller.

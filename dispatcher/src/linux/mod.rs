@@ -3,6 +3,7 @@
 //!
 //! Every path can be moved below another root, so that tests show it trees of their own.
 
+mod bounded;
 mod clock;
 mod disks;
 mod dmi;
@@ -26,8 +27,12 @@ use crate::host::{Clock, Connect, DiskBytes, Hardware, Provision, TaskMedia, Uni
 use crate::medium::Scan;
 use crate::output::OutputFile;
 use crate::transport::{HttpTransport, Transport, TransportError};
+use crate::why::{FAILURE_LIMIT, UnitEnd};
 
 pub use provision::ProvisionDir;
+
+/// Where a step writes down why it failed. Its containers can write there, and not to `/run/provision`.
+pub const FAILURE_FILE: &str = "/run/provision-steps/failure.json";
 
 /// Where things are on a Linux machine.
 #[derive(Clone, Debug)]
@@ -42,6 +47,8 @@ pub struct Paths {
     pub udev: PathBuf,
     /// The directory for the steps.
     pub provision: PathBuf,
+    /// Where a step writes down why it failed.
+    pub failure: PathBuf,
     /// Where a task medium is mounted while it is read.
     pub mount_point: PathBuf,
     /// A device or file to read the task from, instead of a search.
@@ -62,6 +69,7 @@ impl Default for Paths {
             dev: "/dev".into(),
             udev: "/run/udev/data".into(),
             provision: "/run/provision".into(),
+            failure: FAILURE_FILE.into(),
             mount_point: "/mnt/task".into(),
             task_device: None,
             targets: "/usr/lib/shoal/targets".into(),
@@ -161,6 +169,10 @@ impl Provision for LinuxHost {
     async fn read(&self, name: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         self.provision.read(name)
     }
+
+    async fn step_failure(&self) -> io::Result<Option<Vec<u8>>> {
+        bounded::read(&self.paths.failure, FAILURE_LIMIT)
+    }
 }
 
 #[async_trait]
@@ -175,6 +187,10 @@ impl Units for LinuxHost {
 
     async fn log_of(&self, unit: &str) -> io::Result<String> {
         units::log_of(&self.paths.journalctl, unit).await
+    }
+
+    async fn end_of(&self, unit: &str) -> io::Result<Option<UnitEnd>> {
+        units::end_of(&self.paths.systemctl, unit).await.map(Some)
     }
 }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
+use crate::why::{END_PROPERTIES, UnitEnd};
+
 /// Longest wait for systemd to take an order, or for the journal to be read.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -32,6 +34,13 @@ pub(super) async fn log_of(journalctl: &Path, unit: &str) -> io::Result<String> 
     let mut command = Command::new(journalctl);
     command.args(["--boot", "--no-pager", "--output=cat", "--lines", LINES, &unit]);
     run(&mut command).await
+}
+
+/// How a unit ended.
+pub(super) async fn end_of(systemctl: &Path, unit: &str) -> io::Result<UnitEnd> {
+    let properties = format!("--property={}", END_PROPERTIES.join(","));
+    let said = run(Command::new(systemctl).args(["show", &properties, "--", unit])).await?;
+    Ok(UnitEnd::parse(&said))
 }
 
 async fn run(command: &mut Command) -> io::Result<String> {

@@ -177,6 +177,7 @@ async fn tell<H: Host + ?Sized>(
             unit: error.unit().to_owned(),
             code: error.code().to_owned(),
             message: chain(error),
+            hint: None,
             log: log.text(),
         },
     };

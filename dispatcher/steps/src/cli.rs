@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use shoal_dispatcher::linux::Paths;
+use shoal_dispatcher::linux::{FAILURE_FILE, Paths};
 
 /// The steps of the Linux workflow.
 #[derive(Debug, Parser)]
@@ -13,9 +13,9 @@ pub(crate) struct Cli {
     /// What the dispatcher wrote for the steps
     #[arg(long, global = true, default_value = "/run/provision", value_name = "DIR")]
     pub(crate) provision_dir: PathBuf,
-    /// Where a failure is written down [default: failure.json in the provision directory]
-    #[arg(long, global = true, value_name = "FILE")]
-    failure_file: Option<PathBuf>,
+    /// Where a failure is written down
+    #[arg(long, global = true, default_value = FAILURE_FILE, value_name = "FILE")]
+    pub(crate) failure_file: PathBuf,
     /// Where the new root is mounted
     #[arg(long, global = true, default_value = "/mnt/new-root", value_name = "DIR")]
     pub(crate) new_root: PathBuf,
@@ -54,6 +54,16 @@ pub(crate) enum Step {
 }
 
 impl Step {
+    /// Its name: that of its unit, and of its subcommand.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Partition => "partition",
+            Self::ImageLinux { .. } => "image-linux",
+            Self::BootloaderLinux { .. } => "bootloader-linux",
+            Self::ConfigDrive => "config-drive",
+        }
+    }
+
     /// What stands in front of every line of its log.
     pub(crate) fn prefix(&self) -> &'static str {
         match self {
@@ -66,11 +76,6 @@ impl Step {
 }
 
 impl Cli {
-    /// Where a failure is written down.
-    pub(crate) fn failure_file(&self) -> PathBuf {
-        self.failure_file.clone().unwrap_or_else(|| self.provision_dir.join("failure.json"))
-    }
-
     /// Where things are on this machine.
     pub(crate) fn paths(&self) -> Paths {
         Paths { sys: self.sys.clone(), proc: self.proc.clone(), ..Paths::default() }

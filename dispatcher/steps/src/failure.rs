@@ -9,8 +9,9 @@ use std::path::Path;
 use serde::Serialize;
 use shoal_dispatcher::cause::{chain, cut};
 
-/// The longest message that is kept, in bytes: what the webhook takes.
-const MESSAGE_LIMIT: usize = 1024;
+/// The longest message that is kept, in bytes: more than the report takes, which is redacted before it is cut, so
+/// that no half of a secret stands at its end.
+const MESSAGE_LIMIT: usize = 4096;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident $key:literal $exit:literal $hint:literal)*) => {
@@ -88,6 +89,8 @@ codes! {
 /// What is kept in `failure.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
+    /// The step, by its name: that of its unit.
+    pub step: &'static str,
     /// The stable word.
     pub code: &'static str,
     /// One sentence.
@@ -98,9 +101,9 @@ pub struct Failure {
 
 impl Failure {
     /// Of an error, with its causes.
-    pub fn of(code: Code, error: &(dyn Error + 'static)) -> Self {
+    pub fn of(step: &'static str, code: Code, error: &(dyn Error + 'static)) -> Self {
         let text: String = chain(error).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        Self { code: code.as_str(), message: cut(&text, MESSAGE_LIMIT).to_owned(), hint: code.hint() }
+        Self { step, code: code.as_str(), message: cut(&text, MESSAGE_LIMIT).to_owned(), hint: code.hint() }
     }
 
     /// Writes it in one piece.
@@ -148,21 +151,26 @@ mod tests {
         let path = dir.path().join("failure.json");
         let error = io::Error::other("line one\nline two\u{1b}[31m");
         for code in [Code::DiskFull, Code::WrongDisk] {
-            Failure::of(code, &error).write(&path).expect("written");
+            Failure::of("partition", code, &error).write(&path).expect("written");
         }
         let text = fs::read_to_string(&path).expect("there");
         assert_eq!(text.lines().count(), 1);
         let read: serde_json::Value = serde_json::from_str(&text).expect("json");
         assert_eq!(read["code"], "wrong_disk");
         assert_eq!(read["message"], "line one line two [31m");
+        let why = shoal_dispatcher::why::left_by("partition.service", text.as_bytes()).expect("understood");
+        assert_eq!((why.code.as_str(), why.hint.as_deref()), ("wrong_disk", Some(Code::WrongDisk.hint())));
         forget(&path).expect("forgotten");
         forget(&path).expect("nothing to forget");
         assert!(!path.exists());
     }
 
     #[test]
-    fn a_long_message_is_cut_to_what_the_webhook_takes() {
-        let error = io::Error::other("é".repeat(2000));
-        assert_eq!(Failure::of(Code::Internal, &error).message.len(), 1024);
+    fn the_longest_failure_is_still_one_that_is_read() {
+        let error = io::Error::other("\"".repeat(9000));
+        let failure = Failure::of("partition", Code::Internal, &error);
+        assert_eq!(failure.message.len(), 4096);
+        let content = serde_json::to_vec(&failure).expect("json");
+        assert!(content.len() < shoal_dispatcher::why::FAILURE_LIMIT);
     }
 }

@@ -28,7 +28,7 @@ type Outcome = Result<String, (Code, Box<dyn Error>)>;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(cli.step.prefix(), cli.log_level);
-    if let Err(error) = forget(&cli.failure_file()) {
+    if let Err(error) = forget(&cli.failure_file) {
         tracing::warn!(%error, "the failure of an earlier run stays");
     }
     match run(&cli) {
@@ -37,9 +37,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err((code, error)) => {
-            let failure = Failure::of(code, error.as_ref());
+            let failure = Failure::of(cli.step.name(), code, error.as_ref());
             tracing::error!(code = failure.code, hint = failure.hint, "{}", failure.message);
-            if let Err(error) = failure.write(&cli.failure_file()) {
+            if let Err(error) = failure.write(&cli.failure_file) {
                 tracing::warn!(%error, "the failure could not be written down");
             }
             ExitCode::from(code.exit())

@@ -166,6 +166,35 @@ async fn the_webhook_command_tells_the_controller_once_and_says_so() {
 }
 
 #[tokio::test]
+async fn the_webhook_command_reads_what_the_step_left_and_survives_what_it_did_not() {
+    let reason =
+        json!({"step": "firmware-update", "code": "bad_image", "message": "no BIOS", "hint": "push another"});
+    for (left, code) in [(reason.to_string(), "bad_image"), ("x".repeat(100_000), "unit_failed")] {
+        let controller = Controller::plain().await;
+        controller.permits([(200, granted(""))]);
+        let bench = Bench::new();
+        bench.medium(&files(&task(&controller.url(), &[]), &firmware()));
+        assert_eq!(bench.code(&[ENV]).await, 0);
+        std::fs::write(bench.path("failure.json"), left).expect("written");
+        let told = tokio::process::Command::new(env!("CARGO_BIN_EXE_shoal-dispatcher"))
+            .env_clear()
+            .args(["webhook", "--failed", "firmware-update.service", "--webhook-interval=10ms"])
+            .arg(format!("--env-dir={}", bench.path("provision").display()))
+            .arg(format!("--failure-file={}", bench.path("failure.json").display()))
+            .output()
+            .await
+            .expect("it runs");
+        assert_eq!(told.status.code(), Some(0), "{}", String::from_utf8_lossy(&told.stderr));
+        let seen = controller.webhooks_seen();
+        let error = &seen[0].body["error"];
+        assert_eq!(error["code"], code);
+        if code == "bad_image" {
+            assert_eq!((&error["message"], &error["hint"]), (&json!("no BIOS"), &json!("push another")));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_there_before_is_in_the_way_of_nothing_but_itself() {
     let controller = Controller::plain().await;
     let bench = Bench::new();

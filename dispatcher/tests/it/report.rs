@@ -10,6 +10,7 @@ use shoal_dispatcher::report::{Ended, report};
 use shoal_dispatcher::run::run;
 use shoal_dispatcher::run_log::RunLog;
 use shoal_dispatcher::settings::Settings;
+use shoal_dispatcher::why::UnitEnd;
 
 /// A machine whose target was started.
 async fn handed_over() -> (Controller, Machine) {
@@ -103,6 +104,44 @@ async fn a_units_log_is_told_without_the_secrets_of_the_grant() {
     let tail = body["error"]["log_tail"].as_str().expect("a log");
     assert!(tail.starts_with("[partition] start") && tail.ends_with("the end"), "{tail}");
     assert!(!body.to_string().contains("canary"), "{body}");
+}
+
+#[tokio::test]
+async fn a_steps_own_words_are_told_without_the_secrets_of_the_grant() {
+    let (controller, mut machine) = handed_over().await;
+    let long = "x".repeat(980);
+    let left = json!({
+        "step": "config-drive",
+        "code": "seed_failed",
+        "message": format!("the template has canary-password and {TOKEN} {long} canary-registry-token"),
+        "hint": "look at canary-password",
+    });
+    machine.failure = Some(left.to_string().into_bytes());
+    report(&machine, &Settings::default(), &failed("config-drive.service"), &mut RunLog::default())
+        .await
+        .expect("told");
+    let body = &controller.webhooks_seen()[0].body;
+    let error = &body["error"];
+    assert_eq!((&error["code"], &error["hint"]), (&json!("seed_failed"), &json!("look at (redacted)")));
+    assert!(error["message"].as_str().expect("a message").starts_with("the template has (redacted)"));
+    assert!(!body.to_string().contains("canary"), "{body}");
+}
+
+#[tokio::test]
+async fn a_unit_that_left_nothing_of_use_is_told_as_the_service_manager_saw_it_end() {
+    let other = json!({"step": "partition", "code": "disk_full", "message": "of another step"});
+    for left in [None, Some(b"{garbage".to_vec()), Some(vec![0xff; 300]), Some(other.to_string().into())] {
+        let (controller, mut machine) = handed_over().await;
+        machine.failure = left;
+        machine.unit_end =
+            UnitEnd { result: "timeout".to_owned(), timeout: "1h 30min".to_owned(), ..UnitEnd::default() };
+        let mut log = RunLog::default();
+        report(&machine, &Settings::default(), &failed("image-linux.service"), &mut log).await.expect("told");
+        let error = &controller.webhooks_seen()[0].body["error"];
+        assert_eq!(error["code"], "unit_timed_out");
+        assert_eq!(error["message"], "image-linux.service timed out after 1h 30min");
+        assert!(error["hint"].is_null(), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 //! What a machine's report means: whose it is, which step, and whether the same may work in a while.
 
 use shoal_schema::step::Step;
-use shoal_schema::wire::webhook::{LOG_TAIL_LIMIT, WebhookBody, WebhookStatus};
+use shoal_schema::wire::webhook::{
+    CODE_LIMIT, HINT_LIMIT, LOG_TAIL_LIMIT, MESSAGE_LIMIT, WebhookBody, WebhookStatus,
+};
 
 use crate::job::{Event, Failure, Job};
 
@@ -10,11 +12,15 @@ use crate::job::{Event, Failure, Job};
 const PERMIT_TIMEOUT: &str = "permit_timeout";
 
 /// Codes that the same disk, image and layout will meet again.
-const LASTING: [&str; 15] = [
+const LASTING: [&str; 19] = [
     "bad_layout",
     "missing_esp",
     "wrong_digest",
+    "wrong_disk",
     "image_not_found",
+    "image_missing",
+    "bad_image",
+    "bad_archive",
     "disk_too_small",
     "disk_full",
     "disk_mounted",
@@ -47,11 +53,16 @@ pub fn failure_of(body: &WebhookBody) -> Option<Failure> {
     }
     let unit = body.failed_step.clone();
     let step = unit.as_deref().map_or(Step::WorkflowDispatcher, Step::of_unit);
-    let (code, message, log_tail) = match &body.error {
-        Some(error) => (error.code.clone(), error.message.clone(), error.log_tail.as_deref().map(tail)),
+    let (code, message, hint, log_tail) = match &body.error {
+        Some(error) => (
+            head(&error.code, CODE_LIMIT),
+            head(&error.message, MESSAGE_LIMIT),
+            error.hint.as_deref().filter(|hint| !hint.is_empty()).map(|hint| head(hint, HINT_LIMIT)),
+            error.log_tail.as_deref().map(tail),
+        ),
         None => {
             let name = unit.as_deref().unwrap_or("the dispatcher");
-            ("unit_failed".to_owned(), format!("{name} failed without saying why"), None)
+            ("unit_failed".to_owned(), format!("{name} failed without saying why"), None, None)
         }
     };
     let lasting_step = match step {
@@ -60,7 +71,16 @@ pub fn failure_of(body: &WebhookBody) -> Option<Failure> {
         _ => false,
     };
     let passing = !lasting_step && !LASTING.contains(&code.as_str());
-    Some(Failure { step: Some(step), unit, code, message, hint: None, log_tail, passing })
+    Some(Failure { step: Some(step), unit, code, message, hint, log_tail, passing })
+}
+
+/// The start of a text, cut at a character, within the limit. It goes to the status branch.
+fn head(text: &str, limit: usize) -> String {
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
 }
 
 /// The end of a log, cut at a character, within the limit.
@@ -93,6 +113,7 @@ mod tests {
             error: Some(WebhookError {
                 code: code.into(),
                 message: "m".into(),
+                hint: None,
                 log_tail: Some("é".repeat(5000)),
             }),
         }
@@ -105,6 +126,17 @@ mod tests {
         assert!(!failure_of(&body("identity.service", "whatever")).unwrap().passing);
         assert!(!failure_of(&body("permit", "unauthorized")).unwrap().passing);
         assert!(failure_of(&body("permit", "permit_timeout")).unwrap().passing);
+    }
+
+    #[test]
+    fn a_hint_of_the_machine_goes_before_the_one_of_the_step_and_all_texts_are_bounded() {
+        let mut body = body("image-linux.service", &"c".repeat(100));
+        let error = body.error.as_mut().unwrap();
+        error.message = "é".repeat(2000);
+        error.hint = Some("h".repeat(2000));
+        let failure = failure_of(&body).unwrap();
+        let hint = failure.hint.unwrap();
+        assert_eq!((failure.code.len(), failure.message.len(), hint.len()), (64, 1024, 512));
     }
 
     #[test]

@@ -11,6 +11,15 @@ use crate::JobId;
 /// The largest `error.log_tail` that is kept, in bytes.
 pub const LOG_TAIL_LIMIT: usize = 8 * 1024;
 
+/// The longest `error.code` that is kept, in bytes.
+pub const CODE_LIMIT: usize = 64;
+
+/// The longest `error.message` that is kept, in bytes.
+pub const MESSAGE_LIMIT: usize = 1024;
+
+/// The longest `error.hint` that is kept, in bytes.
+pub const HINT_LIMIT: usize = 512;
+
 /// What came of a task. Unknown fields are accepted: newer machines meet older controllers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WebhookBody {
@@ -73,6 +82,10 @@ pub struct WebhookError {
     /// One sentence.
     #[schemars(length(max = 1024))]
     pub message: String,
+    /// What to do next, where the failing step knows it better than its name tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub hint: Option<String>,
     /// The end of the failing step's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8192))]

@@ -13,6 +13,8 @@ fn steps(dir: &Path, step: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_shoal-steps"))
         .args(["--log-level", "trace", "--provision-dir"])
         .arg(dir)
+        .arg("--failure-file")
+        .arg(dir.join("failure.json"))
         .arg("--new-root")
         .arg(dir.join("new-root"))
         .arg(step)
@@ -37,7 +39,7 @@ fn a_step_without_its_files_says_so_in_every_way() {
         assert!(!log.is_empty() && log.lines().all(|line| line.starts_with(prefix)), "{log}");
         let text = fs::read_to_string(dir.path().join("failure.json")).expect("written");
         let failure: serde_json::Value = serde_json::from_str(&text).expect("json");
-        assert_eq!(failure["code"], "bad_provision");
+        assert_eq!((failure["step"].as_str(), failure["code"].as_str()), (Some(step), Some("bad_provision")));
         assert!(failure["message"].as_str().expect("a message").starts_with("read recipe.env"), "{failure}");
     }
 }

@@ -135,7 +135,7 @@ fn the_token_opens_the_registry_and_stands_in_no_message() {
     let error = installed(&for_image(dir.path(), &registry.address, &digest, Some(wrong)), root.path());
     let error = error.expect_err("refused");
     assert_eq!(error.code(), Code::RegistryRefused);
-    let told = serde_json::to_string(&Failure::of(error.code(), &error)).expect("json");
+    let told = serde_json::to_string(&Failure::of("image-linux", error.code(), &error)).expect("json");
     assert!(!format!("{told}{error:?}").contains("canary"), "{told}");
     let asked = registry.shelf.asked.lock().expect("whole").join(" ");
     assert!(!asked.contains("canary"), "{asked}");

@@ -13,6 +13,7 @@ use shoal_dispatcher::host::{Clock, Connect, DiskBytes, Hardware, Provision, Tas
 use shoal_dispatcher::medium::{self, Scan};
 use shoal_dispatcher::output::OutputFile;
 use shoal_dispatcher::transport::{HttpTransport, Transport, TransportError};
+use shoal_dispatcher::why::UnitEnd;
 use shoal_schema::disk::DiskFacts;
 use shoal_schema::wire::task::Identity;
 use zeroize::Zeroizing;
@@ -35,6 +36,10 @@ pub(crate) struct Machine {
     pub(crate) start_refused: bool,
     /// What units logged.
     pub(crate) unit_log: String,
+    /// What the failed step left.
+    pub(crate) failure: Option<Vec<u8>>,
+    /// How units ended.
+    pub(crate) unit_end: UnitEnd,
     /// Files for the steps.
     pub(crate) files: Mutex<BTreeMap<String, Vec<u8>>>,
     /// Targets that were started.
@@ -57,6 +62,8 @@ impl Machine {
             unwritable: BTreeSet::new(),
             start_refused: false,
             unit_log: String::new(),
+            failure: None,
+            unit_end: UnitEnd::default(),
             files: Mutex::default(),
             started: Mutex::default(),
             clock: Mutex::default(),
@@ -160,6 +167,10 @@ impl Provision for Machine {
     async fn read(&self, name: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         Ok(self.files.lock().unwrap().get(name).cloned().map(Zeroizing::new))
     }
+
+    async fn step_failure(&self) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.failure.clone())
+    }
 }
 
 #[async_trait]
@@ -178,6 +189,10 @@ impl Units for Machine {
 
     async fn log_of(&self, _unit: &str) -> io::Result<String> {
         Ok(self.unit_log.clone())
+    }
+
+    async fn end_of(&self, _unit: &str) -> io::Result<Option<UnitEnd>> {
+        Ok(Some(self.unit_end.clone()))
     }
 }
 
