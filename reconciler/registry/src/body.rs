@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Bodies, in constant memory whatever their size.
+//! Bodies of requests, in constant memory whatever their size; and when a response's body ends.
 //!
-//! * A request's body goes into an upload in batches of up to 1 MiB. A batch is written and hashed on a
-//!   blocking thread while the next one is read: two batches are in memory at most. Whatever arrived is
-//!   written also where the client stops or hangs up, so that it can resume from there.
-//! * A response's body is read from a blob piece by piece. What the page cache has is sent without a
-//!   change of thread; what it has not is read ahead by one piece. Storage checks each piece before it
-//!   leaves; one that does not fit ends the connection, as there is no other way to take back a status
-//!   line, and the client sees a body that is too short.
+//! A request's body goes into an upload in batches of up to 1 MiB. A batch is written and hashed on a
+//! blocking thread while the next one is read: two batches are in memory at most. Whatever arrived is
+//! written also where the client stops or hangs up, so that it can resume from there.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -20,11 +15,9 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, SizeHint};
-use shoal_oci::Digest;
-use shoal_registry_storage::{Blob, PieceRead, StorageError, UploadWriter};
+use shoal_registry_storage::{StorageError, UploadWriter};
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::error::{chain, note};
 use crate::metrics::RegistryMetrics;
 use crate::pace::{Pace, TooSlow};
 use crate::respond::Rejection;
@@ -34,14 +27,10 @@ use crate::room::Claim;
 const BATCH: usize = 1 << 20;
 /// Frames below this are copied together: each one kept alone would hold a whole read buffer.
 const SMALL: usize = 16 << 10;
-/// The most of a blob that one piece brings.
-const PIECE: usize = 1 << 20;
 /// What a refused client sends is read for so long,
 const LINGER: Duration = Duration::from_secs(2);
 /// and so many bytes of it.
 const LINGER_BYTES: usize = 16 << 20;
-/// So many pieces come from the page cache before other tasks have their turn.
-const TURN: u32 = 8;
 
 // === requests ===
 
@@ -305,57 +294,6 @@ fn write(mut sink: Box<Sink>, mut batch: Batch) -> Result<Box<Sink>, Stopped> {
 
 // === responses ===
 
-/// Part of a blob as the body of a response.
-pub(crate) struct BlobBody {
-    blob: Arc<Blob>,
-    at: u64,
-    end: u64,
-    next: Option<Next>,
-    inline: u32,
-    metrics: RegistryMetrics,
-}
-
-/// The piece that comes next.
-enum Next {
-    /// It is here.
-    Here(Bytes),
-    /// It is being read.
-    Reading(JoinHandle<Result<Bytes, StorageError>>),
-}
-
-/// Why a body broke off.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BodyError {
-    /// A piece could not be read, or is not what was stored.
-    #[error("cannot read the blob {digest} at byte {at}")]
-    Storage {
-        /// The blob.
-        digest: Digest,
-        /// The piece's offset.
-        at: u64,
-        /// Why.
-        #[source]
-        source: StorageError,
-    },
-    /// The blob ends before its size.
-    #[error("the blob {digest} ends at byte {at}")]
-    Short {
-        /// The blob.
-        digest: Digest,
-        /// Where.
-        at: u64,
-    },
-    /// The blocking thread failed.
-    #[error("cannot wait for a piece of the blob {digest}")]
-    Lost {
-        /// The blob.
-        digest: Digest,
-        /// Why.
-        #[source]
-        source: JoinError,
-    },
-}
-
 /// A body whose end is the end of its request, for the histogram of requests.
 pub(crate) struct Timed {
     body: Body,
@@ -363,110 +301,6 @@ pub(crate) struct Timed {
     route: &'static str,
     code: u16,
     began: Instant,
-}
-
-// === impl BlobBody ===
-
-impl BlobBody {
-    /// Opens `length` bytes from `first` on. The first piece is read and checked here: what is corrupt is
-    /// known while there is still a status line to say it with.
-    pub(crate) async fn open(
-        blob: Blob,
-        first: u64,
-        length: u64,
-        metrics: RegistryMetrics,
-    ) -> Result<Self, Rejection> {
-        let end = first + length;
-        let mut body = Self { blob: Arc::new(blob), at: first, end, next: None, inline: 0, metrics };
-        if length > 0 {
-            let piece = match body.ask() {
-                Next::Here(piece) => piece,
-                Next::Reading(read) => read.await?.inspect_err(|error| note(error, &body.metrics))?,
-            };
-            body.next = Some(Next::Here(piece));
-        }
-        Ok(body)
-    }
-
-    /// Asks for the next piece: of the page cache, or else of the disk.
-    fn ask(&self) -> Next {
-        let (at, max) = (self.at, usize::try_from(self.end - self.at).unwrap_or(PIECE).min(PIECE));
-        match self.blob.piece(at, max) {
-            PieceRead::Ready(piece) => Next::Here(piece),
-            PieceRead::WouldBlock => {
-                let blob = Arc::clone(&self.blob);
-                Next::Reading(tokio::task::spawn_blocking(move || blob.piece_blocking(at, max)))
-            }
-        }
-    }
-
-    /// Ends the body with an error.
-    fn broken(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        tracing::error!(error = %chain(&error), "a pull was broken off");
-        self.at = self.end;
-        Poll::Ready(Some(Err(error)))
-    }
-}
-
-impl hyper::body::Body for BlobBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.at >= self.end {
-            return Poll::Ready(None);
-        }
-        let next = match self.next.take() {
-            Some(next) => next,
-            None if self.inline >= TURN => {
-                self.inline = 0;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            None => self.ask(),
-        };
-        let (piece, waited) = match next {
-            Next::Here(piece) => (piece, false),
-            Next::Reading(mut read) => {
-                let Poll::Ready(done) = Pin::new(&mut read).poll(cx) else {
-                    self.next = Some(Next::Reading(read));
-                    return Poll::Pending;
-                };
-                let (digest, at) = (self.blob.digest().clone(), self.at);
-                match done {
-                    Ok(Ok(piece)) => (piece, true),
-                    Ok(Err(source)) => {
-                        note(&source, &self.metrics);
-                        return self.broken(BodyError::Storage { digest, at, source });
-                    }
-                    Err(source) => return self.broken(BodyError::Lost { digest, source }),
-                }
-            }
-        };
-        if piece.is_empty() {
-            let (digest, at) = (self.blob.digest().clone(), self.at);
-            return self.broken(BodyError::Short { digest, at });
-        }
-        self.at += piece.len() as u64;
-        self.inline = if waited { 0 } else { self.inline + 1 };
-        if waited && self.at < self.end {
-            // The disk is slower than the client: the next piece is read while this one is sent.
-            self.next = Some(self.ask());
-        }
-        self.metrics.downloaded(piece.len() as u64);
-        Poll::Ready(Some(Ok(Frame::data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.at >= self.end
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.end - self.at)
-    }
 }
 
 // === impl Timed ===

@@ -17,6 +17,7 @@ pub mod access;
 pub mod admin;
 pub mod api;
 pub mod audit;
+mod blob_body;
 mod body;
 mod error;
 pub mod maintain;

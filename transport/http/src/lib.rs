@@ -3,6 +3,7 @@
 //!
 //! * [`listen`]: plain, TLS and Unix listeners; every connection in a task of its own.
 //! * [`login`]: accounts with hashed passwords, and patience for those who guess.
+//! * [`Outlet`]: parts of files in bodies, by `sendfile(2)` where the connection is plain TCP.
 //! * [`conditional`]: what of a body a request is answered with, after entity tags and [`range`].
 //!
 //! Assumptions: the caller has a Tokio runtime.
@@ -12,8 +13,10 @@ mod connection;
 mod limits;
 pub mod listen;
 pub mod login;
+mod outlet;
 mod progress;
 pub mod range;
 
 pub use limits::Limits;
 pub use listen::Peer;
+pub use outlet::{Outlet, PART};

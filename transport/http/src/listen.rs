@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Listeners: plain, TLS and Unix sockets. Each connection in a task of its own; the end waits for what
-//! is under way. Those who come over TCP may take what [`Limits`] lets them, and no more.
+//! is under way. Those who come over TCP may take what [`Limits`] lets them, and no more; without TLS parts of
+//! files go to them by an [`Outlet`](crate::Outlet).
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use tower::Layer as _;
 
 use crate::connection::serve;
 use crate::limits::{Addresses, Limits};
+use crate::outlet::FileStream;
 use crate::progress::Watched;
 
 /// A TLS handshake may take so long.
@@ -113,23 +115,23 @@ impl Serving {
                 let router = axum::Extension(Peer(peer)).layer(router.clone());
                 let tls =
                     tls.as_ref().map(|tls| Arc::clone(&tls.read().unwrap_or_else(PoisonError::into_inner)));
-                let stream = Watched::new(stream, Some(limits.stalled));
-                let progress = stream.progress();
                 let shutdown = serving.shutdown.clone();
                 serving.tasks.spawn(async move {
                     let _until_its_end = (place, present);
-                    match tls {
-                        None => serve(stream, progress, limits.head, router, &shutdown).await,
-                        Some(config) => {
-                            let handshake = TlsAcceptor::from(config).accept(stream);
-                            match tokio::time::timeout(HANDSHAKE, handshake).await {
-                                Ok(Ok(stream)) => {
-                                    serve(stream, progress, limits.head, router, &shutdown).await;
-                                }
-                                Ok(Err(error)) => tracing::debug!(%error, %peer, "no TLS came about"),
-                                Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
-                            }
-                        }
+                    let Some(config) = tls else {
+                        let stream = FileStream::new(stream);
+                        let router = axum::Extension(stream.outlet()).layer(router);
+                        let stream = Watched::new(stream, Some(limits.stalled));
+                        let progress = stream.progress();
+                        return serve(stream, progress, limits.head, router, &shutdown).await;
+                    };
+                    let stream = Watched::new(stream, Some(limits.stalled));
+                    let progress = stream.progress();
+                    let handshake = TlsAcceptor::from(config).accept(stream);
+                    match tokio::time::timeout(HANDSHAKE, handshake).await {
+                        Ok(Ok(stream)) => serve(stream, progress, limits.head, router, &shutdown).await,
+                        Ok(Err(error)) => tracing::debug!(%error, %peer, "no TLS came about"),
+                        Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
                     }
                 });
             }

@@ -11,7 +11,6 @@ use shoal_registry_storage::Keep;
 
 use super::{Answer, Ask, deleted};
 use crate::audit;
-use crate::body::BlobBody;
 use crate::respond::{self, CONTENT_DIGEST, Rejection};
 
 /// The blob, or the part of it that was asked for.
@@ -31,7 +30,7 @@ pub(super) async fn get(ask: &Ask, repository: RepositoryName, digest: &str) -> 
     let (mut response, part) = conditional(ask, blob.size(), &digest)?;
     response.headers_mut().insert(header::CONTENT_TYPE, octets);
     if let Some((first, count)) = part {
-        let body = BlobBody::open(blob, first, count, ask.registry.metrics.clone()).await?;
+        let body = ask.body(blob, first, count).await?;
         *response.body_mut() = Body::new(body);
     }
     Ok(response)

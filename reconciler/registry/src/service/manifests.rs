@@ -21,7 +21,7 @@ use super::blobs::conditional;
 use super::{Answer, Ask, blocking, deleted};
 use crate::MANIFEST_MEMORY;
 use crate::audit;
-use crate::body::{BlobBody, RequestBody};
+use crate::body::RequestBody;
 use crate::respond::{self, OCI_SUBJECT, OCI_TAG, Rejection};
 
 /// The most tags that one push by digest makes (at least 10, distribution-spec, Pushing Manifests).
@@ -47,7 +47,7 @@ pub(super) async fn get(ask: &Ask, repository: RepositoryName, reference: &str) 
     let (mut response, part) = conditional(ask, blob.size(), blob.digest())?;
     respond::set(&mut response, header::CONTENT_TYPE, &media_type);
     if let Some((first, count)) = part {
-        let body = BlobBody::open(blob, first, count, ask.registry.metrics.clone()).await?;
+        let body = ask.body(blob, first, count).await?;
         *response.body_mut() = Body::new(body);
     }
     Ok(response)

@@ -20,12 +20,13 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
-use shoal_http::Peer;
+use shoal_http::{Outlet, Peer};
 use shoal_oci::{Digest, ErrorBody, ErrorCode, ErrorItem, RepositoryName};
-use shoal_registry_storage::{Deletion, Need, Storage, StorageError};
+use shoal_registry_storage::{Blob, Deletion, Need, Storage, StorageError};
 
 use crate::access::Caller;
 use crate::audit::Who;
+use crate::blob_body::BlobBody;
 use crate::body::{RequestBody, Timed};
 use crate::error::note;
 use crate::path::{Route, query_value, query_values};
@@ -195,6 +196,12 @@ impl Ask {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
+    }
+
+    /// A part of content as the body of the answer.
+    async fn body(&self, blob: Blob, first: u64, count: u64) -> Result<BlobBody, Rejection> {
+        let outlet = self.head.extensions.get::<Outlet>();
+        BlobBody::open(blob, first, count, outlet, self.registry.metrics.clone()).await
     }
 
     /// Who asks, for the audit log.

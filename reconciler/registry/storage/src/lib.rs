@@ -9,7 +9,8 @@
 //! * What a method acknowledged is durable: it survives `kill -9` and a power cut.
 //! * Every prefix of an operation's steps is consistent: content first, then the link to it, then the tag. So a
 //!   crash at any point leaves at worst something unused, which collecting removes.
-//! * No byte of content leaves that was not checked on this read. Damaged content is put into quarantine.
+//! * No byte of content leaves that was not checked on this read, or for content that is sent from its file
+//!   ([`Span`]) in the page cache moments before. Damaged content is put into quarantine.
 //! * No path can leave the root, and symbolic links below it are not followed ([`disk`], [`layout`]).
 //! * Memory does not grow with the size of a blob.
 //!
@@ -34,8 +35,8 @@ mod usage;
 
 use std::fmt::Debug;
 use std::fs::File;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -44,7 +45,7 @@ use crate::index::TagIndex;
 use crate::pool::Pool;
 use crate::repository::gate::Gate;
 
-pub use crate::blob::{Blob, PieceRead};
+pub use crate::blob::{Blob, PieceRead, Span, SpanRead};
 pub use crate::collect::{CollectProgress, CollectRules, Collected, CollectedRow, Retention, Roots};
 pub use crate::error::StorageError;
 pub use crate::index::IndexWrites;
@@ -62,6 +63,12 @@ pub use crate::usage::Usage;
 pub trait Clock: Debug + Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;
+
+    /// The time since some moment in the past, on a clock that nobody sets.
+    fn monotonic(&self) -> Duration {
+        static BEGINNING: OnceLock<Instant> = OnceLock::new();
+        BEGINNING.get_or_init(Instant::now).elapsed()
+    }
 }
 
 /// How a storage is opened.
@@ -103,6 +110,8 @@ pub(crate) struct Inner {
     /// Piece checksums of what was read last.
     pub(crate) sums: sums::Cache,
     pub(crate) checks: blob::Checks,
+    /// Pieces that were found right a moment ago.
+    pub(crate) fresh: blob::Fresh,
     pub(crate) uploads: upload::Sessions,
     /// Last, so that it is let go after everything else.
     pub(crate) _lock: File,

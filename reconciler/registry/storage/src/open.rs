@@ -71,6 +71,7 @@ impl Storage {
                 estimates: crate::quota::Estimates::default(),
                 sums: crate::sums::Cache::default(),
                 checks: crate::blob::Checks::default(),
+                fresh: crate::blob::Fresh::default(),
                 uploads: crate::upload::Sessions::default(),
                 _lock: lock,
             }),

@@ -2,14 +2,18 @@
 //! Content that belongs to a repository: whether it is there, opening it, taking it out.
 
 mod check;
+mod fresh;
 mod read;
+mod span;
 
 use std::sync::Arc;
 
 use shoal_oci::{Digest, RepositoryName};
 
 pub(crate) use check::{Checked, Checks};
+pub(crate) use fresh::Fresh;
 pub use read::{Blob, PieceRead};
+pub use span::{Span, SpanRead};
 
 use crate::disk::Stat;
 use crate::layout::{Area, Place};

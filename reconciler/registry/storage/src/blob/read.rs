@@ -8,10 +8,10 @@
 use std::fmt;
 use std::fs::File;
 use std::io::IoSliceMut;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
-use rustix::io::ReadWriteFlags;
+use rustix::io::{Errno, ReadWriteFlags};
 use shoal_oci::Digest;
 
 use crate::disk::Stat;
@@ -27,8 +27,10 @@ pub(super) const UNREADABLE: &str = "the disk cannot read it";
 pub struct Blob {
     storage: Storage,
     digest: Digest,
-    file: File,
+    file: Arc<File>,
     stat: Stat,
+    /// All of the file is in memory, and the system cannot say so of a part.
+    in_memory: OnceLock<bool>,
     sums: RwLock<Option<Arc<Sums>>>,
 }
 
@@ -43,17 +45,18 @@ pub enum PieceRead {
 
 /// A piece of the content: where it begins and how long it is.
 #[derive(Clone, Copy)]
-struct Piece {
-    index: u64,
-    start: u64,
-    length: usize,
+pub(super) struct Piece {
+    pub(super) index: u64,
+    pub(super) start: u64,
+    pub(super) length: usize,
 }
 
 // === impl Blob ===
 
 impl Blob {
     pub(super) fn new(storage: Storage, digest: Digest, file: File, stat: Stat) -> Self {
-        Self { storage, digest, file, stat, sums: RwLock::default() }
+        let file = Arc::new(file);
+        Self { storage, digest, file, stat, in_memory: OnceLock::new(), sums: RwLock::default() }
     }
 
     /// Its digest.
@@ -71,15 +74,10 @@ impl Blob {
     /// is empty at the end of the content only (or when `max` is 0).
     pub fn piece(&self, offset: u64, max: usize) -> PieceRead {
         let Some(piece) = self.piece_at(offset) else { return PieceRead::Ready(Bytes::new()) };
-        if self.needs_sums() && self.sums().is_none() {
-            return PieceRead::WouldBlock;
+        match self.checked(piece) {
+            Some(buffer) => PieceRead::Ready(cut(buffer, piece, offset, max)),
+            None => PieceRead::WouldBlock,
         }
-        let mut buffer = self.storage.inner.pool.take(piece.length);
-        // Damage is for the one who may wait: putting content away takes steps on disk.
-        if !self.read_from_memory(piece, buffer.as_mut()) || !self.is_right(piece, buffer.as_ref()) {
-            return PieceRead::WouldBlock;
-        }
-        PieceRead::Ready(cut(buffer, piece, offset, max))
     }
 
     /// The same, waiting for the disk. Where the checksums of content are missing this reads the whole of it
@@ -90,6 +88,22 @@ impl Blob {
     /// and absent. Those of the system.
     pub fn piece_blocking(&self, offset: u64, max: usize) -> Result<Bytes, StorageError> {
         let Some(piece) = self.piece_at(offset) else { return Ok(Bytes::new()) };
+        Ok(cut(self.checked_blocking(piece)?, piece, offset, max))
+    }
+
+    /// A piece that is in memory and right.
+    pub(super) fn checked(&self, piece: Piece) -> Option<Buffer> {
+        if self.needs_sums() && self.sums().is_none() {
+            return None;
+        }
+        let mut buffer = self.storage.inner.pool.take(piece.length);
+        // Damage is for the one who may wait: putting content away takes steps on disk.
+        let right = self.read_from_memory(piece, buffer.as_mut()) && self.is_right(piece, buffer.as_ref());
+        right.then_some(buffer)
+    }
+
+    /// A piece that is right, from the disk.
+    pub(super) fn checked_blocking(&self, piece: Piece) -> Result<Buffer, StorageError> {
         if self.needs_sums() && self.sums().is_none() {
             let sums = self.storage.sums_of(self)?;
             self.know(sums);
@@ -102,7 +116,7 @@ impl Blob {
                 return Err(self.damaged(why));
             }
         }
-        Ok(cut(buffer, piece, offset, max))
+        Ok(buffer)
     }
 
     /// Remembers the checksums.
@@ -114,7 +128,11 @@ impl Blob {
         self.sums.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn file(&self) -> &File {
+    pub(super) fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    pub(super) fn file(&self) -> &Arc<File> {
         &self.file
     }
 
@@ -156,7 +174,7 @@ impl Blob {
     }
 
     /// The piece that an offset is in; `None` at the end. Content of no bytes has none.
-    fn piece_at(&self, offset: u64) -> Option<Piece> {
+    pub(super) fn piece_at(&self, offset: u64) -> Option<Piece> {
         let rest = self.stat.size.checked_sub(offset).filter(|rest| *rest > 0)?;
         let index = offset / PIECE as u64;
         let start = index * PIECE as u64;
@@ -168,23 +186,38 @@ impl Blob {
     fn read_from_memory(&self, piece: Piece, mut buffer: &mut [u8]) -> bool {
         let mut offset = piece.start;
         while !buffer.is_empty() {
-            let read = rustix::io::preadv2(
-                &self.file,
-                &mut [IoSliceMut::new(buffer)],
-                offset,
-                ReadWriteFlags::NOWAIT,
-            );
+            let read = if self.is_in_memory() {
+                rustix::io::pread(&self.file, &mut *buffer, offset)
+            } else {
+                let parts = &mut [IoSliceMut::new(buffer)];
+                rustix::io::preadv2(&self.file, parts, offset, ReadWriteFlags::NOWAIT)
+            };
             match read {
                 Ok(read) if read > 0 => {
                     offset += read as u64;
                     buffer = buffer.get_mut(read..).unwrap_or_default();
                 }
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP) if self.find_in_memory() => {}
                 // At the end too early, not in memory, or a file system that cannot say.
                 Ok(_) | Err(_) => return false,
             }
         }
         true
+    }
+
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.in_memory.get().is_some_and(|in_memory| *in_memory)
+    }
+
+    /// Finds out whether the file is on a tmpfs, which has all of it in memory and cannot say so of a part;
+    /// `false` where that was known.
+    fn find_in_memory(&self) -> bool {
+        const TMPFS: rustix::fs::FsWord = 0x0102_1994;
+        let known = self.in_memory.get().is_some();
+        let passed = || self.storage.inner.options.disk.may_be_passed();
+        let on_tmpfs = || rustix::fs::fstatfs(&self.file).is_ok_and(|system| system.f_type == TMPFS);
+        !known && *self.in_memory.get_or_init(|| passed() && on_tmpfs())
     }
 
     fn is_right(&self, piece: Piece, bytes: &[u8]) -> bool {

@@ -64,6 +64,11 @@ pub trait Disk: Debug + Send + Sync {
     /// Makes the names in a directory durable.
     fn sync_dir(&self, root: &Root, place: &Place) -> io::Result<()>;
 
+    /// Whether a file may be read past this: by the kernel, on its way to a socket.
+    fn may_be_passed(&self) -> bool {
+        false
+    }
+
     /// Opens a file for reading.
     fn open(&self, root: &Root, place: &Place) -> io::Result<File> {
         root.open_file(place)

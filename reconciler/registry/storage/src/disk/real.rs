@@ -93,6 +93,10 @@ impl Disk for RealDisk {
     fn sync_dir(&self, root: &Root, place: &Place) -> io::Result<()> {
         File::from(root.open_dir(place)?).sync_all()
     }
+
+    fn may_be_passed(&self) -> bool {
+        true
+    }
 }
 
 /// Removes a name; `false` where there is none.
