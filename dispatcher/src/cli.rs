@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shoal_dispatcher::exit::Exit;
-use shoal_dispatcher::linux::{FAILURE_FILE, Paths};
+use shoal_dispatcher::linux::{FAILURE_FILE, PROGRESS_FILE, Paths};
+use shoal_dispatcher::progress::ProgressPolicy;
 use shoal_dispatcher::report::Ended;
 use shoal_dispatcher::settings::{SerialSource, Settings};
 
@@ -30,6 +31,9 @@ pub(crate) enum Command {
     /// Tell the controller how the work behind the target ended. For the provision units.
     #[command(hide = true)]
     Webhook(WebhookArgs),
+    /// Tell the controller how far the steps are, until the outcome is claimed. For a unit beside them.
+    #[command(hide = true)]
+    Progress(ProgressArgs),
 }
 
 #[derive(Args)]
@@ -115,6 +119,30 @@ pub(crate) struct WebhookArgs {
     failure_file: PathBuf,
     #[command(flatten)]
     delivery: DeliveryArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct ProgressArgs {
+    /// Where the dispatcher wrote its files.
+    #[arg(long, value_name = "DIR", default_value = "/run/provision")]
+    env_dir: PathBuf,
+    /// Where steps append how far they are.
+    #[arg(long, value_name = "FILE", default_value = PROGRESS_FILE)]
+    progress_file: PathBuf,
+    /// The least time between two calls, such as 500ms or 2s.
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    interval: Duration,
+}
+
+impl ProgressArgs {
+    pub(crate) fn paths(&self) -> Paths {
+        Paths { provision: self.env_dir.clone(), progress: self.progress_file.clone(), ..Paths::default() }
+    }
+
+    pub(crate) fn policy(&self) -> ProgressPolicy {
+        let policy = ProgressPolicy::default();
+        ProgressPolicy { interval: self.interval, look: policy.look.min(self.interval), ..policy }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -37,6 +37,7 @@ pub mod linux;
 pub mod medium;
 pub mod output;
 pub mod permit;
+pub mod progress;
 pub mod redact;
 pub mod report;
 pub mod run;

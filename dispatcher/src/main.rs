@@ -11,12 +11,13 @@ use shoal_dispatcher::cause::chain;
 use shoal_dispatcher::console::log_to_stderr;
 use shoal_dispatcher::exit::Exit;
 use shoal_dispatcher::linux::{LinuxHost, Paths};
+use shoal_dispatcher::progress::follow;
 use shoal_dispatcher::report::{Ended, report};
 use shoal_dispatcher::run::run;
 use shoal_dispatcher::run_log::RunLog;
 use shoal_dispatcher::settings::Settings;
 
-use crate::cli::{Cli, Command, RunArgs, WebhookArgs};
+use crate::cli::{Cli, Command, ProgressArgs, RunArgs, WebhookArgs};
 
 /// Exit code for flags that are not known, as clap has it.
 const USAGE: u8 = 2;
@@ -34,6 +35,11 @@ fn main() -> ExitCode {
     let code = match cli.command {
         None => runtime.block_on(dispatch(&cli.run)),
         Some(Command::Webhook(args)) => runtime.block_on(webhook(&args)).code(),
+        Some(Command::Progress(args)) => {
+            runtime.block_on(progress(&args));
+            // Whatever became of it: an install never fails for want of progress.
+            Exit::HandedOff.code()
+        }
     };
     ExitCode::from(code)
 }
@@ -87,5 +93,13 @@ async fn webhook(args: &WebhookArgs) -> Exit {
             tracing::error!(error = chain(&error), "not reported");
             error.exit()
         }
+    }
+}
+
+async fn progress(args: &ProgressArgs) {
+    log_to_stderr("[progress] ", tracing::Level::INFO);
+    let host = LinuxHost::new(args.paths());
+    if let Err(error) = follow(&host, &args.policy(), &mut RunLog::default()).await {
+        tracing::warn!(error = chain(&error), "no progress is told");
     }
 }

@@ -71,6 +71,11 @@ pub trait Provision: Send + Sync {
     async fn step_failure(&self) -> io::Result<Option<Vec<u8>>> {
         Ok(None)
     }
+    /// What steps appended to their progress from this byte on, at most [`PIECE`](crate::progress::PIECE) bytes;
+    /// less means that there is no more for now. Nothing where steps tell nothing.
+    async fn step_progress(&self, _from: u64) -> io::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
 }
 
 /// The service manager.

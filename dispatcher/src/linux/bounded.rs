@@ -2,14 +2,14 @@
 //! Files that somebody else wrote: whatever they are, looking at them ends.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::fs::OFlags;
 
 /// Opens a plain file, or nothing when there is none. No link is followed, and a pipe is not waited for.
-pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
+fn open(path: &Path) -> io::Result<Option<File>> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = match OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -30,6 +30,16 @@ pub(super) fn read(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
         return Err(io::Error::new(ErrorKind::InvalidData, format!("it is larger than {limit} bytes")));
     }
     Ok(Some(content))
+}
+
+/// Reads at most `limit` bytes of a plain file that somebody else appends to, from an offset on. Less than that means
+/// that there is no more for now; a file that is not there yet has nothing.
+pub(super) fn piece(path: &Path, from: u64, limit: usize) -> io::Result<Vec<u8>> {
+    let Some(mut file) = open(path)? else { return Ok(Vec::new()) };
+    file.seek(SeekFrom::Start(from))?;
+    let mut content = Vec::new();
+    file.take(limit as u64).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 #[cfg(test)]
@@ -55,5 +65,16 @@ mod tests {
         for bad in ["large", "directory", "link", "pipe"] {
             assert!(read(&path(bad), 4).is_err(), "{bad}");
         }
+    }
+    #[test]
+    fn a_file_that_grows_is_read_piece_by_piece() {
+        let root = tempfile::tempdir().expect("a directory");
+        let path = root.path().join("progress.jsonl");
+        assert!(piece(&path, 0, 4).expect("nothing yet").is_empty());
+        fs::write(&path, "123456").expect("written");
+        assert_eq!(piece(&path, 0, 4).expect("read"), b"1234");
+        assert_eq!(piece(&path, 4, 4).expect("read"), b"56");
+        assert!(piece(&path, 6, 4).expect("read").is_empty());
+        assert!(piece(&path, 99, 4).expect("read").is_empty());
     }
 }

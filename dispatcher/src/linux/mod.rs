@@ -26,6 +26,7 @@ use crate::endpoint::Endpoint;
 use crate::host::{Clock, Connect, DiskBytes, Hardware, Provision, TaskMedia, Units};
 use crate::medium::Scan;
 use crate::output::OutputFile;
+use crate::progress::PIECE;
 use crate::transport::{HttpTransport, Transport, TransportError};
 use crate::why::{FAILURE_LIMIT, UnitEnd};
 
@@ -33,6 +34,9 @@ pub use provision::ProvisionDir;
 
 /// Where a step writes down why it failed. Its containers can write there, and not to `/run/provision`.
 pub const FAILURE_FILE: &str = "/run/provision-steps/failure.json";
+
+/// Where steps append how far they are.
+pub const PROGRESS_FILE: &str = "/run/provision-steps/progress.jsonl";
 
 /// Where things are on a Linux machine.
 #[derive(Clone, Debug)]
@@ -49,6 +53,8 @@ pub struct Paths {
     pub provision: PathBuf,
     /// Where a step writes down why it failed.
     pub failure: PathBuf,
+    /// Where steps append how far they are.
+    pub progress: PathBuf,
     /// Where a task medium is mounted while it is read.
     pub mount_point: PathBuf,
     /// A device or file to read the task from, instead of a search.
@@ -70,6 +76,7 @@ impl Default for Paths {
             udev: "/run/udev/data".into(),
             provision: "/run/provision".into(),
             failure: FAILURE_FILE.into(),
+            progress: PROGRESS_FILE.into(),
             mount_point: "/mnt/task".into(),
             task_device: None,
             targets: "/usr/lib/shoal/targets".into(),
@@ -172,6 +179,10 @@ impl Provision for LinuxHost {
 
     async fn step_failure(&self) -> io::Result<Option<Vec<u8>>> {
         bounded::read(&self.paths.failure, FAILURE_LIMIT)
+    }
+
+    async fn step_progress(&self, from: u64) -> io::Result<Vec<u8>> {
+        bounded::piece(&self.paths.progress, from, PIECE)
     }
 }
 

@@ -7,17 +7,22 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, redirect};
+use reqwest::{Client, RequestBuilder, redirect};
+use shoal_schema::wire::progress::ProgressBody;
+use shoal_schema::{JobId, SecretString};
 use shoal_tls::{PinMismatch, Trust, client_config};
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{ANSWER_LIMIT, Answer, Call, Route, Transport, TransportError};
 use crate::endpoint::Endpoint;
+use crate::progress::Listener;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For a report: the controller only writes it down.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// For progress: what comes later is old news anyway.
+const PROGRESS_TIMEOUT: Duration = Duration::from_secs(5);
 /// For a permit: before it answers, the controller fetches Git and waits up to 10 s for that.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -62,33 +67,65 @@ pub fn route_url(base: &Url, route: &Route) -> Url {
     url
 }
 
+/// Where the progress of a job goes.
+fn progress_url(base: &Url, job: &JobId) -> Url {
+    let mut url = base.clone();
+    url.path_segments_mut().expect("http and https URLs have a path").pop_if_empty().extend([
+        "api",
+        "v1",
+        "jobs",
+        job.as_str(),
+        "progress",
+    ]);
+    url
+}
+
 #[async_trait]
 impl Transport for HttpTransport {
     async fn post(&self, call: &Call) -> Result<Answer, TransportError> {
-        let request =
-            self.client.post(route_url(&self.base, &call.route)).header("content-type", "application/json");
+        let request = self.client.post(route_url(&self.base, &call.route));
         let request = match call.route {
             Route::Permit(_) => request.bearer_auth(call.token.expose()).timeout(PERMIT_TIMEOUT),
             Route::Webhook(_) => {
                 request.header("x-webhook-secret", call.token.expose()).timeout(WEBHOOK_TIMEOUT)
             }
         };
-        let mut response = request.body(call.body.clone()).send().await.map_err(classify)?;
-        let status = response.status().as_u16();
-        let retry_after = response
-            .headers()
-            .get("retry-after")
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
-        let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = response.chunk().await.map_err(classify)? {
-            if body.len() + chunk.len() > ANSWER_LIMIT {
-                return Err(TransportError::TooLarge { limit: ANSWER_LIMIT });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, retry_after, body })
+        send(request, call.body.clone()).await
     }
+}
+
+#[async_trait]
+impl Listener for HttpTransport {
+    async fn hear(
+        &self,
+        job: &JobId,
+        token: &SecretString,
+        body: &ProgressBody,
+    ) -> Result<Answer, TransportError> {
+        let body = serde_json::to_vec(body).map_err(|error| TransportError::Broken(Box::new(error)))?;
+        let request = self.client.post(progress_url(&self.base, job));
+        send(request.bearer_auth(token.expose()).timeout(PROGRESS_TIMEOUT), body).await
+    }
+}
+
+/// Sends a request whose address, credential and time limit are set.
+async fn send(request: RequestBuilder, body: Vec<u8>) -> Result<Answer, TransportError> {
+    let request = request.header("content-type", "application/json").body(body);
+    let mut response = request.send().await.map_err(classify)?;
+    let status = response.status().as_u16();
+    let retry_after = response
+        .headers()
+        .get("retry-after")
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map(Duration::from_secs);
+    let mut body = Zeroizing::new(Vec::new());
+    while let Some(chunk) = response.chunk().await.map_err(classify)? {
+        if body.len() + chunk.len() > ANSWER_LIMIT {
+            return Err(TransportError::TooLarge { limit: ANSWER_LIMIT });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, retry_after, body })
 }
 
 fn classify(error: reqwest::Error) -> TransportError {
@@ -104,8 +141,6 @@ fn classify(error: reqwest::Error) -> TransportError {
 
 #[cfg(test)]
 mod tests {
-    use shoal_schema::JobId;
-
     use super::*;
 
     #[test]
@@ -115,5 +150,7 @@ mod tests {
         assert_eq!(url.as_str(), "http://127.0.0.1:1/api/v1/status-webhook/A%2FB%20..%2F%3F%23%25");
         let url = route_url(&base, &Route::Permit(JobId::from_bytes([0xab; 16])));
         assert_eq!(url.path(), format!("/api/v1/jobs/{}/permit", "ab".repeat(16)));
+        let url = progress_url(&base, &JobId::from_bytes([0xab; 16]));
+        assert_eq!(url.path(), format!("/api/v1/jobs/{}/progress", "ab".repeat(16)));
     }
 }

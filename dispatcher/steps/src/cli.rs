@@ -16,6 +16,9 @@ pub(crate) struct Cli {
     /// Where a failure is written down
     #[arg(long, global = true, default_value = FAILURE_FILE, value_name = "FILE")]
     pub(crate) failure_file: PathBuf,
+    /// Where progress is appended, a line of JSON at a time [default: standard output]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) progress: Option<PathBuf>,
     /// Where the new root is mounted
     #[arg(long, global = true, default_value = "/mnt/new-root", value_name = "DIR")]
     pub(crate) new_root: PathBuf,
@@ -38,11 +41,7 @@ pub(crate) enum Step {
     /// Lay the disk out as the recipe says, unless it is
     Partition,
     /// Pull the image and put it on the disk, unless it is there
-    ImageLinux {
-        /// Where progress goes, a line of JSON at a time [default: standard output]
-        #[arg(long, value_name = "FILE")]
-        progress: Option<PathBuf>,
-    },
+    ImageLinux,
     /// Make the system bootable
     BootloaderLinux {
         /// Make an entry in the firmware's boot menu too
@@ -58,7 +57,7 @@ impl Step {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Partition => "partition",
-            Self::ImageLinux { .. } => "image-linux",
+            Self::ImageLinux => "image-linux",
             Self::BootloaderLinux { .. } => "bootloader-linux",
             Self::ConfigDrive => "config-drive",
         }
@@ -68,7 +67,7 @@ impl Step {
     pub(crate) fn prefix(&self) -> &'static str {
         match self {
             Self::Partition => "[partition] ",
-            Self::ImageLinux { .. } => "[imager] ",
+            Self::ImageLinux => "[imager] ",
             Self::BootloaderLinux { .. } => "[bootloader] ",
             Self::ConfigDrive => "[config-drive] ",
         }

@@ -31,8 +31,11 @@ fn main() -> ExitCode {
     if let Err(error) = forget(&cli.failure_file) {
         tracing::warn!(%error, "the failure of an earlier run stays");
     }
-    match run(&cli) {
+    let progress = Arc::new(progress_of(&cli));
+    progress.begin();
+    match run(&cli, &progress) {
         Ok(done) => {
+            progress.done();
             tracing::info!(outcome = done, "done");
             ExitCode::SUCCESS
         }
@@ -47,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Outcome {
+fn run(cli: &Cli, progress: &Arc<Progress>) -> Outcome {
     let provision = Provision::read(&cli.provision_dir).map_err(|error| (error.code(), error.into()))?;
     let machine = LinuxMachine::new(cli.paths());
     let (mut programs, mut mounts) = (SystemPrograms, SystemMounts);
@@ -56,12 +59,10 @@ fn run(cli: &Cli) -> Outcome {
         Step::Partition => partition::run(&provision, &machine, &mut programs)
             .map(|done| format!("{done:?}"))
             .map_err(|error| (error.code(), error.into())),
-        Step::ImageLinux { progress } => {
-            let progress =
-                progress_to(progress.as_deref()).map_err(|error| (Code::BadProvision, error.into()))?;
+        Step::ImageLinux => {
             let mut tools =
                 image::Tools { machine: &machine, programs: &mut programs, mounts: &mut mounts, new_root };
-            image::run(&provision, &mut tools, &Arc::new(progress))
+            image::run(&provision, &mut tools, progress)
                 .map(|done| format!("{done:?}"))
                 .map_err(|error| (error.code(), error.into()))
         }
@@ -87,11 +88,17 @@ fn run(cli: &Cli) -> Outcome {
     }
 }
 
-/// Progress goes to a file, at its end, or to standard output.
-fn progress_to(path: Option<&std::path::Path>) -> io::Result<Progress> {
-    let out: Box<dyn Write + Send> = match path {
-        Some(path) => Box::new(OpenOptions::new().append(true).create(true).open(path)?),
+/// Progress goes to a file, at its end, or to standard output. Nothing fails for want of it.
+fn progress_of(cli: &Cli) -> Progress {
+    let out: Box<dyn Write + Send> = match &cli.progress {
         None => Box::new(io::stdout()),
+        Some(path) => match OpenOptions::new().append(true).create(true).open(path) {
+            Ok(file) => Box::new(file),
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "no progress is told");
+                Box::new(io::sink())
+            }
+        },
     };
-    Ok(Progress::new("image-linux", out))
+    Progress::new(cli.step.name(), out)
 }

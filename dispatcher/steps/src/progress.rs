@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! How far an image is: one line of JSON, at most once a second.
+//! How far a step is: one line of JSON at its start, one at its end, and between them at most one a second.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,6 +44,14 @@ struct Last {
     out: Box<dyn Write + Send>,
 }
 
+/// Whether a line is due.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tell {
+    Sometimes,
+    Always,
+    Done,
+}
+
 impl Progress {
     /// Lines go to `out`; one that cannot be written is lost, and the work goes on.
     pub fn new(step: &'static str, out: Box<dyn Write + Send>) -> Self {
@@ -62,11 +70,16 @@ impl Progress {
         Self::new("image-linux", Box::new(std::io::sink()))
     }
 
+    /// The step begins: the first line is written.
+    pub fn begin(&self) {
+        self.tell(self.begun.elapsed(), Tell::Always);
+    }
+
     /// Compressed bytes so far, and in all.
     pub fn came(&self, bytes: u64, total: u64) {
         self.bytes.store(bytes, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);
-        self.tell(self.begun.elapsed(), false);
+        self.tell(self.begun.elapsed(), Tell::Sometimes);
     }
 
     /// More bytes were written.
@@ -81,13 +94,13 @@ impl Progress {
 
     /// All is done: the last line is written whatever the time.
     pub fn done(&self) {
-        self.tell(self.begun.elapsed(), true);
+        self.tell(self.begun.elapsed(), Tell::Done);
     }
 
-    fn tell(&self, now: Duration, done: bool) {
+    fn tell(&self, now: Duration, when: Tell) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let since = now.saturating_sub(last.at);
-        if since < INTERVAL && !done {
+        if since < INTERVAL && when == Tell::Sometimes {
             return;
         }
         let bytes = self.bytes.load(Ordering::Relaxed);
@@ -99,7 +112,7 @@ impl Progress {
             total: self.total.load(Ordering::Relaxed),
             written: self.written(),
             rate: u64::try_from(rate).unwrap_or(u64::MAX),
-            done,
+            done: when == Tell::Done,
         };
         (last.at, last.bytes) = (now, bytes);
         if let Ok(mut text) = serde_json::to_vec(&line) {
@@ -134,22 +147,28 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_written_at_most_once_a_second_and_at_the_end() {
+    fn a_line_is_written_at_the_start_at_most_once_a_second_and_at_the_end() {
         let out = Shared::default();
         let progress = Progress::new("image-linux", Box::new(out.clone()));
+        progress.tell(Duration::ZERO, Tell::Always);
         progress.total.store(5000, Ordering::Relaxed);
         for (milliseconds, bytes) in [(10, 100), (999, 500), (1000, 1000), (1500, 1500), (3000, 5000)] {
             progress.bytes.store(bytes, Ordering::Relaxed);
-            progress.tell(Duration::from_millis(milliseconds), false);
+            progress.tell(Duration::from_millis(milliseconds), Tell::Sometimes);
         }
         progress.wrote(9000);
-        progress.tell(Duration::from_millis(3001), true);
+        progress.tell(Duration::from_millis(3001), Tell::Done);
         let text = String::from_utf8(out.0.lock().expect("whole").clone()).expect("text");
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).expect("json")).collect();
-        assert_eq!(lines.len(), 3);
-        assert_eq!((&lines[0]["bytes"], &lines[0]["rate"]), (&1000.into(), &1000.into()));
-        assert_eq!((&lines[1]["rate"], &lines[1]["done"]), (&2000.into(), &false.into()));
-        assert_eq!((&lines[2]["written"], &lines[2]["done"]), (&9000.into(), &true.into()));
+        assert_eq!(lines.len(), 4);
+        assert_eq!((&lines[0]["bytes"], &lines[0]["done"]), (&0.into(), &false.into()));
+        assert_eq!((&lines[1]["bytes"], &lines[1]["rate"]), (&1000.into(), &1000.into()));
+        assert_eq!((&lines[2]["rate"], &lines[2]["done"]), (&2000.into(), &false.into()));
+        assert_eq!((&lines[3]["written"], &lines[3]["done"]), (&9000.into(), &true.into()));
+        // What the machine's follower reads.
+        let mut read = shoal_dispatcher::progress::Lines::default();
+        read.feed(text.as_bytes());
+        assert_eq!(read.newest().map(|line| (line.written, line.done)), Some((9000, true)));
     }
 }

@@ -5,6 +5,7 @@ mod binary;
 mod disks;
 mod mounted;
 mod pinned;
+mod progress;
 mod report;
 mod run;
 mod support;

@@ -2,6 +2,7 @@
 //! What processes say to each other: controller, task medium, dispatcher, machine.
 
 pub mod permit;
+pub mod progress;
 pub mod recipe;
 pub mod stamp;
 pub mod task;

@@ -71,12 +71,10 @@ pub fn run(
 ) -> Result<Imaged, ImageError> {
     let facts = partition::check(provision, tools.machine)?;
     let source = ImageSource::new(provision)?;
-    let imaged = match provision.packing()? {
-        Packing::RootfsTar => root_file_system(provision, &facts, &source, tools, progress)?,
-        Packing::RawDisk => raw_disk(&facts, &source, tools, progress)?,
-    };
-    progress.done();
-    Ok(imaged)
+    match provision.packing()? {
+        Packing::RootfsTar => root_file_system(provision, &facts, &source, tools, progress),
+        Packing::RawDisk => raw_disk(&facts, &source, tools, progress),
+    }
 }
 
 fn root_file_system(

@@ -15,6 +15,8 @@ fn steps(dir: &Path, step: &str) -> Output {
         .arg(dir)
         .arg("--failure-file")
         .arg(dir.join("failure.json"))
+        .arg("--progress")
+        .arg(dir.join("progress.jsonl"))
         .arg("--new-root")
         .arg(dir.join("new-root"))
         .arg(step)
@@ -41,6 +43,11 @@ fn a_step_without_its_files_says_so_in_every_way() {
         let failure: serde_json::Value = serde_json::from_str(&text).expect("json");
         assert_eq!((failure["step"].as_str(), failure["code"].as_str()), (Some(step), Some("bad_provision")));
         assert!(failure["message"].as_str().expect("a message").starts_with("read recipe.env"), "{failure}");
+        let progress = fs::read_to_string(dir.path().join("progress.jsonl")).expect("written");
+        let lines: Vec<serde_json::Value> =
+            progress.lines().map(|line| serde_json::from_str(line).expect("json")).collect();
+        assert_eq!(lines.len(), 1, "it began, and was never done");
+        assert_eq!((lines[0]["step"].as_str(), lines[0]["done"].as_bool()), (Some(step), Some(false)));
     }
 }
 

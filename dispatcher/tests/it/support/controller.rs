@@ -15,6 +15,7 @@ use rcgen::{CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 use shoal_schema::Sha256;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
@@ -37,6 +38,7 @@ struct Inner {
     webhooks: VecDeque<(u16, Value)>,
     permits_seen: Vec<Seen>,
     webhooks_seen: Vec<Seen>,
+    progress: watch::Sender<Option<Seen>>,
 }
 
 /// The controller. It ends when it is dropped.
@@ -117,6 +119,13 @@ impl Controller {
         self.inner.lock().unwrap().permits_seen.clone()
     }
 
+    /// The newest progress, as soon as there is any.
+    pub(crate) async fn heard_progress(&self) -> Seen {
+        let mut heard = self.inner.lock().unwrap().progress.subscribe();
+        let heard = heard.wait_for(Option::is_some).await.expect("it goes on");
+        heard.clone().expect("there is some")
+    }
+
     /// Webhooks so far.
     pub(crate) fn webhooks_seen(&self) -> Vec<Seen> {
         self.inner.lock().unwrap().webhooks_seen.clone()
@@ -168,6 +177,7 @@ impl axum::serve::Listener for TlsListener {
 fn router(inner: Arc<Mutex<Inner>>) -> Router {
     Router::new()
         .route("/api/v1/jobs/{job}/permit", post(permit))
+        .route("/api/v1/jobs/{job}/progress", post(progress))
         .route("/api/v1/status-webhook/{machine}", post(webhook))
         .with_state(inner)
 }
@@ -182,6 +192,17 @@ async fn permit(
     let seen = seen(subject, &headers, "authorization", &body);
     inner.permits_seen.push(seen);
     answer(&mut inner.permits)
+}
+
+async fn progress(
+    State(inner): State<Arc<Mutex<Inner>>>,
+    Path(subject): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let seen = seen(subject, &headers, "authorization", &body);
+    inner.lock().unwrap().progress.send_replace(Some(seen));
+    json!({"ok": true}).to_string().into_response()
 }
 
 async fn webhook(
