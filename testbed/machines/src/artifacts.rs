@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What the machines boot and install: built once by `just machines`, used by every site.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use shoal_testbed_qemu::Programs;
+
+use crate::inventory::{IMAGES, Os};
 
 /// Where `just machines` puts them, below the workspace.
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/machines");
@@ -29,7 +31,7 @@ impl Artifacts {
             bail!("shoal-vm-forward is not built; 'cargo build -p shoal-testbed-qemu' makes it");
         }
         let found = Self { directory, programs };
-        for file in [found.maintenance_iso(), found.image("13.1"), found.image("13.2")] {
+        for file in IMAGES.iter().map(|os| found.image(*os)).chain([found.maintenance_iso()]) {
             if !file.is_file() {
                 bail!("{} is not there; 'just machines' builds it, as root", file.display());
             }
@@ -42,13 +44,8 @@ impl Artifacts {
         self.directory.join("maintenance.iso")
     }
 
-    /// The root file system of a version.
-    pub fn image(&self, version: &str) -> PathBuf {
-        self.directory.join(format!("debian-{version}.tar.zst"))
-    }
-
-    /// Where they are.
-    pub fn directory(&self) -> &Path {
-        &self.directory
+    /// The archive of an image.
+    pub fn image(&self, os: Os) -> PathBuf {
+        self.directory.join(format!("{}-{}.tar.zst", os.image, os.version))
     }
 }

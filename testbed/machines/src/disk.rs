@@ -98,11 +98,21 @@ impl Disk {
 
     /// A file of the ext4 file system on the partition with this name; nothing when it is not there.
     pub fn ext4_file(&self, partition: &str, path: &str) -> anyhow::Result<Option<String>> {
+        self.debugfs(partition, &format!("cat {path}"))
+    }
+
+    /// What `debugfs` says of a file of the ext4 file system on the partition with this name: type, mode, owner, size,
+    /// links, extended attributes.
+    pub fn ext4_stat(&self, partition: &str, path: &str) -> anyhow::Result<String> {
+        self.debugfs(partition, &format!("stat {path}"))?.with_context(|| format!("no file {path}"))
+    }
+
+    fn debugfs(&self, partition: &str, request: &str) -> anyhow::Result<Option<String>> {
         let start = self.partition(partition)?.start;
         let device = format!("{}?offset={start}", self.path.display());
         // Without -c it would want to write; an unclean journal is no error then.
         let output = Command::new("debugfs")
-            .args(["-c", "-R", &format!("cat {path}"), &device])
+            .args(["-c", "-R", request, &device])
             .output()
             .context("run debugfs (package e2fsprogs)")?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -110,7 +120,7 @@ impl Disk {
             return Ok(None);
         }
         if !output.status.success() {
-            bail!("debugfs cannot read {path}: {said}");
+            bail!("debugfs cannot {request}: {said}");
         }
         Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()))
     }

@@ -1,22 +1,39 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The files of the inventory, as a person would write them.
 
-use shoal_testbed_qemu::VmDisk;
+/// An image of the inventory, by name and version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Os {
+    /// Name.
+    pub image: &'static str,
+    /// Version.
+    pub version: &'static str,
+}
 
-/// The image's name in the inventory.
-pub const IMAGE: &str = "debian";
+/// A real Debian with cloud-init.
+pub const DEBIAN: Os = Os { image: "debian", version: "13.1" };
+/// Kernel, initrd and busybox: starts in seconds, and reads the same seed.
+pub const SMALL: Os = Os { image: "small", version: "1" };
+/// The next version of it.
+pub const SMALL_NEXT: Os = Os { image: "small", version: "2" };
+/// One without a kernel.
+pub const UNBOOTABLE: Os = Os { image: "small", version: "unbootable" };
+/// All of them.
+pub(crate) const IMAGES: [Os; 4] = [DEBIAN, SMALL, SMALL_NEXT, UNBOOTABLE];
 
-/// Who may log in to the installed system, in user-data.
-pub(crate) const SSH_KEY: &str =
+/// Who may log in to the installed system, as user-data says.
+pub const SSH_KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGxpdHRsZSB0ZXN0IGtleSBmb3Igc2hvYWwncyBsYWI ada@lab";
 
-/// What a server is to be.
+/// What Git says of a server.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// Name, and host name.
     pub name: String,
-    /// Version of the image.
-    pub version: String,
+    /// What it is to run.
+    pub os: Os,
+    /// The recipe.
+    pub recipe: String,
     /// Serial of the disk.
     pub disk: String,
 }
@@ -32,22 +49,22 @@ spec:
   recipients: [{{name: controller, key: {recipient}}}]
   limits: {{concurrent: 4, sharePercent: 100, haltAfterFailures: 50}}
   status: {{branch: shoal/status, flushSeconds: 1}}
-  defaults: {{recipe: debian}}
+  defaults: {{recipe: linux}}
 "
     )
 }
 
-/// The recipe: four partitions, a host name and a key.
-pub(crate) fn recipe(layout: &str) -> String {
+/// A recipe: a layout (lines of YAML), a host name and a key.
+pub(crate) fn recipe(name: &str, layout: &[&str]) -> String {
+    let layout: String = layout.iter().map(|partition| format!("    - {partition}\n")).collect();
     format!(
         "apiVersion: shoal.dev/v1
 kind: Recipe
-metadata: {{name: debian}}
+metadata: {{name: {name}}}
 spec:
   target: install-linux.target
   layout:
-{layout}
-  parameters:
+{layout}  parameters:
     hostname: {{description: Host name without its domain.}}
   userData:
     text: |
@@ -63,14 +80,18 @@ spec:
     )
 }
 
-/// The usual layout.
-pub(crate) const LAYOUT: &str = "    - {size: 128M, type_guid: ef00, format: vfat, label: esp}
-    - {size: 34M, type_guid: \"8300\", format: vfat, label: cidata}
-    - {size: 64M, type_guid: \"8200\", format: swap, label: swap}
-    - {size: 100%, type_guid: \"8300\", format: ext4, label: root}";
+/// The usual recipe,
+pub const LINUX: &str = "linux";
+/// and its layout.
+pub const LAYOUT: [&str; 4] = [
+    "{size: 128M, type_guid: ef00, format: vfat, label: esp}",
+    "{size: 34M, type_guid: \"8300\", format: vfat, label: cidata}",
+    "{size: 64M, type_guid: \"8200\", format: swap, label: swap}",
+    "{size: 100%, type_guid: \"8300\", format: ext4, label: root}",
+];
 
-/// `images/debian.yaml`: each version with its reference.
-pub(crate) fn images(versions: &[(String, String)]) -> String {
+/// `images/NAME.yaml`: each version with its reference.
+pub(crate) fn image(name: &str, versions: &[(&str, &str)]) -> String {
     let versions: String = versions
         .iter()
         .map(|(version, reference)| format!("    \"{version}\": {{oci: \"{reference}\"}}\n"))
@@ -78,7 +99,7 @@ pub(crate) fn images(versions: &[(String, String)]) -> String {
     format!(
         "apiVersion: shoal.dev/v1
 kind: Image
-metadata: {{name: {IMAGE}}}
+metadata: {{name: {name}}}
 spec:
   versions:
 {versions}"
@@ -87,7 +108,7 @@ spec:
 
 /// `servers/NAME.yaml`.
 pub(crate) fn server(wanted: &Wanted, serial: &str, bmc: &str, fingerprint: &str) -> String {
-    let Wanted { name, version, disk } = wanted;
+    let Wanted { name, os: Os { image, version }, recipe, disk } = wanted;
     format!(
         "apiVersion: shoal.dev/v1
 kind: Server
@@ -98,15 +119,10 @@ spec:
     address: {bmc}
     credentials: {{secret: bmc/lab}}
     tls: {{sha256: \"{fingerprint}\"}}
-  os: {{image: {IMAGE}, version: \"{version}\"}}
+  recipe: {recipe}
+  os: {{image: {image}, version: \"{version}\"}}
   disk: {{serial: {disk}}}
   vars: {{hostname: {name}}}
 "
     )
-}
-
-/// What a server with these disks wants: the first of them.
-pub(crate) fn wanted(name: &str, version: &str, disks: &[VmDisk]) -> Wanted {
-    let disk = disks.first().map(|disk| disk.serial.clone()).unwrap_or_default();
-    Wanted { name: name.to_owned(), version: version.to_owned(), disk }
 }

@@ -23,7 +23,7 @@ mod site;
 
 pub use artifacts::Artifacts;
 pub use disk::{Disk, FoundPartition};
-pub use inventory::{IMAGE, Wanted};
+pub use inventory::{DEBIAN, LAYOUT, LINUX, Os, SMALL, SMALL_NEXT, SSH_KEY, UNBOOTABLE, Wanted};
 pub use relay::Relay;
 pub use server::Server;
 pub use site::{Options, Site};

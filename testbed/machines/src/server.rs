@@ -2,20 +2,24 @@
 //! A server: a QEMU machine and the emulated BMC in front of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use shoal_testbed::bmc::profiles::Profile;
 use shoal_testbed::bmc::{
-    BmcConfig, BmcHandle, Clock, Credentials, Farm, FarmConfig, Identity, Password, TokioClock,
+    BmcConfig, BmcHandle, Clock, Credentials, Farm, FarmConfig, Identity, Password, Power, TokioClock,
 };
 use shoal_testbed::faults::FaultPlan;
-use shoal_testbed_qemu::{QemuMachine, VmConfig};
+use shoal_testbed_qemu::{AfterPowerCut, QemuMachine, VmConfig};
+use tokio::time::Instant;
 
 use crate::inventory::Wanted;
 
 /// The BMCs' times are multiplied by this: their part of a boot is not what is looked at here.
 const BMC_SCALE: f64 = 0.02;
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(100);
 /// Records that a BMC remembers.
 const LOG_CAPACITY: usize = 20_000;
 
@@ -35,14 +39,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts both. The machine is off.
+    /// Starts both. The machine is off. `identity` is who the BMC takes it for.
     pub(crate) async fn start(
         config: VmConfig,
+        identity: Identity,
         profile: &'static Profile,
         wanted: Wanted,
         account: &Account,
     ) -> anyhow::Result<Self> {
-        let identity = config.identity.clone();
         let machine = QemuMachine::start(config).await.context("start a QEMU machine")?;
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(Timestamp::now()));
         let bmc = BmcConfig {
@@ -80,6 +84,39 @@ impl Server {
     /// Who the machine is.
     pub fn identity(&self) -> &Identity {
         self.bmc().identity()
+    }
+
+    /// Waits for a line on the console, from the first of the machine's life on; the line.
+    pub async fn says(&self, text: &str, patience: Duration) -> anyhow::Result<String> {
+        let found = self.machine.console().wait_for(0, |line| line.contains(text));
+        match tokio::time::timeout(patience, found).await {
+            Ok(Some(line)) => Ok(line.text),
+            Ok(None) => bail!("the machine ended before it said {text:?}\n{}", self.last_words(60)),
+            Err(_) => bail!(
+                "never said {text:?} in {} s\n{:?}\n{}",
+                patience.as_secs(),
+                self.machine.events(),
+                self.last_words(60)
+            ),
+        }
+    }
+
+    /// How often a line was said so far.
+    pub fn said(&self, text: &str) -> usize {
+        self.machine.console().lines(0).iter().filter(|line| line.text.contains(text)).count()
+    }
+
+    /// Takes the power away and waits until the BMC shows the machine off.
+    pub async fn switch_off(&self, patience: Duration) -> anyhow::Result<()> {
+        self.machine.cut_power(AfterPowerCut::StaysOff).await.context("cut the power")?;
+        let deadline = Instant::now() + patience;
+        while self.bmc().state().power != Power::Off {
+            if Instant::now() >= deadline {
+                bail!("the machine does not switch off\n{}", self.last_words(20));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     /// The end of what it said on its console, for messages.

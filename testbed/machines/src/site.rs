@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The site: repository, controller with its registry, machines.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use shoal_testbed_site::{Addresses, Controller, Peer, Place, Programs, Repositor
 use tokio::time::Instant;
 
 use crate::artifacts::Artifacts;
-use crate::inventory::{self, LAYOUT};
+use crate::inventory::{self, IMAGES, LAYOUT, LINUX, Os, SMALL, Wanted};
 use crate::relay::Relay;
 use crate::server::{Account, Server};
 
@@ -34,14 +35,24 @@ pub struct Options {
     pub profile: &'static Profile,
     /// Its disks. The first one is installed on.
     pub disks: Vec<VmDisk>,
-    /// Version of the image.
-    pub version: String,
+    /// What it is to run.
+    pub os: Os,
+    /// The recipe, [`LINUX`] or one that [`Site::write_recipe`] wrote.
+    pub recipe: String,
+    /// Who the machine itself is, where it is not the one that its BMC knows.
+    pub impostor: Option<Identity>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let disk = VmDisk { bus: DiskBus::Nvme, serial: "NVME0001".to_owned(), size_bytes: DISK_BYTES };
-        Self { profile: &profiles::IDRAC9_6, disks: vec![disk], version: "13.1".to_owned() }
+        Self {
+            profile: &profiles::IDRAC9_6,
+            disks: vec![disk],
+            os: SMALL,
+            recipe: LINUX.to_owned(),
+            impostor: None,
+        }
     }
 }
 
@@ -54,7 +65,7 @@ pub struct Site {
     addresses: Addresses,
     account: Account,
     canaries: Vec<(String, String)>,
-    images: Vec<(String, String)>,
+    images: Vec<(Os, String)>,
     servers: usize,
     // Dropped last: everything is in it.
     place: Place,
@@ -71,7 +82,7 @@ impl Site {
         let repository = Repository::make(&programs, &place)?;
         let public = repository.make_age_key()?;
         repository.write("shoal.yaml", &inventory::fleet(&public))?;
-        repository.write("recipes/debian.yaml", &inventory::recipe(LAYOUT))?;
+        repository.write("recipes/linux.yaml", &inventory::recipe(LINUX, &LAYOUT))?;
         let login = format!("username: \"{}\"\npassword: \"{}\"\n", account.user, account.password);
         repository.write_secret("bmc/lab", &login)?;
         repository.write_secret("os/admin", &format!("hash: \"{hash}\"\n"))?;
@@ -94,11 +105,11 @@ impl Site {
             place,
         };
         site.start_controller().await?;
-        for version in ["13.1", "13.2"] {
-            let reference = site.push_image(version)?;
-            site.images.push((version.to_owned(), reference));
+        for os in IMAGES {
+            let reference = site.push_image(os)?;
+            site.images.push((os, reference));
         }
-        site.repository().write("images/debian.yaml", &inventory::images(&site.images))?;
+        site.write_images()?;
         site.repository().commit("images")?;
         Ok(site)
     }
@@ -126,14 +137,43 @@ impl Site {
     }
 
     /// Pushes an image as a person would; the reference for the inventory, as machines reach the registry.
-    fn push_image(&self, version: &str) -> anyhow::Result<String> {
-        let file = self.artifacts.image(version).display().to_string();
-        let to = format!("{}/os-images/debian:{version}", self.addresses.api);
+    fn push_image(&self, os: Os) -> anyhow::Result<String> {
+        let file = self.artifacts.image(os).display().to_string();
+        let to = format!("{}/os-images/{}:{}", self.addresses.api, os.image, os.version);
         let said = self.programs.shoal(self.place.root(), &["image", "push", &file, &to])?;
         let reference = said.expect_success("shoal image push")?;
         let reference = reference.trim().lines().last().unwrap_or_default().to_owned();
         let path = reference.split_once('/').with_context(|| format!("understand {reference:?}"))?.1;
         Ok(format!("{CONTROLLER_IN_GUEST}:{PORT}/{path}"))
+    }
+
+    /// Another reference for an image from now on; written, not committed.
+    pub fn set_image(&mut self, os: Os, reference: &str) -> anyhow::Result<()> {
+        for (_, there) in self.images.iter_mut().filter(|(there, _)| *there == os) {
+            reference.clone_into(there);
+        }
+        self.write_images()
+    }
+
+    /// The reference of an image in the inventory.
+    pub fn image(&self, os: Os) -> Option<&str> {
+        self.images.iter().find(|(there, _)| *there == os).map(|(_, reference)| reference.as_str())
+    }
+
+    fn write_images(&self) -> anyhow::Result<()> {
+        let names: BTreeSet<&str> = self.images.iter().map(|(os, _)| os.image).collect();
+        for name in names {
+            let of_it = self.images.iter().filter(|(os, _)| os.image == name);
+            let versions: Vec<(&str, &str)> =
+                of_it.map(|(os, reference)| (os.version, reference.as_str())).collect();
+            self.repository().write(format!("images/{name}.yaml"), &inventory::image(name, &versions))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a recipe with another layout, a line of YAML for each partition; not committed.
+    pub fn write_recipe(&self, name: &str, layout: &[&str]) -> anyhow::Result<()> {
+        self.repository().write(format!("recipes/{name}.yaml"), &inventory::recipe(name, layout))
     }
 
     /// Makes a machine, and its file in the inventory; committed, not pushed.
@@ -146,8 +186,13 @@ impl Site {
         config.acceleration = Acceleration::Software;
         config.network = Network::Restricted(vec![(PORT, self.relay.address())]);
         config.disks = options.disks;
-        let wanted = inventory::wanted(name, &options.version, &config.disks);
-        let server = Server::start(config, options.profile, wanted, &self.account).await?;
+        let disk = config.disks.first().context("a machine without a disk")?.serial.clone();
+        let wanted = Wanted { name: name.to_owned(), os: options.os, recipe: options.recipe, disk };
+        let known = config.identity.clone();
+        if let Some(impostor) = options.impostor {
+            config.identity = impostor;
+        }
+        let server = Server::start(config, known, options.profile, wanted, &self.account).await?;
         self.write_server(&server)?;
         self.repository().commit(&format!("{name}: wanted"))?;
         Ok(server)
@@ -238,7 +283,7 @@ impl Site {
 
 fn random(prefix: &str) -> anyhow::Result<String> {
     let mut bytes = [0_u8; 12];
-    getrandom::fill(&mut bytes).context("draw a secret")?;
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("draw a secret: {error}"))?;
     let mut text = prefix.to_owned();
     for byte in bytes {
         write!(text, "{byte:02x}").context("write a secret")?;

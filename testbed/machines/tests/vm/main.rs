@@ -2,4 +2,5 @@
 //! Real machines from a push to their first boot. They take minutes and are asked for with `SHOAL_REQUIRE_E2E=1`.
 
 mod install;
+mod rungs;
 mod world;

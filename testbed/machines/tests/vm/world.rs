@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use shoal_schema::api::ServerView;
 use shoal_schema::status::ConditionType;
-use shoal_testbed_machines::{Artifacts, Site};
+use shoal_testbed::bmc::Enabled;
+use shoal_testbed_machines::{Artifacts, Disk, Server, Site};
 use shoal_testbed_site::Place;
 
 /// A whole install with its first boot, under software emulation on a machine that has other things to do.
@@ -29,4 +30,36 @@ pub(crate) fn is_ready(server: &ServerView) -> bool {
     let idle = server.job.as_ref().is_some_and(|job| job.status == "complete");
     let ready = |kind| server.status.conditions.iter().any(|held| held.kind == kind && held.status);
     idle && ready(ConditionType::Ready)
+}
+
+/// Nothing is left in the BMC of what an install needs: no medium, no boot override.
+#[track_caller]
+pub(crate) fn assert_clean_bmc(server: &Server) {
+    let state = server.bmc().state();
+    assert!(state.slots.iter().all(|slot| slot.image.is_none()), "{:?}", state.slots);
+    assert_eq!(state.boot_override.enabled, Enabled::Disabled, "{:?}", state.boot_override);
+}
+
+/// Planted secrets are nowhere but where they belong: not on the console, not on the status branch, not in what the
+/// controller logged, and on the disk in the seed and what cloud-init made of it alone.
+pub(crate) fn secrets_stay_secret(site: &Site, server: &Server) -> anyhow::Result<()> {
+    let recording = std::fs::read(server.machine.recording())?;
+    let places = [
+        ("the console", String::from_utf8_lossy(&recording).into_owned()),
+        ("the status branch", site.status_history()?),
+        ("the controller's log", std::fs::read_to_string(site.place().controller_log())?),
+        ("shoal status", site.shoal(&["status", &server.wanted.name])?),
+        ("shoal jobs", site.shoal(&["jobs", "--json"])?),
+    ];
+    for (what, value) in site.canaries() {
+        for (place, text) in &places {
+            assert!(!text.contains(value.as_str()), "the {what} stands in {place}");
+        }
+    }
+    let disk = Disk::new(&server.machine.disks()[0]);
+    for (what, value) in site.canaries() {
+        let is_seed = what == "user-data";
+        assert_eq!(disk.contains(value)?, is_seed, "the {what} on the disk");
+    }
+    Ok(())
 }
