@@ -68,9 +68,29 @@ gen:
 gen-check:
     cargo run --quiet -p xtask -- gen --check
 
-# Machines in QEMU behind emulated BMCs; minutes, and qemu-system-x86, ovmf, grub-efi-amd64-bin, xorriso, mtools.
-e2e-machines:
-    SHOAL_REQUIRE_E2E=1 cargo nextest run -p shoal-testbed-qemu
+# A QEMU machine, a controller, a push: watch Debian being installed, with the console in view. As root.
+demo-vm *ARGS: machines
+    cargo build --quiet -p shoal -p shoal-testbed-qemu -p xtask
+    target/debug/xtask demo-vm {{ ARGS }}
+
+# What machines in QEMU boot and install: maintenance OS and images, in target/machines. As root.
+machines: _dispatcher
+    testbed/machines/artifacts.sh {{ static }}/shoal-dispatcher {{ static }}/shoal-steps target/machines
+
+static := "target/x86_64-unknown-linux-gnu/release"
+
+_dispatcher:
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --quiet --target x86_64-unknown-linux-gnu -p shoal-dispatcher -p shoal-steps
+
+# Machines in QEMU from a push to their first boot: as many as fit into a run of the tests. As root.
+e2e: machines
+    cargo build --quiet -p shoal -p shoal-testbed-qemu
+    SHOAL_REQUIRE_E2E=1 cargo nextest run -p shoal-testbed-machines --no-fail-fast
+
+# All of them, those of the testbed's own included.
+e2e-full: machines
+    cargo build --quiet -p shoal -p shoal-testbed-qemu
+    SHOAL_REQUIRE_E2E=1 cargo nextest run -p shoal-testbed-machines -p shoal-testbed-qemu --no-fail-fast --run-ignored all
 
 # The registry beside docker-registry and nginx, medians as a table; on a tmpfs the disk bounds nothing.
 # Needs Debian's docker-registry and nginx-light, which start services where they are installed.
@@ -80,14 +100,9 @@ bench-registry DIR *ARGS:
 
 # The static binaries, as released.
 release:
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target x86_64-unknown-linux-gnu -p shoal -p shoal-dispatcher
-    ls -l target/x86_64-unknown-linux-gnu/release/shoal target/x86_64-unknown-linux-gnu/release/shoal-dispatcher
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target x86_64-unknown-linux-gnu -p shoal -p shoal-dispatcher -p shoal-steps
+    ls -l {{ static }}/shoal {{ static }}/shoal-dispatcher {{ static }}/shoal-steps
 
-# Builds the maintenance OS and boots it in QEMU; checks what it says of itself. As root. STEPS: the static tool of the
-# step containers, without which no step is shipped.
-e2e-maintenance-os STEPS="":
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target x86_64-unknown-linux-gnu -p shoal-dispatcher
-    mkdir -p target/maintenance-os
-    maintenance-os/build.sh --fast --dispatcher target/x86_64-unknown-linux-gnu/release/shoal-dispatcher \
-        {{ if STEPS == "" { "" } else { "--steps " + STEPS } }} --output target/maintenance-os/fast.iso
-    maintenance-os/test.sh target/maintenance-os/fast.iso
+# Boots the maintenance OS alone in QEMU, and checks what it says of itself. As root.
+e2e-maintenance-os: machines
+    maintenance-os/test.sh target/machines/maintenance.iso

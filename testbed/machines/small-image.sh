@@ -56,7 +56,7 @@ cp "$work/from/usr/bin/busybox" "$work/initrd/bin/"
 python3 - "$work/from/usr/lib/modules/$name" >"$work/modules" <<'PY'
 import os, sys
 top = sys.argv[1]
-wanted = "nvme virtio_pci virtio_blk ahci sd_mod ext4 vfat nls_cp437 nls_ascii nls_iso8859_1 nls_utf8".split()
+wanted = "crc32c_generic nvme virtio_pci virtio_blk ahci sd_mod ext4 vfat nls_cp437 nls_ascii nls_iso8859_1 nls_utf8".split()
 needs, path = {}, {}
 for line in open(os.path.join(top, "modules.dep")):
     file, others = line.strip().split(":", 1)

@@ -18,6 +18,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Demo(demo::Args),
+    DemoVm(demo::vm::Args),
     Gen(generate::Args),
 }
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match Cli::parse().task {
         Task::Demo(args) => demo::main(args),
+        Task::DemoVm(args) => demo::vm::main(args),
         Task::Gen(args) => generate::main(&args),
     }
 }

@@ -17,6 +17,7 @@
 mod artifacts;
 mod disk;
 mod inventory;
+mod redfish;
 mod relay;
 mod server;
 mod site;
@@ -24,6 +25,7 @@ mod site;
 pub use artifacts::Artifacts;
 pub use disk::{Disk, FoundPartition};
 pub use inventory::{DEBIAN, LAYOUT, LINUX, Os, SMALL, SMALL_NEXT, SSH_KEY, UNBOOTABLE, Wanted};
+pub use redfish::Person;
 pub use relay::Relay;
 pub use server::Server;
 pub use site::{Options, Site};

@@ -101,6 +101,18 @@ impl Server {
         }
     }
 
+    /// Waits until a line was said more than `times` times.
+    pub async fn says_more_often(&self, text: &str, times: usize, patience: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + patience;
+        while self.said(text) <= times {
+            if Instant::now() >= deadline {
+                bail!("did not say {text:?} again in {} s\n{}", patience.as_secs(), self.last_words(60));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
     /// How often a line was said so far.
     pub fn said(&self, text: &str) -> usize {
         self.machine.console().lines(0).iter().filter(|line| line.text.contains(text)).count()

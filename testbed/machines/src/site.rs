@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -16,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::artifacts::Artifacts;
 use crate::inventory::{self, IMAGES, LAYOUT, LINUX, Os, SMALL, Wanted};
+use crate::redfish::Person;
 use crate::relay::Relay;
 use crate::server::{Account, Server};
 
@@ -104,6 +107,7 @@ impl Site {
             servers: 0,
             place,
         };
+        fs::create_dir(site.statics()).context("make a directory for files")?;
         site.start_controller().await?;
         for os in IMAGES {
             let reference = site.push_image(os)?;
@@ -116,11 +120,18 @@ impl Site {
 
     /// Starts the controller, at the addresses that it had.
     pub async fn start_controller(&mut self) -> anyhow::Result<()> {
-        let settings = [
+        self.start_controller_with(&[]).await
+    }
+
+    /// The same with further settings (flags).
+    pub async fn start_controller_with(&mut self, more: &[&str]) -> anyhow::Result<()> {
+        let mut settings = vec![
             format!("--callback-url=https://{CONTROLLER_IN_GUEST}:{PORT}"),
             "--registry=true".to_owned(),
             "--sweep-interval=2s".to_owned(),
+            format!("--static-dir={}", self.statics().display()),
         ];
+        settings.extend(more.iter().map(|flag| (*flag).to_owned()));
         let (controller, addresses) =
             Controller::start(&self.programs, &self.place, &self.addresses, &settings).await?;
         self.relay.lead_to(Some(addresses.api_tls));
@@ -206,6 +217,16 @@ impl Site {
         self.repository().write(format!("servers/{}.yaml", server.wanted.name), &text)
     }
 
+    /// The plan of what was committed, for people.
+    pub fn plan(&self) -> anyhow::Result<String> {
+        let said = self.programs.shoal(&self.place.clone(), &["plan"])?;
+        // 2 is a plan with something in it.
+        if !matches!(said.code, Some(0 | 2)) {
+            bail!("shoal plan ended with {:?}\n{}{}", said.code, said.out, said.err);
+        }
+        Ok(said.out)
+    }
+
     /// Pushes, and tells the controller.
     pub fn push(&self) -> anyhow::Result<()> {
         self.repository().push()?;
@@ -221,6 +242,41 @@ impl Site {
     /// The repository.
     pub fn repository(&self) -> Repository<'_> {
         Repository::of(&self.programs, &self.place)
+    }
+
+    /// A person at a server's BMC.
+    pub fn person_at<'a>(&'a self, server: &'a Server) -> anyhow::Result<Person<'a>> {
+        Person::at(server.bmc(), &self.account)
+    }
+
+    /// Fetches a file over plain HTTP from loopback.
+    pub async fn fetch(&self, url: &str) -> anyhow::Result<Vec<u8>> {
+        let rest = url.strip_prefix("http://").with_context(|| format!("{url} is not plain HTTP"))?;
+        let (address, path) = rest.split_once('/').with_context(|| format!("{url} has no path"))?;
+        let peer = Peer::Address(address.parse().with_context(|| format!("understand {url}"))?);
+        let (status, body) = peer.get(&format!("/{path}")).await?;
+        if status != 200 {
+            bail!("GET {url} was answered with {status}");
+        }
+        Ok(body.to_vec())
+    }
+
+    /// Puts a file where the controller serves it to everybody; its address.
+    pub fn publish_file(&self, name: &str, content: &[u8]) -> anyhow::Result<String> {
+        fs::write(self.statics().join(name), content).with_context(|| format!("publish {name}"))?;
+        Ok(format!("http://{}/static/{name}", self.addresses.api))
+    }
+
+    /// The same for a file that is there.
+    pub fn publish_link(&self, name: &str, file: &Path) -> anyhow::Result<String> {
+        fs::hard_link(file, self.statics().join(name))
+            .or_else(|_| fs::copy(file, self.statics().join(name)).map(drop))
+            .with_context(|| format!("publish {name}"))?;
+        Ok(format!("http://{}/static/{name}", self.addresses.api))
+    }
+
+    fn statics(&self) -> PathBuf {
+        self.place.root().join("static")
     }
 
     /// Where everything is.

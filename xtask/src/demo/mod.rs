@@ -30,6 +30,7 @@ mod screen;
 mod secrets;
 mod story;
 mod verdict;
+pub(crate) mod vm;
 mod watch;
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use shoal_schema::kinds::{KINDS, schema_of};
 use shoal_schema::plan::Plan;
 use shoal_schema::status::{ServerStatus, StatusSummary};
 use shoal_schema::wire::permit::{PermitAnswer, PermitRequest};
+use shoal_schema::wire::progress::ProgressBody;
 use shoal_schema::wire::recipe::recipe_schema;
 use shoal_schema::wire::stamp::Stamp;
 use shoal_schema::wire::task::Task;
@@ -30,6 +31,7 @@ pub(super) fn add(files: &mut Files) -> anyhow::Result<()> {
     put(files, "task", &typed::<Task>())?;
     put(files, "permit-request", &typed::<PermitRequest>())?;
     put(files, "permit-answer", &typed::<PermitAnswer>())?;
+    put(files, "progress", &typed::<ProgressBody>())?;
     put(files, "stamp", &typed::<Stamp>())?;
     put(files, "webhook", &typed::<WebhookBody>())?;
     put(files, "webhook-answer", &typed::<WebhookAnswer>())?;

@@ -3,4 +3,5 @@
 
 mod install;
 mod rungs;
+mod story;
 mod world;

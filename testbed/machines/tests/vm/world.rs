@@ -32,6 +32,12 @@ pub(crate) fn is_ready(server: &ServerView) -> bool {
     idle && ready(ConditionType::Ready)
 }
 
+/// A condition's reason, where it holds.
+pub(crate) fn reason(server: &ServerView, kind: ConditionType) -> Option<&str> {
+    let held = server.status.conditions.iter().find(|condition| condition.kind == kind && condition.status);
+    held.map(|condition| condition.reason.as_str())
+}
+
 /// Nothing is left in the BMC of what an install needs: no medium, no boot override.
 #[track_caller]
 pub(crate) fn assert_clean_bmc(server: &Server) {

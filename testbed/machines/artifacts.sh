@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# Builds what the machines of the tests boot and install, each only where what it is made of has changed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+usage() {
+  cat <<'HELP'
+Builds the maintenance OS and the images for machines in QEMU.
+
+usage: artifacts.sh DISPATCHER STEPS DIRECTORY
+
+Writes maintenance.iso, debian-13.1.tar.zst, small-1.tar.zst, small-2.tar.zst and small-unbootable.tar.zst into
+DIRECTORY. Runs as root on Debian, with the packages that maintenance-os/build.sh --help names.
+HELP
+}
+[ $# -eq 3 ] || { usage >&2; exit 2; }
+dispatcher=$1 steps=$2 directory=$3
+mkdir -p "$directory"
+
+# make NAME INPUT… -- COMMAND…: runs the command where NAME is missing or was made of something else.
+make_of() {
+  local name=$1 inputs=() key
+  shift
+  while [ "$1" != -- ]; do inputs+=("$1"); shift; done
+  shift
+  key=$(find "${inputs[@]}" -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
+  if [ -f "$directory/$name" ] && [ "$(cat "$directory/$name.of" 2>/dev/null)" = "$key" ]; then
+    return
+  fi
+  rm -f "$directory/$name.of"
+  "$@"
+  printf '%s\n' "$key" >"$directory/$name.of"
+}
+
+make_of maintenance.iso maintenance-os "$dispatcher" "$steps" -- \
+  maintenance-os/build.sh --fast --dispatcher "$dispatcher" --steps "$steps" --output "$directory/maintenance.iso"
+make_of debian-13.1.tar.zst os-image -- os-image/build.sh --version 13.1 --output "$directory/debian-13.1.tar.zst"
+small=testbed/machines/small-image.sh
+for version in 1 2; do
+  make_of "small-$version.tar.zst" $small maintenance-os/packages.lock -- \
+    $small --version "$version" --output "$directory/small-$version.tar.zst"
+done
+make_of small-unbootable.tar.zst $small maintenance-os/packages.lock -- \
+  $small --version unbootable --without-kernel --output "$directory/small-unbootable.tar.zst"

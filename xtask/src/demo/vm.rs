@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! A real machine in the demo: firmware, kernel, disk, with its console in view.
+//!
+//! A push, and a QEMU machine behind an emulated BMC is installed with Debian by the real maintenance OS. What is shown
+//! is what the machine says on its serial console, and where the controller says that it is.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use shoal_schema::api::ServerView;
+use shoal_schema::status::ConditionType;
+use shoal_testbed_machines::{Artifacts, DEBIAN, Disk, Options, Server, Site};
+use shoal_testbed_site::Place;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::screen::{Mood, Screen};
+use super::watch::condition;
+
+/// An install with its first boot, under software emulation on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(1800);
+/// The name of the machine.
+const NAME: &str = "web-01";
+/// Progress goes by too quickly to be read on the console.
+const PROGRESS: &str = "{\"step\":";
+
+/// A QEMU machine, a controller, a push: watch Debian being installed
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Keep everything in this new directory, to look at afterwards
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// No colour; NO_COLOR does the same
+    #[arg(long, alias = "no-color")]
+    no_colour: bool,
+}
+
+/// Runs it; 0 where the machine runs what Git names.
+pub(crate) fn main(args: Args) -> ExitCode {
+    let screen = Screen::new(args.no_colour);
+    let told = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")
+        .and_then(|runtime| runtime.block_on(interruptible(&screen, args.keep)));
+    screen.clear();
+    match told {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            screen.failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn interruptible(screen: &Screen, keep: Option<PathBuf>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    tokio::select! {
+        told = tell(screen, keep) => told,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("terminated"),
+    }
+}
+
+async fn tell(screen: &Screen, keep: Option<PathBuf>) -> anyhow::Result<()> {
+    let began = Instant::now();
+    screen.act("A repository, a controller with its registry, a machine that is off and blank");
+    let place = Place::new("shoal-demo-vm-", keep)?;
+    let kept = place.is_kept().then(|| place.root().to_owned());
+    let mut site = Site::start(Artifacts::find()?, place).await?;
+    let server = site.add(NAME, Options { os: DEBIAN, ..Options::default() }).await?;
+    screen.say(&format!("{NAME}: {} of Dell's kind at {}", server.identity().serial, server.bmc().url()));
+    screen.say(&site.repository().read(format!("servers/{NAME}.yaml"))?);
+    screen.act("A push");
+    let planned = site.plan()?;
+    screen.command("shoal plan", &planned);
+    site.push()?;
+    screen.command("git push", "");
+
+    screen.act("What the machine says");
+    let (installed, running) = watch(screen, &site, &server, began).await?;
+    screen.settle();
+    screen.act("What is there now");
+    screen.command(&format!("shoal status {NAME}"), &site.shoal(&["status", NAME])?);
+    server.switch_off(PATIENCE).await?;
+    for partition in Disk::new(&server.machine.disks()[0]).partitions()? {
+        let format = partition.format.as_deref().unwrap_or("-");
+        screen.say(&format!("{:<8} {:>6} MiB  {format}", partition.name, partition.size >> 20));
+    }
+    screen.say(&format!(
+        "from the push to the report: {} s; to the login prompt: {} s",
+        installed.as_secs(),
+        running.as_secs()
+    ));
+    if let Some(kept) = kept {
+        screen.say(&format!("everything is in {}", kept.display()));
+    }
+    Ok(())
+}
+
+/// Shows console and phases until the machine is installed and asks for a login; when each of the two was.
+async fn watch(
+    screen: &Screen,
+    site: &Site,
+    server: &Server,
+    began: Instant,
+) -> anyhow::Result<(Duration, Duration)> {
+    let pushed = began.elapsed();
+    let deadline = began + PATIENCE;
+    let mut from = 0;
+    let (mut installed, mut running) = (None, None);
+    loop {
+        if let Some(view) = site.server(NAME).await? {
+            let (mood, text) = line(&view);
+            screen.server(NAME, mood, &text);
+            if mood == Mood::Bad {
+                bail!("{NAME}: {text}");
+            }
+            if installed.is_none() && view.status.record.installed.is_some() {
+                installed = Some(began.elapsed().saturating_sub(pushed));
+            }
+        }
+        for line in server.machine.console().lines(from) {
+            let text = line.text.trim_end();
+            let is_prompt = text.contains(&format!("{NAME} login:"));
+            // A line without an end is shown when it has one, but for the prompt, which never has.
+            if line.number >= server.machine.console().position() && !is_prompt {
+                break;
+            }
+            from = line.number + 1;
+            if !text.is_empty() && !text.contains(PROGRESS) {
+                screen.say(text);
+            }
+            if is_prompt && installed.is_some() && running.is_none() {
+                running = Some(began.elapsed().saturating_sub(pushed));
+            }
+        }
+        if let (Some(installed), Some(running)) = (installed, running) {
+            return Ok((installed, running));
+        }
+        if Instant::now() >= deadline {
+            bail!("not installed in {} min", PATIENCE.as_secs() / 60);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn line(view: &ServerView) -> (Mood, String) {
+    if condition(view, ConditionType::Stalled).is_some() {
+        let why = view.status.last_error.as_ref().map(|error| error.message.clone());
+        return (Mood::Bad, why.unwrap_or_else(|| "stalled".to_owned()));
+    }
+    match view.job.as_ref().filter(|job| job.status != "complete") {
+        Some(job) => (Mood::Busy, job.phase.clone()),
+        None if view.status.record.installed.is_some() => (Mood::Good, "installed".to_owned()),
+        None => (Mood::Idle, "known".to_owned()),
+    }
+}
