@@ -17,7 +17,7 @@ demo *ARGS:
     target/debug/xtask demo {{ ARGS }}
 
 # Everything that must hold before a change lands.
-test: fmt-check lint docs licences gen-check unit
+test: fmt-check lint docs licences gen-check unit e2e
 
 # Every test. Uses nextest where it is installed.
 unit *ARGS:

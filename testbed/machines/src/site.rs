@@ -6,10 +6,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use shoal_schema::api::ServerView;
+use shoal_schema::status::ServerStatus;
 use shoal_testbed::bmc::Identity;
 use shoal_testbed::bmc::profiles::{self, Profile};
 use shoal_testbed_qemu::{Acceleration, CONTROLLER_IN_GUEST, DiskBus, Network, VmConfig, VmDisk};
@@ -38,6 +40,8 @@ pub struct Options {
     pub profile: &'static Profile,
     /// Its disks. The first one is installed on.
     pub disks: Vec<VmDisk>,
+    /// What is on the first disk: an archive with one file, the disk. Blank without.
+    pub first_disk: Option<PathBuf>,
     /// What it is to run.
     pub os: Os,
     /// The recipe, [`LINUX`] or one that [`Site::write_recipe`] wrote.
@@ -52,6 +56,7 @@ impl Default for Options {
         Self {
             profile: &profiles::IDRAC9_6,
             disks: vec![disk],
+            first_disk: None,
             os: SMALL,
             recipe: LINUX.to_owned(),
             impostor: None,
@@ -166,6 +171,12 @@ impl Site {
         self.write_images()
     }
 
+    /// One more image in the inventory, which nobody pushed; written, not committed.
+    pub fn add_image(&mut self, os: Os, reference: &str) -> anyhow::Result<()> {
+        self.images.push((os, reference.to_owned()));
+        self.write_images()
+    }
+
     /// The reference of an image in the inventory.
     pub fn image(&self, os: Os) -> Option<&str> {
         self.images.iter().find(|(there, _)| *there == os).map(|(_, reference)| reference.as_str())
@@ -197,6 +208,9 @@ impl Site {
         config.acceleration = Acceleration::Software;
         config.network = Network::Restricted(vec![(PORT, self.relay.address())]);
         config.disks = options.disks;
+        if let Some(archive) = &options.first_disk {
+            unpack_disk(archive, &config.directory)?;
+        }
         let disk = config.disks.first().context("a machine without a disk")?.serial.clone();
         let wanted = Wanted { name: name.to_owned(), os: options.os, recipe: options.recipe, disk };
         let known = config.identity.clone();
@@ -331,10 +345,46 @@ impl Site {
         self.programs.git(&self.place.bare(), &["show", &path])
     }
 
+    /// Waits until `done` says so of a server's file on the status branch.
+    pub async fn until_published(
+        &self,
+        name: &str,
+        patience: Duration,
+        mut done: impl FnMut(&ServerStatus) -> bool,
+    ) -> anyhow::Result<ServerStatus> {
+        let deadline = Instant::now() + patience;
+        loop {
+            // The branch may not have the file yet.
+            let text = self.published(name).unwrap_or_default();
+            let status = serde_json::from_str(&text).ok();
+            if let Some(status) = status.filter(|status| done(status)) {
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                bail!("the status branch does not say it in {} s\n{text}", patience.as_secs());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Everything that ever stood on the status branch.
     pub fn status_history(&self) -> anyhow::Result<String> {
         self.programs.git(&self.place.bare(), &["log", "--patch", "shoal/status"])
     }
+}
+
+/// Puts the one file of an archive in the place of a machine's first disk.
+fn unpack_disk(archive: &Path, directory: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(directory).context("make a machine's directory")?;
+    // Into a directory, not through a pipe: holes stay holes.
+    let done = Command::new("tar").args(["--zstd", "-xf"]).arg(archive).arg("-C").arg(directory).status();
+    let done = done.context("run tar")?;
+    if !done.success() {
+        bail!("tar cannot read {}: {done}", archive.display());
+    }
+    let mut files = fs::read_dir(directory).context("read a machine's directory")?;
+    let file = files.next().with_context(|| format!("{} is empty", archive.display()))??;
+    fs::rename(file.path(), directory.join("disk0.raw")).context("put the disk in its place")
 }
 
 fn random(prefix: &str) -> anyhow::Result<String> {
