@@ -92,6 +92,15 @@ e2e-full: machines
     cargo build --quiet -p shoal -p shoal-testbed-qemu
     SHOAL_REQUIRE_E2E=1 cargo nextest run -p shoal-testbed-machines -p shoal-testbed-qemu --no-fail-fast --run-ignored all
 
+# The steps beside what people write by hand, on one machine in QEMU: imaging, and the whole job. As root.
+bench-machines: machines
+    cargo build --quiet -p shoal -p shoal-testbed-qemu -p xtask
+    mkdir -p target/machines-bench
+    maintenance-os/build.sh --fast --overlay testbed/machines/bench --dispatcher {{ static }}/shoal-dispatcher \
+        --steps {{ static }}/shoal-steps --output target/machines-bench/maintenance.iso
+    ln -f target/machines/*.tar.zst target/machines-bench/
+    SHOAL_MACHINES="$PWD/target/machines-bench" target/debug/xtask demo-vm --no-colour | tee target/machines-bench/log
+
 # The registry beside docker-registry and nginx, medians as a table; on a tmpfs the disk bounds nothing.
 # Needs Debian's docker-registry and nginx-light, which start services where they are installed.
 bench-registry DIR *ARGS:

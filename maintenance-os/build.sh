@@ -22,6 +22,7 @@ usage: build.sh --dispatcher FILE [--steps FILE] [--output FILE] [options]
   --version TEXT      version recorded in the image (default: that of the workspace)
   --fast              for tests: lz4 instead of zstd, no checksum at boot, no CPU mitigations
   --update-lock       ask the mirror for the newest packages and write the lock; builds nothing
+  --overlay DIR       files of your own, copied over the tree as they are, last of all
   --packages FILE     list of packages (default: packages.list beside this script)
   --lock FILE         lock file (default: packages.lock beside this script)
   --mirror URL        Debian mirror, or a snapshot of it (default: http://deb.debian.org/debian)
@@ -44,7 +45,7 @@ die() {
 }
 
 suite=trixie
-dispatcher='' steps='' output=shoal-maintenance-os.iso oci='' version='' fast=0 update=0
+dispatcher='' steps='' overlay='' output=shoal-maintenance-os.iso oci='' version='' fast=0 update=0
 packages=$here/packages.list lock=$here/packages.lock components=main
 mirror=http://deb.debian.org/debian security=http://deb.debian.org/debian-security
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/shoal/maintenance-os
@@ -60,6 +61,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --dispatcher) dispatcher=$2 ;;
     --steps) steps=$2 ;;
+    --overlay) overlay=$2 ;;
     --output) output=$2 ;;
     --oci) oci=$2 ;;
     --version) version=$2 ;;
@@ -339,6 +341,7 @@ finish_tree() {
   install -D -m 0644 "$work/packages.json" "$tree/usr/share/shoal/packages.json"
   install -m 0644 "$lock" "$tree/usr/share/shoal/packages.lock"
   bind_steps "$tree"
+  [ -z "$overlay" ] || cp -r "$overlay/." "$tree/"
 
   ln -sfn shoal.target "$tree/etc/systemd/system/default.target"
   # What the packages enabled on their own; shoal.target says what runs.
