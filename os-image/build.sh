@@ -18,7 +18,7 @@ usage: build.sh [--version TEXT] [--output FILE] [options]
   --output FILE       the image (default: ./NAME-VERSION.tar.zst, or as format and compression want it)
   --format FORMAT     rootfs-tar (default): the recipe's layout is kept; raw-disk: a disk with ESP and root
   --compression HOW   zstd (default), gzip or none
-  --level NUMBER      of compression (default: 12 for zstd, 6 for gzip)
+  --level NUMBER      of compression (default: 9 for zstd, 6 for gzip)
   --include LIST      more packages, by comma, such as linux-image-cloud-amd64,netplan.io
   --packages FILE     list of packages (default: packages.list beside this script)
   --components LIST   such as "main non-free-firmware" (default: main)
@@ -91,7 +91,7 @@ case $format in
   *) die "the format $format is not known" "rootfs-tar or raw-disk" ;;
 esac
 case $compression in
-  zstd) level=${level:-12} ending=.zst packer=(zstd -q -T0 "-$level" -c) ;;
+  zstd) level=${level:-9} ending=.zst packer=(zstd -q -T0 "-$level" -c) ;;
   gzip) level=${level:-6} ending=.gz packer=(gzip -n "-$level" -c) ;;
   none) ending='' packer=(cat) ;;
   *) die "the compression $compression is not known" "zstd, gzip or none" ;;
@@ -241,8 +241,7 @@ pack_rootfs() {
   { head -c "$(end_of_archive "$base.tar")" "$base.tar"; cat "$work/marker.tar"; } | "${packer[@]}" >"$work/out"
 }
 
-# Where the blocks of zeros at the end of an archive begin. GNU tar fills its last record, of 20 blocks, with them; no
-# file ends in a zero block that is counted here, because two more always follow and content is looked at from there.
+# Where the entries of an archive end, as tar itself reads it: behind that there are only zeros, to fill the last record.
 end_of_archive() {
   tar --list --block-number --file "$1" | sed -n 's/^block \([0-9]*\): \*\* Block of NULs \*\*$/\1/p' | tail -1 | {
     read -r block && echo $((block * 512))
@@ -283,7 +282,7 @@ TABLE
   mkfs.vfat --invariant -i "${seed:40:8}" -n CIDATA "$work/cidata" >/dev/null
   dd if="$work/esp" of="$disk" bs=1M seek="$esp_at" conv=notrunc,sparse status=none
   dd if="$work/cidata" of="$disk" bs=1M seek="$cidata_at" conv=notrunc,sparse status=none
-  E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH mke2fs -q -t ext4 -L root -U "$root_id" -d "$tree" \
+  E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH mke2fs -q -t ext4 -L root -J size=64 -U "$root_id" -d "$tree" \
     -E "offset=$((root_at * 1048576)),hash_seed=$root_id,root_owner=0:0,nodiscard" "$disk" "${root_size}M" \
     || die "mke2fs could not fill the root"
   say "packing ($compression)"

@@ -122,7 +122,7 @@ USER
 root=$work/root.img
 mkdir "$work/tree"
 unpacked | head -c 1048576 >"$work/head" || true
-if [ "$(dd if="$work/head" bs=1 skip=257 count=5 status=none)" = ustar ]; then
+if [ "$(dd if="$work/head" bs=1 skip=257 count=5 status=none | tr -d '\0')" = ustar ]; then
   unpacked | tar -C "$work/tree" --numeric-owner --xattrs --xattrs-include='*' -xpf -
   echo "LABEL=root / ext4 defaults,errors=remount-ro 0 1" >"$work/tree/etc/fstab"
   truncate -s 4G "$root"
