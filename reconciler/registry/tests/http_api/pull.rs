@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Pulling blobs (distribution-spec, Pulling blobs; RFC 9110 §13, §14).
 
+use std::os::unix::fs::FileExt as _;
+
 use reqwest::Method;
 
 use crate::support::{Server, header, noise, refusal, sha256};
@@ -148,6 +150,58 @@ async fn content_that_is_damaged_later_on_ends_the_answer_before_its_length_and_
     let corrupt = server.metrics.gather().into_iter().find(|f| f.name().ends_with("corrupt_blobs_total"));
     assert!((corrupt.unwrap().get_metric()[0].get_counter().get_value() - 1.0).abs() < f64::EPSILON);
     assert_eq!(server.get(&format!("/v2/a/blobs/{digest}")).await.status(), 404);
+}
+
+#[tokio::test]
+async fn content_whose_file_is_cut_or_written_to_during_a_pull_ends_the_answer_and_no_wrong_byte_is_sent() {
+    /// More than sockets take by themselves.
+    const PIECES: usize = 128;
+    for cut in [true, false] {
+        let server = Server::start().await;
+        let bytes = noise(PIECES * PIECE);
+        let digest = server.push_blob("a", &bytes).await;
+        let mut raw = server.raw().await;
+        raw.send(&format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        let head = raw.head().await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        let file = std::fs::File::options().write(true).open(server.blob_file(&digest)).unwrap();
+        if cut {
+            file.set_len(((PIECES - 1) * PIECE + 10) as u64).unwrap();
+        } else {
+            let last = bytes.len() - 1;
+            file.write_all_at(&[bytes[last] ^ 1], last as u64).unwrap();
+        }
+        let body = raw.rest().await;
+        assert!(body.len() <= (PIECES - 1) * PIECE, "{} bytes", body.len());
+        assert!(bytes.starts_with(&body));
+        assert_eq!(server.get(&format!("/v2/a/blobs/{digest}")).await.status(), 404, "it is put away");
+    }
+}
+
+#[tokio::test]
+async fn requests_that_come_at_once_on_one_connection_are_answered_in_turn() {
+    let server = Server::start().await;
+    let blobs = [noise(3 * PIECE + 7), noise(100), noise(PIECE)];
+    let mut requests = String::new();
+    let mut expected = Vec::new();
+    for (n, bytes) in blobs.iter().cycle().take(12).enumerate() {
+        let digest = server.push_blob("a", bytes).await;
+        let close = if n == 11 { "connection: close\r\n" } else { "" };
+        requests +=
+            &format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nhost: x\r\nrange: bytes={n}-\r\n{close}\r\n");
+        expected.push(&bytes[n..]);
+    }
+    let mut raw = server.raw().await;
+    raw.send(&requests).await;
+    let answers = raw.rest().await;
+    let mut rest = &answers[..];
+    for body in expected {
+        let end = rest.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        assert!(rest.starts_with(b"HTTP/1.1 206 "));
+        assert!(rest[end..].starts_with(body), "{} bytes", body.len());
+        rest = &rest[end + body.len()..];
+    }
+    assert!(rest.is_empty());
 }
 
 #[tokio::test]

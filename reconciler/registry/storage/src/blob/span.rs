@@ -4,7 +4,7 @@
 //! What is sent is not the memory that was checked, but the page cache that it was read from. Both are the same
 //! bytes unless somebody writes to the file in between, or the page is dropped and read again from a disk that
 //! gives something else this time. That much is left to the client, which compares the digest. In return nothing is
-//! copied, and what was found right is not checked again for a few seconds (`Fresh`).
+//! copied to the socket, and what was found right is not checked again for a few seconds (`Fresh`).
 
 use std::fs::File;
 use std::io::IoSliceMut;
