@@ -52,12 +52,34 @@ pub struct JobView {
     pub failed_step: Option<Step>,
     /// Why it failed.
     pub error: Option<LastError>,
+    /// How far its machine is, while it is at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<JobProgress>,
     /// When it was made.
     pub created_at: jiff::Timestamp,
     /// When it last changed.
     pub last_update: jiff::Timestamp,
     /// What happened, oldest first.
     pub events: Vec<JobEvent>,
+}
+
+/// How far a job's machine is, as it said last. Kept in memory alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JobProgress {
+    /// The step that runs, such as `image-linux`.
+    pub step: String,
+    /// Compressed bytes that came so far.
+    pub bytes: u64,
+    /// Compressed bytes in all; 0 where nobody said.
+    pub total: u64,
+    /// Bytes that were written so far.
+    pub written: u64,
+    /// Compressed bytes a second, of late.
+    pub rate: u64,
+    /// The step is done.
+    pub done: bool,
+    /// When the controller heard of it.
+    pub at: jiff::Timestamp,
 }
 
 /// Something that happened to a job.

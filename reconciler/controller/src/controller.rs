@@ -29,6 +29,7 @@ use crate::keys::Keys;
 use crate::media::MediaShelf;
 use crate::metrics::Metrics;
 use crate::notify::Outbox;
+use crate::progress::{Board, is_at_work};
 use crate::publish::Published;
 use crate::rows::{self, ControlRow, ServerRow};
 use crate::settings::{Role, Settings};
@@ -56,6 +57,8 @@ pub struct Controller {
     pub outbox: Outbox,
     /// Accounts, passwords that were right, and addresses that were wrong.
     pub logins: Logins<Role>,
+    /// How far machines are.
+    pub(crate) progress: Board,
     /// Wakes the reconciler.
     pub wake: Notify,
     /// Wakes the publisher.
@@ -142,6 +145,7 @@ impl Controller {
         Arc::new(Self {
             bmcs,
             outbox: Outbox::default(),
+            progress: Board::default(),
             logins: logins(&settings.auth),
             deeds: Schedule::default(),
             settings,
@@ -294,6 +298,10 @@ impl Controller {
                 world.control.failures = control_failures(world.control.failures, &after);
             }
             world.set_job(Arc::clone(&after));
+            // While nobody can look at the job: nothing is noted for it again.
+            if !is_at_work(&after) {
+                self.progress.forget(&after.id);
+            }
         }
         self.tell_about(&job, &after);
         self.job_changed(id).notify_waiters();

@@ -19,6 +19,7 @@ pub mod keys;
 mod media;
 mod metrics;
 mod notify;
+mod progress;
 pub mod publish;
 mod reconcile;
 mod registry;

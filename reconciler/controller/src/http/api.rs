@@ -21,6 +21,7 @@ use super::error::ApiError;
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
 use crate::jobs::start::{Along, start};
+use crate::progress::is_at_work;
 use crate::reconcile::make_plan;
 use crate::rows::{self, ServerRow};
 use crate::world::World;
@@ -28,7 +29,8 @@ use crate::world::World;
 type Shared = State<Arc<Controller>>;
 
 pub(crate) async fn list_jobs(State(controller): Shared) -> Json<Vec<JobView>> {
-    let mut jobs: Vec<JobView> = controller.world().jobs.values().map(|job| job.view()).collect();
+    let mut jobs: Vec<JobView> =
+        controller.world().jobs.values().map(|job| job_view(&controller, job)).collect();
     jobs.sort_by_key(|job| (job.created_at, job.job_id.clone()));
     for job in &mut jobs {
         job.events.clear();
@@ -51,7 +53,13 @@ pub(crate) async fn job(
         }
         Err(_) => None,
     };
-    job.map(|job| Json(job.view())).ok_or_else(unknown)
+    job.map(|job| Json(job_view(&controller, &job))).ok_or_else(unknown)
+}
+
+/// A job, and how far its machine is.
+fn job_view(controller: &Controller, job: &Job) -> JobView {
+    let progress = is_at_work(job).then(|| controller.progress.newest(&job.id, job.attempt)).flatten();
+    JobView { progress, ..job.view() }
 }
 
 pub(crate) async fn servers(State(controller): Shared) -> Json<Vec<ServerView>> {
@@ -71,7 +79,8 @@ pub(crate) async fn servers(State(controller): Shared) -> Json<Vec<ServerView>> 
     }
     let views = world.servers.iter().map(|(name, row)| {
         let entry = entries.get(name.as_str()).copied();
-        view(&world, name, row, entry, jobs.get(name.as_str()).copied())
+        let job = jobs.get(name.as_str()).map(|job| job_view(&controller, job));
+        view(&world, name, row, entry, job)
     });
     Json(views.collect())
 }
@@ -85,6 +94,7 @@ pub(crate) async fn server(
     let row = row.ok_or_else(|| ApiError::not_found(format!("there is no server {name}")))?;
     let entry = world.plan.iter().flat_map(|plan| &plan.entries).find(|entry| entry.server == name);
     let last = world.jobs.values().filter(|job| job.server == name).max_by_key(|job| job.created_at);
+    let last = last.map(|job| job_view(&controller, job));
     Ok(Json(view(&world, &name, row, entry, last)))
 }
 
@@ -93,7 +103,7 @@ fn view(
     name: &str,
     row: &ServerRow,
     entry: Option<&Entry>,
-    last: Option<&Arc<Job>>,
+    job: Option<JobView>,
 ) -> ServerView {
     let waits = match world.turns.get(name) {
         Some(Turn::Wait { message, .. }) => Some(message.clone()),
@@ -105,7 +115,7 @@ fn view(
         in_git: world.inventory.servers.contains_key(name),
         entry: entry.cloned(),
         waits,
-        job: last.map(|job| job.view()),
+        job,
     }
 }
 

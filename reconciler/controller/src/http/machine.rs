@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! What machines say: the request for a permit, and the report. Known by the token of their attempt.
+//! What machines say: the request for a permit, how far they are, and the report. Known by the token of their attempt.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,12 +10,15 @@ use axum::extract::{Path, State};
 use http::{HeaderMap, StatusCode};
 use shoal_core::job::Job;
 use shoal_schema::JobId;
+use shoal_schema::api::JobProgress;
 use shoal_schema::wire::permit::{PermitAnswer, PermitRequest};
+use shoal_schema::wire::progress::{ProgressAnswer, ProgressBody};
 use shoal_schema::wire::webhook::{WebhookAnswer, WebhookBody, WebhookStatus};
 
 use super::error::ApiError;
 use crate::controller::Controller;
 use crate::jobs::{permit as permits, webhook as webhooks};
+use crate::progress::{TooOften, is_at_work};
 
 /// `POST /api/v1/jobs/{id}/permit`
 pub(crate) async fn permit(
@@ -38,6 +41,48 @@ pub(crate) async fn permit(
         return Ok(Json(PermitAnswer::Refused { code: "stale_attempt".to_owned(), message }));
     }
     Ok(Json(permits::answer(&controller, &id, &request).await?))
+}
+
+/// `POST /api/v1/jobs/{id}/progress`
+///
+/// Nothing is written anywhere, and nothing waits for it: it must not cost what a report costs.
+pub(crate) async fn progress(
+    State(controller): State<Arc<Controller>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<ProgressAnswer>, ApiError> {
+    let unknown = || {
+        controller.metrics.auth_failure("progress");
+        unauthorized()
+    };
+    let id = JobId::parse(&id).map_err(|_| unknown())?;
+    let job = controller.world().jobs.get(&id).cloned().ok_or_else(unknown)?;
+    let attempt = attempt_of(&controller, &job, &headers).ok_or_else(unknown)?;
+    let body: ProgressBody = parse(&body)?;
+    if let Some(problem) = body.problem() {
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", problem));
+    }
+    // As it is now, and held as it is until the progress is noted: what ended forgets it.
+    let world = controller.world();
+    let job = world.jobs.get(&id).ok_or_else(unknown)?;
+    if attempt != job.attempt || body.attempt != attempt {
+        let message = format!("the job is at attempt {}", job.attempt);
+        return Err(ApiError::conflict("stale_attempt", message));
+    }
+    if !is_at_work(job) {
+        return Err(ApiError::conflict("not_at_work", "no machine is at work for this job"));
+    }
+    if job.permit.as_ref().is_none_or(|permit| permit.boot_id != body.boot_id) {
+        return Err(ApiError::conflict("another_boot", "another boot than this one has the permit"));
+    }
+    let ProgressBody { step, bytes, total, written, rate, done, .. } = body;
+    let progress = JobProgress { step, bytes, total, written, rate, done, at: controller.now() };
+    controller.progress.put(&job.id, attempt, progress, Instant::now()).map_err(|TooOften| {
+        let message = "the machine tells its progress too often";
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_often", message).wait(1)
+    })?;
+    Ok(Json(ProgressAnswer { ok: true }))
 }
 
 /// `POST /api/v1/status-webhook/{serial}`

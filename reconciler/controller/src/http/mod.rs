@@ -62,6 +62,7 @@ pub(crate) fn api_router(controller: Arc<Controller>, registry: Option<&Registry
     });
     let machines = Router::new()
         .route("/api/v1/jobs/{id}/permit", post(machine::permit))
+        .route("/api/v1/jobs/{id}/progress", post(machine::progress))
         .route("/api/v1/status-webhook/{serial}", post(machine::webhook));
     let open = Router::new()
         .route("/healthz", get(api::health))

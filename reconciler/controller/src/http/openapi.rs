@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use shoal_schema::api;
 use shoal_schema::plan::Plan;
 use shoal_schema::wire::permit::{PermitAnswer, PermitRequest};
+use shoal_schema::wire::progress::{ProgressAnswer, ProgressBody};
 use shoal_schema::wire::webhook::{WebhookAnswer, WebhookBody};
 
 struct Builder {
@@ -92,6 +93,7 @@ pub fn document() -> Value {
     let plan = b.schema::<Plan>();
     let (job_request, job_accepted) = (b.schema::<api::JobRequest>(), b.schema::<api::JobAccepted>());
     let (permit_request, permit_answer) = (b.schema::<PermitRequest>(), b.schema::<PermitAnswer>());
+    let (progress_body, progress_answer) = (b.schema::<ProgressBody>(), b.schema::<ProgressAnswer>());
     let (webhook_body, webhook_answer) = (b.schema::<WebhookBody>(), b.schema::<WebhookAnswer>());
     let (apply, applied) = (b.schema::<api::ApplyRequest>(), b.schema::<api::ApplyOutcome>());
     let (pause, accept) = (b.schema::<api::PauseRequest>(), b.schema::<api::AcceptRequest>());
@@ -214,6 +216,15 @@ pub fn document() -> Value {
         Some(permit_request),
         ("200", permit_answer),
         &["400", "401", "503"][..],
+    );
+    route(
+        "post",
+        "/api/v1/jobs/{id}/progress",
+        "A machine says how far it is.",
+        "job",
+        Some(progress_body),
+        ("200", progress_answer),
+        &["400", "401", "409", "429"][..],
     );
     route(
         "post",

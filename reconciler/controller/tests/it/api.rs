@@ -18,6 +18,8 @@ async fn nobody_without_the_token_of_an_attempt_gets_a_permit_or_reports() {
     for (path, body) in [
         (format!("/api/v1/jobs/{id}/permit"), json!({})),
         ("/api/v1/jobs/00000000000000000000000000000000/permit".to_owned(), json!({})),
+        (format!("/api/v1/jobs/{id}/progress"), json!({})),
+        ("/api/v1/jobs/00000000000000000000000000000000/progress".to_owned(), json!({})),
         (format!("/api/v1/status-webhook/{serial}"), json!({"status": "success"})),
     ] {
         let (code, answer) = world.post(&path, body).await;

@@ -76,7 +76,10 @@ async fn a_failing_unit_is_named_with_its_step_and_the_machine_is_left_off_witho
     let view = world.wait_job_complete(0, "failed").await;
     assert_eq!(view["job"]["failed_step"], "workflow.bootloader-linux");
     assert_eq!(view["job"]["error"]["unit"], "bootloader-linux.service");
-    assert_eq!(view["job"]["error"]["logTail"], "last line");
+    let error = &view["job"]["error"];
+    assert_eq!((&error["code"], &error["hint"]), (&"missing_esp".into(), &"add one to the layout".into()));
+    assert_eq!(error["message"], "bootloader-linux.service did not work");
+    assert_eq!(error["logTail"], "last line");
     let status = world
         .wait_status("servers/rack-a/web-00.json", "the reason", |s| s["lastError"]["code"] == "missing_esp")
         .await;

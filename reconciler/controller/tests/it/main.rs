@@ -6,6 +6,7 @@ mod crash;
 mod install;
 mod ledger;
 mod outage;
+mod progress;
 mod puppet;
 mod registry;
 mod told;

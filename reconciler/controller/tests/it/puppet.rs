@@ -41,6 +41,8 @@ pub(crate) struct Seen {
     pub(crate) reports: Vec<Value>,
     /// The last task medium.
     pub(crate) task: Option<Value>,
+    /// The boot that asked last.
+    pub(crate) boot_id: Option<String>,
 }
 
 /// The machine.
@@ -128,6 +130,7 @@ impl Inner {
             return;
         }
         let boot_id = format!("boot-{}-{}", self.serial, host.boot());
+        self.seen.lock().unwrap().boot_id = Some(boot_id.clone());
         let Some(granted) = self.ask(&task, &script, &boot_id).await else { return };
         if script.silent_after_permit {
             return;
@@ -185,8 +188,10 @@ impl Inner {
         } else if let Some((unit, code)) = script.fails_in {
             body["status"] = "failed".into();
             body["failed_step"] = unit.into();
-            body["error"] =
-                json!({"code": code, "message": format!("{unit} did not work"), "log_tail": "last line"});
+            body["error"] = json!({
+                "code": code, "message": format!("{unit} did not work"), "hint": "add one to the layout",
+                "log_tail": "last line",
+            });
         }
         let url = format!("{}/api/v1/status-webhook/{}", base(task), self.serial);
         let times = if script.reports_twice { 2 } else { 1 };

@@ -338,6 +338,7 @@ impl Job {
             phase: self.phase.label().to_owned(),
             failed_step: failure.map(|failure| failure.step),
             error: failure.cloned(),
+            progress: None,
             created_at: self.created_at,
             last_update: self.updated_at,
             events: self.events.iter().cloned().collect(),

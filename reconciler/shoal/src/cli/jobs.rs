@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use serde::de::DeserializeOwned;
-use shoal_schema::api::{Done, JobEvent, JobView, Level};
+use shoal_schema::api::{Done, JobEvent, JobProgress, JobView, Level};
+use shoal_schema::status::LastError;
 
 use super::reconcile::said;
 use crate::client::{Client, ConnectArgs, segment};
 use crate::error::{CliError, Kind, Outcome};
 use crate::host::Context;
-use crate::output::{Table, ago, clean};
+use crate::output::{Table, ago, clean, is_news, progress};
 
 /// How often a watched job is looked at.
 const PACE: Duration = Duration::from_secs(1);
@@ -128,11 +129,19 @@ impl List {
             context.data(&table(context, &jobs))?;
         }
         while self.watch && jobs.iter().any(is_active) {
-            let after: Vec<JobView> = look_again(context, &client, "/api/v1/jobs")?;
-            for job in &after {
+            let mut after: Vec<JobView> = look_again(context, &client, "/api/v1/jobs")?;
+            for job in &mut after {
                 let before = jobs.iter().find(|before| before.job_id == job.job_id);
-                if before.is_none_or(|before| before.phase != job.phase || before.status != job.status) {
+                let moved = before.is_none_or(|before| {
+                    before.phase != job.phase
+                        || before.status != job.status
+                        || news(before.progress.as_ref(), job).is_some()
+                });
+                if moved {
                     context.data(&clean(&format!("{}\n", line(job))))?;
+                } else if let Some(before) = before {
+                    // What was said last is what the next look is compared with.
+                    job.progress.clone_from(&before.progress);
                 }
             }
             jobs = after;
@@ -152,10 +161,15 @@ impl Show {
         }
         context.data(&clean(&text(&job)))?;
         let mut seen = job.events.len();
+        let mut told = job.progress.clone();
         while self.watch && is_active(&job) {
             job = look_again(context, &client, &path)?;
             for event in job.events.iter().skip(seen) {
                 context.data(&clean(&format!("{}\n", event_line(event))))?;
+            }
+            if let Some(now) = news(told.as_ref(), &job) {
+                context.data(&clean(&format!("  {}\n", progress(now))))?;
+                told = Some(now.clone());
             }
             // Old events may be dropped; what is there now was said.
             seen = job.events.len();
@@ -197,6 +211,11 @@ fn look_again<T: DeserializeOwned>(context: &Context, client: &Client, path: &st
     }
 }
 
+/// Where a job's machine is, if that is worth another line.
+fn news<'a>(told: Option<&JobProgress>, job: &'a JobView) -> Option<&'a JobProgress> {
+    job.progress.as_ref().filter(|now| is_news(told, now))
+}
+
 fn is_active(job: &JobView) -> bool {
     job.status != "complete"
 }
@@ -210,17 +229,25 @@ fn table(context: &Context, jobs: &[JobView]) -> String {
             &job.status,
             job.outcome.as_deref().unwrap_or(""),
             &job.attempt.to_string(),
-            &job.phase,
+            &phase(job),
             &ago(job.last_update, context.now()),
         ]);
     }
     table.render()
 }
 
+/// Where it is, and how far its machine is there.
+fn phase(job: &JobView) -> String {
+    match &job.progress {
+        Some(now) => format!("{}: {}", job.phase, progress(now)),
+        None => job.phase.clone(),
+    }
+}
+
 fn line(job: &JobView) -> String {
     let outcome = job.outcome.as_ref().map(|outcome| format!(", {outcome}")).unwrap_or_default();
     let attempt = if job.attempt > 1 { format!(", attempt {}", job.attempt) } else { String::new() };
-    format!("{} {}  {} ({}{attempt}{outcome})", job.job_id.short(), job.server, job.status, job.phase)
+    format!("{} {}  {} ({}{attempt}{outcome})", job.job_id.short(), job.server, job.status, phase(job))
 }
 
 /// A job, for people.
@@ -247,7 +274,11 @@ fn event_line(event: &JobEvent) -> String {
 }
 
 fn ending(job: &JobView) -> String {
-    let Some(error) = &job.error else { return String::new() };
+    job.error.as_ref().map(failure).unwrap_or_default()
+}
+
+/// Why something failed, for people: where, code, message, the end of the log, what to do.
+pub(super) fn failure(error: &LastError) -> String {
     let unit = error.unit.as_ref().map(|unit| format!(" in {unit}")).unwrap_or_default();
     let mut out = format!("failed at {}{unit}: {} ({})\n", error.step.key(), error.message, error.code);
     if let Some(log) = &error.log_tail {

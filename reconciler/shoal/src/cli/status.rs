@@ -10,7 +10,7 @@ use shoal_schema::status::{ConditionType, RecordState, ServerStatus};
 use crate::client::ConnectArgs;
 use crate::error::{CliError, Outcome};
 use crate::host::Context;
-use crate::output::{Table, clean};
+use crate::output::{Table, clean, progress};
 
 /// Show what the controller is doing, and how every server stands
 #[derive(clap::Args)]
@@ -20,7 +20,7 @@ Examples:
   shoal status web-01 web-02
   shoal status --json | jq '.servers[] | select(.in_git)'")]
 pub(crate) struct Args {
-    /// Only these servers
+    /// Only these servers, with the last failure of each and the end of its log
     #[arg(value_name = "SERVER")]
     servers: Vec<String>,
     /// Print it as JSON
@@ -58,6 +58,12 @@ impl Args {
         context.data(&clean(&overview(&controller)))?;
         if !servers.is_empty() {
             context.data(&format!("\n{}", table(&servers)))?;
+        }
+        // Of a whole fleet this would be a wall.
+        if !self.servers.is_empty() {
+            for server in &servers {
+                context.data(&clean(&failed(server)))?;
+            }
         }
         Ok(0)
     }
@@ -115,7 +121,9 @@ fn table(servers: &[ServerView]) -> String {
         let (state, what) = state(server);
         let power = server.status.bmc.as_ref().and_then(|bmc| bmc.power.clone()).unwrap_or_default();
         let job = server.status.job.as_ref().filter(|job| job.status != "complete");
-        let job = job.map(|job| format!("{} {}", job.id.short(), job.status)).unwrap_or_default();
+        let now = server.job.as_ref().and_then(|job| job.progress.as_ref());
+        let now = now.map(|now| format!(", {}", progress(now))).unwrap_or_default();
+        let job = job.map(|job| format!("{} {}{now}", job.id.short(), job.status)).unwrap_or_default();
         table.row([
             server.status.name.clone(),
             state.to_owned(),
@@ -126,6 +134,13 @@ fn table(servers: &[ServerView]) -> String {
         ]);
     }
     table.render()
+}
+
+/// Why a server failed last, if it did; the job has the log, the server's own record has none.
+fn failed(server: &ServerView) -> String {
+    let job = server.job.as_ref().and_then(|job| job.error.as_ref());
+    let Some(error) = job.or(server.status.last_error.as_ref()) else { return String::new() };
+    format!("\n{}: {}", server.status.name, super::jobs::failure(error))
 }
 
 /// What is on the disk, as far as is known.
@@ -165,4 +180,60 @@ pub(super) fn state(server: &ServerView) -> (&'static str, String) {
 /// A commit's first twelve digits.
 fn short(commit: &str) -> &str {
     commit.get(..12).unwrap_or(commit)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const JOB: &str = "0123456789abcdef0123456789abcdef";
+
+    /// A server with a job as the API shows it.
+    fn server(job: &serde_json::Value) -> ServerView {
+        let mut whole = json!({
+            "job_id": JOB, "server_serial": "S1", "server": "web-01", "status": "provisioning",
+            "outcome": null, "attempt": 1, "phase": "installing", "failed_step": null, "error": null,
+            "created_at": "2026-03-01T12:00:00Z", "last_update": "2026-03-01T12:00:00Z", "events": [],
+        });
+        for (key, value) in job.as_object().expect("an object") {
+            whole[key] = value.clone();
+        }
+        let summary = json!({"id": JOB, "status": whole["status"], "attempt": 1});
+        serde_json::from_value(json!({
+            "status": {
+                "apiVersion": "shoal.dev/v1", "name": "web-01", "conditions": [], "job": summary,
+                "record": {"number": 1, "state": "dirty"},
+            },
+            "file": "servers/web-01.yaml", "in_git": true, "entry": null, "waits": null, "job": whole,
+        }))
+        .expect("a server")
+    }
+
+    #[test]
+    fn the_table_shows_how_far_a_machine_is() {
+        let progress = json!({
+            "step": "image-linux", "bytes": 52_428_800, "total": 121_634_816, "written": 0,
+            "rate": 31_457_280, "done": false, "at": "2026-03-01T12:00:00Z",
+        });
+        let text = table(&[server(&json!({"progress": progress}))]);
+        assert!(text.contains("provisioning, image-linux 52.4 of 121.6 MB, 31.5 MB/s"), "{text}");
+        assert_eq!(failed(&server(&json!({}))), "");
+    }
+
+    #[test]
+    fn a_failure_is_shown_with_its_code_its_hint_and_the_end_of_its_log() {
+        let error = json!({
+            "step": "workflow.image-linux", "unit": "image-linux.service", "code": "disk_full",
+            "message": "unpack the image: no room", "hint": "make the root larger",
+            "logTail": "[imager] one\n[imager] two",
+        });
+        let text = failed(&server(&json!({"status": "complete", "outcome": "failed", "error": error})));
+        assert_eq!(
+            text,
+            "\nweb-01: failed at workflow.image-linux in image-linux.service: unpack the image: no room \
+             (disk_full)\n  | [imager] one\n  | [imager] two\n\nhint: make the root larger\n"
+        );
+    }
 }
