@@ -178,6 +178,31 @@ pub enum Format {
     Raw,
 }
 
+/// Both ends of every partition stand at multiples of this, in bytes.
+pub const ALIGNMENT: u64 = 1 << 20;
+
+/// Space beside the partitions: the first table with its alignment, and the second one at the end.
+const OVERHEAD: u64 = 2 * ALIGNMENT;
+
+impl Partition {
+    /// The bytes that it takes of any disk; nothing for a share of the rest.
+    pub fn fixed_bytes(&self) -> Option<u64> {
+        match self.size {
+            // Larger than any disk stays larger than any disk.
+            PartitionSize::Bytes(size) => {
+                Some(size.bytes().checked_next_multiple_of(ALIGNMENT).unwrap_or(u64::MAX))
+            }
+            PartitionSize::Percent(_) => None,
+        }
+    }
+}
+
+/// The smallest disk that a layout fits on, in bytes. A share of the rest counts as 1 MiB.
+pub fn required_bytes(layout: &[Partition]) -> u64 {
+    let each = layout.iter().map(|partition| partition.fixed_bytes().unwrap_or(ALIGNMENT));
+    each.fold(OVERHEAD, u64::saturating_add)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

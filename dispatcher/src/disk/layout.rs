@@ -4,15 +4,9 @@
 //! Guarantees: partitions follow each other in order, aligned to 1 MiB at both ends, between the two tables. The same
 //! layout on a disk of the same size gives the same places.
 
-use shoal_schema::disk::Partition;
+use shoal_schema::disk::{ALIGNMENT, Partition, required_bytes};
 use shoal_schema::size::PartitionSize;
 use uuid::{Uuid, uuid};
-
-/// Both ends of every partition stand at multiples of this, in bytes.
-pub const ALIGNMENT: u64 = 1 << 20;
-
-/// Space beside the partitions: the first table with its alignment, and the second one at the end.
-const OVERHEAD: u64 = 2 * ALIGNMENT;
 
 /// Where a partition stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +46,6 @@ pub enum LayoutError {
     },
 }
 
-/// The smallest disk that a layout fits on, in bytes. A share of the rest counts as 1 MiB.
-pub fn required_bytes(partitions: &[Partition]) -> u64 {
-    let each = partitions.iter().map(|partition| fixed(partition).unwrap_or(ALIGNMENT));
-    each.fold(OVERHEAD, u64::saturating_add)
-}
-
 /// Places every partition on a disk of `size` bytes.
 pub fn place(partitions: &[Partition], size: u64) -> Result<Vec<Place>, LayoutError> {
     let needed = required_bytes(partitions);
@@ -69,12 +57,12 @@ pub fn place(partitions: &[Partition], size: u64) -> Result<Vec<Place>, LayoutEr
         return Err(LayoutError::Shares { percent });
     }
     let end = (size - ALIGNMENT) / ALIGNMENT * ALIGNMENT;
-    let taken: u64 = partitions.iter().filter_map(fixed).sum();
+    let taken: u64 = partitions.iter().filter_map(Partition::fixed_bytes).sum();
     let rest = (end - ALIGNMENT).saturating_sub(taken);
     let mut offset = ALIGNMENT;
     let mut places = Vec::with_capacity(partitions.len());
     for (index, partition) in partitions.iter().enumerate() {
-        let len = match (fixed(partition), share(partition)) {
+        let len = match (partition.fixed_bytes(), share(partition)) {
             (Some(len), _) => len,
             // Rounded down, so that all shares together never reach behind the end.
             (None, share) => rest / ALIGNMENT * share.unwrap_or(0) / 100 * ALIGNMENT,
@@ -90,16 +78,6 @@ pub fn place(partitions: &[Partition], size: u64) -> Result<Vec<Place>, LayoutEr
         return Err(LayoutError::TooSmall { needed: offset + ALIGNMENT, size });
     }
     Ok(places)
-}
-
-fn fixed(partition: &Partition) -> Option<u64> {
-    match partition.size {
-        // Larger than any disk stays larger than any disk.
-        PartitionSize::Bytes(size) => {
-            Some(size.bytes().checked_next_multiple_of(ALIGNMENT).unwrap_or(u64::MAX))
-        }
-        PartitionSize::Percent(_) => None,
-    }
 }
 
 fn share(partition: &Partition) -> Option<u64> {

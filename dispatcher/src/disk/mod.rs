@@ -12,5 +12,5 @@ mod window;
 pub use choose::{Choice, DiskError, choose};
 pub use fat::{FatError, read_file as read_fat_file};
 pub use inspect::{Inspection, inspect};
-pub use layout::{ALIGNMENT, LayoutError, Place, place, required_bytes, type_guid};
+pub use layout::{LayoutError, Place, place, type_guid};
 pub use table::{GptEntry, TableError, read_gpt};

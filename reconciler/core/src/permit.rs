@@ -8,7 +8,8 @@
 //! Assumptions: the caller checked the job's token, fetched Git, and makes a grant durable before it
 //! answers.
 
-use shoal_schema::disk::DiskFacts;
+use shoal_schema::disk::{DiskFacts, required_bytes};
+use shoal_schema::size::ByteSize;
 use shoal_schema::step::Step;
 use shoal_schema::wire::permit::{DiskState, PermitRequest};
 use shoal_schema::wire::stamp::Stamp;
@@ -217,6 +218,12 @@ fn chosen_disk<'a>(job: &Job, request: &'a PermitRequest) -> Result<&'a DiskStat
         && disk.facts.size_bytes < min.bytes()
     {
         return fail("disk_too_small", format!("{} is smaller than {min}", disk.facts.describe()));
+    }
+    // The machine would refuse it as well, but with its permit used up: the disk would count as written.
+    let needed = required_bytes(&job.install.layout);
+    if disk.facts.size_bytes < needed {
+        let needed = ByteSize::from_bytes(needed);
+        return fail("disk_too_small", format!("the layout needs {needed}, more than {seen} has"));
     }
     Ok(disk)
 }

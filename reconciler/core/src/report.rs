@@ -12,11 +12,14 @@ use crate::job::{Event, Failure, Job};
 const PERMIT_TIMEOUT: &str = "permit_timeout";
 
 /// Codes that the same disk, image and layout will meet again.
-const LASTING: [&str; 19] = [
+const LASTING: [&str; 24] = [
+    "bad_provision",
     "bad_layout",
     "missing_esp",
     "wrong_digest",
     "wrong_disk",
+    "format_failed",
+    "registry_refused",
     "image_not_found",
     "image_missing",
     "bad_image",
@@ -24,6 +27,8 @@ const LASTING: [&str; 19] = [
     "disk_too_small",
     "disk_full",
     "disk_mounted",
+    "bootloader_failed",
+    "seed_failed",
     "wrong_machine",
     "identity_unproven",
     "recipe_invalid",
@@ -126,6 +131,43 @@ mod tests {
         assert!(!failure_of(&body("identity.service", "whatever")).unwrap().passing);
         assert!(!failure_of(&body("permit", "unauthorized")).unwrap().passing);
         assert!(failure_of(&body("permit", "permit_timeout")).unwrap().passing);
+    }
+
+    #[test]
+    fn what_the_steps_can_say_is_tried_again_only_where_that_may_help() {
+        let passing = |code: &str| failure_of(&body("image-linux.service", code)).unwrap().passing;
+        for code in [
+            "disk_in_use",
+            "disk_failed",
+            "partition_failed",
+            "registry_unreachable",
+            "mount_failed",
+            "internal",
+            "unit_timed_out",
+            "unit_killed",
+            "unit_failed",
+        ] {
+            assert!(passing(code), "{code}");
+        }
+        for code in [
+            "bad_provision",
+            "bad_layout",
+            "disk_too_small",
+            "disk_mounted",
+            "wrong_disk",
+            "format_failed",
+            "registry_refused",
+            "image_missing",
+            "wrong_digest",
+            "bad_image",
+            "bad_archive",
+            "disk_full",
+            "missing_esp",
+            "bootloader_failed",
+            "seed_failed",
+        ] {
+            assert!(!passing(code), "{code}");
+        }
     }
 
     #[test]

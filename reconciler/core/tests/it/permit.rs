@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use shoal_core::job::event::Consequence;
 use shoal_core::job::{Event, Job, PermitRecord, Phase};
 use shoal_core::permit::{FETCH_AGE_LIMIT_MS, PermitContext, PermitVerdict, decide};
-use shoal_schema::disk::{DiskFacts, DiskSelector};
+use shoal_schema::disk::{DiskFacts, DiskSelector, required_bytes};
 use shoal_schema::network::Mac;
 use shoal_schema::size::ByteSize;
 use shoal_schema::step::Step;
@@ -161,6 +161,24 @@ fn the_first_question_of_an_attempt() {
             (
                 "too small for the image",
                 |c| c.job.install.min_disk = Some(ByteSize::parse("1T").unwrap()),
+                "disk_too_small workflow.disk Fail",
+            ),
+            (
+                "too small for the layout",
+                |c| disk_of(c).facts.size_bytes = required_bytes(&c.job.install.layout) - 1,
+                "disk_too_small workflow.disk Fail",
+            ),
+            (
+                "just large enough for the layout",
+                |c| disk_of(c).facts.size_bytes = required_bytes(&c.job.install.layout),
+                "grant",
+            ),
+            (
+                "too small, and full of data that nobody agreed to lose",
+                |c| {
+                    c.job.require_blank = true;
+                    disk_of(c).facts.size_bytes = 1 << 20;
+                },
                 "disk_too_small workflow.disk Fail",
             ),
             (
