@@ -5,13 +5,16 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use shoal_dispatcher::endpoint::Endpoint;
 use shoal_dispatcher::output::REGISTRY_TOKEN;
 use shoal_oci::{
     Descriptor, Digest, ImageReference, Manifest, ManifestKind, Reference, RepositoryName, media_type,
 };
-use shoal_registry_client::{BlobPull, Client, ClientOptions, Credentials, ProgressUpdate, select_platform};
+use shoal_registry_client::{
+    BlobPull, Client, ClientOptions, Credentials, ProgressUpdate, Retries, Stage, select_platform,
+};
 use shoal_schema::SecretString;
 use shoal_schema::wire::task::Callback;
 use shoal_tls::Trust;
@@ -24,6 +27,14 @@ use crate::provision::{Packing, Provision};
 
 /// The largest image that is pulled, in bytes.
 const LARGEST: u64 = 1 << 40;
+/// A registry that falls silent is waited for: with these waits for at least ten minutes, in which a switch or a
+/// controller starts again. Giving up costs the attempt, and all that was written.
+const PATIENCE: Retries = Retries {
+    attempts: 45,
+    unanswered: 1,
+    first_wait: Duration::from_millis(500),
+    longest_wait: Duration::from_secs(15),
+};
 
 /// Where an image is, and how one gets in.
 pub struct ImageSource {
@@ -62,7 +73,10 @@ impl ImageSource {
             || controller.as_ref().and_then(|endpoint| authority(endpoint.base())).as_deref()
                 == Some(image.registry.as_str());
         let mut options = ClientOptions::new(Trust::System);
+        options.retries = PATIENCE;
         if is_own {
+            // The permit came from there a moment ago: its address is right.
+            options.retries.unanswered = PATIENCE.attempts;
             let controller =
                 controller.ok_or_else(|| bad("the controller's address is not known".to_owned()))?;
             if !controller.pins().is_empty() {
@@ -180,6 +194,9 @@ struct Watcher(Arc<Progress>);
 
 impl shoal_registry_client::Progress for Watcher {
     fn update(&self, update: ProgressUpdate<'_>) {
+        if update.stage == Stage::Waiting {
+            tracing::warn!(bytes = update.done, "the registry does not answer; goes on here when it does");
+        }
         self.0.came(update.done, update.total.unwrap_or_default());
     }
 }
@@ -214,6 +231,13 @@ mod tests {
         assert!(!is(&[media_type::WIM], Packing::RootfsTar));
         assert!(!is(&[], Packing::RootfsTar));
         assert!(!is(&[media_type::LAYER_TAR, media_type::LAYER_TAR], Packing::RootfsTar));
+    }
+
+    #[test]
+    fn a_silent_registry_is_waited_for_ten_minutes() {
+        let wait = |n: u32| PATIENCE.first_wait.saturating_mul(1 << n.min(16)).min(PATIENCE.longest_wait);
+        let waited: Duration = (0..PATIENCE.attempts).map(wait).sum();
+        assert!(waited >= Duration::from_secs(600), "{waited:?}");
     }
 
     #[test]

@@ -96,6 +96,8 @@ impl Default for Timeouts {
 pub struct Retries {
     /// Repetitions without any progress before it is given up.
     pub attempts: u32,
+    /// The same where nobody answered at all, and nobody ever did: that is more likely a wrong address.
+    pub unanswered: u32,
     /// The wait before the first repetition; it doubles each time.
     pub first_wait: Duration,
     /// The longest wait, also where the registry asks for a longer one (`Retry-After`).
@@ -104,6 +106,11 @@ pub struct Retries {
 
 impl Default for Retries {
     fn default() -> Self {
-        Self { attempts: 5, first_wait: Duration::from_millis(500), longest_wait: Duration::from_secs(60) }
+        Self {
+            attempts: 5,
+            unanswered: 1,
+            first_wait: Duration::from_millis(500),
+            longest_wait: Duration::from_secs(60),
+        }
     }
 }

@@ -30,8 +30,8 @@ impl Budget {
     /// with it when there is no attempt left.
     pub(crate) async fn failed(&mut self, error: ClientError) -> Result<ClientError, ClientError> {
         self.failures += 1;
-        // A registry that was there is waited for; one that never was is more likely a wrong address.
-        let attempts = if error.is_unanswered() && !self.moved { 1 } else { self.rules.attempts };
+        let unanswered = error.is_unanswered() && !self.moved;
+        let attempts = if unanswered { self.rules.unanswered } else { self.rules.attempts };
         if self.failures > attempts.min(self.rules.attempts) {
             return Err(error);
         }
@@ -66,6 +66,7 @@ mod tests {
     fn waits_double_up_to_the_longest_one() {
         let rules = Retries {
             attempts: 9,
+            unanswered: 1,
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_secs(10),
         };
@@ -77,6 +78,7 @@ mod tests {
     fn the_registrys_own_wait_counts_but_not_for_ever() {
         let rules = Retries {
             attempts: 9,
+            unanswered: 1,
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_secs(10),
         };

@@ -66,6 +66,7 @@ impl Registry {
         // The client's own repetitions wait until it listens.
         let retries = Retries {
             attempts: 600,
+            unanswered: 600,
             first_wait: Duration::from_millis(20),
             longest_wait: Duration::from_millis(50),
         };

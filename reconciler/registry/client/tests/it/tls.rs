@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Registries behind TLS: who is believed, and that nobody leads us out of it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use shoal_oci::Reference;
-use shoal_registry_client::{BlobSource, Client, ClientError, ClientOptions, Credentials, silent};
+use shoal_registry_client::{BlobSource, Client, ClientError, ClientOptions, Credentials, Retries, silent};
 use shoal_tls::{OwnCertificate, Pin, Trust};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::fake::{Door, Fake, What};
 use crate::world::{bytes, client, options, password, repository, sha256};
@@ -44,6 +48,35 @@ async fn a_registry_with_another_key_is_not_believed_and_gets_nothing() {
     assert!(matches!(error, ClientError::Untrusted { .. }), "{error}");
     assert!(error.hint().unwrap().contains("pin"));
     assert!(site.fake.lines().is_empty(), "it is not tried again, either");
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_run_yet_is_waited_for_as_often_as_one_is_told() {
+    /// Connections that are closed at once, as a relay does whose registry is being started again.
+    const TOO_EARLY: u32 = 4;
+    let site = Site::new().await;
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, behind) = (door.local_addr().unwrap(), site.fake.address);
+    let came = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&came);
+    tokio::spawn(async move {
+        while let Ok((mut from, _)) = door.accept().await {
+            if counted.fetch_add(1, Ordering::Relaxed) >= TOO_EARLY {
+                let mut to = TcpStream::connect(behind).await.unwrap();
+                tokio::spawn(async move { tokio::io::copy_bidirectional(&mut from, &mut to).await });
+            }
+        }
+    });
+    let ping = async |unanswered| {
+        let trust = Trust::Pins(vec![site.pin]);
+        let retries = Retries { attempts: 9, unanswered, ..options().retries };
+        Client::new(&address.to_string(), ClientOptions { trust, retries, ..options() }).unwrap().ping().await
+    };
+    let error = ping(1).await.unwrap_err();
+    assert!(matches!(error, ClientError::Broken { .. }), "{error}");
+    assert_eq!(came.swap(0, Ordering::Relaxed), 2, "a wrong address is told soon");
+    ping(9).await.unwrap();
+    assert_eq!(came.load(Ordering::Relaxed), TOO_EARLY + 1);
 }
 
 #[tokio::test]

@@ -17,7 +17,12 @@ use crate::fake::Fake;
 pub(crate) fn options() -> ClientOptions {
     ClientOptions {
         chunk: 1000,
-        retries: Retries { attempts: 3, first_wait: Duration::ZERO, longest_wait: Duration::from_millis(1) },
+        retries: Retries {
+            attempts: 3,
+            unanswered: 1,
+            first_wait: Duration::ZERO,
+            longest_wait: Duration::from_millis(1),
+        },
         ..ClientOptions::new(Trust::System)
     }
 }

@@ -41,7 +41,8 @@ impl Pair {
 
 /// A client that sends at most 1,000 bytes at once and does not wait before it tries again.
 fn client_of(registry: &Served, credentials: Option<Credentials>) -> Client {
-    let retries = Retries { attempts: 2, first_wait: Duration::ZERO, longest_wait: Duration::ZERO };
+    let retries =
+        Retries { attempts: 2, unanswered: 1, first_wait: Duration::ZERO, longest_wait: Duration::ZERO };
     let options = ClientOptions { credentials, retries, chunk: 1000, ..ClientOptions::new(Trust::System) };
     Client::new(&registry.address.to_string(), options).unwrap()
 }
