@@ -231,8 +231,16 @@ impl Site {
         self.repository().write(format!("servers/{}.yaml", server.wanted.name), &text)
     }
 
+    /// Agrees to the plan's entry for a server, in Git.
+    pub fn approve(&self, name: &str, reason: &str) -> anyhow::Result<()> {
+        self.repository().fetch()?;
+        self.shoal(&["approve", name, "--reason", reason])?;
+        self.push()
+    }
+
     /// The plan of what was committed, for people.
     pub fn plan(&self) -> anyhow::Result<String> {
+        self.repository().fetch()?;
         let said = self.programs.shoal(&self.place.clone(), &["plan"])?;
         // 2 is a plan with something in it.
         if !matches!(said.code, Some(0 | 2)) {

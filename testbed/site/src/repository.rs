@@ -70,6 +70,11 @@ impl<'a> Repository<'a> {
         self.programs.git(&clone, &["commit", "--quiet", "-m", message]).map(drop)
     }
 
+    /// Fetches what others pushed, the controller's status branch among it.
+    pub fn fetch(&self) -> anyhow::Result<()> {
+        self.programs.git(&self.place.clone(), &["fetch", "--quiet", "origin"]).map(drop)
+    }
+
     /// Pushes, as a person would.
     pub fn push(&self) -> anyhow::Result<()> {
         self.programs.git(&self.place.clone(), &["push", "--quiet", "origin", "HEAD:main"]).map(drop)

@@ -20,6 +20,8 @@ use super::watch::condition;
 
 /// An install with its first boot, under software emulation on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(1800);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(200);
 /// The name of the machine.
 const NAME: &str = "web-01";
 /// Progress goes by too quickly to be read on the console.
@@ -64,7 +66,6 @@ async fn interruptible(screen: &Screen, keep: Option<PathBuf>) -> anyhow::Result
 }
 
 async fn tell(screen: &Screen, keep: Option<PathBuf>) -> anyhow::Result<()> {
-    let began = Instant::now();
     screen.act("A repository, a controller with its registry, a machine that is off and blank");
     let place = Place::new("shoal-demo-vm-", keep)?;
     let kept = place.is_kept().then(|| place.root().to_owned());
@@ -79,7 +80,7 @@ async fn tell(screen: &Screen, keep: Option<PathBuf>) -> anyhow::Result<()> {
     screen.command("git push", "");
 
     screen.act("What the machine says");
-    let (installed, running) = watch(screen, &site, &server, began).await?;
+    let times = watch(screen, &site, &server).await?;
     screen.settle();
     screen.act("What is there now");
     screen.command(&format!("shoal status {NAME}"), &site.shoal(&["status", NAME])?);
@@ -88,62 +89,83 @@ async fn tell(screen: &Screen, keep: Option<PathBuf>) -> anyhow::Result<()> {
         let format = partition.format.as_deref().unwrap_or("-");
         screen.say(&format!("{:<8} {:>6} MiB  {format}", partition.name, partition.size >> 20));
     }
-    screen.say(&format!(
-        "from the push to the report: {} s; to the login prompt: {} s",
-        installed.as_secs(),
-        running.as_secs()
-    ));
+    screen.say(&times.text());
     if let Some(kept) = kept {
         screen.say(&format!("everything is in {}", kept.display()));
     }
     Ok(())
 }
 
-/// Shows console and phases until the machine is installed and asks for a login; when each of the two was.
-async fn watch(
-    screen: &Screen,
-    site: &Site,
-    server: &Server,
-    began: Instant,
-) -> anyhow::Result<(Duration, Duration)> {
-    let pushed = began.elapsed();
-    let deadline = began + PATIENCE;
+/// When what happened, from the push on.
+#[derive(Default)]
+struct Times {
+    /// The firmware said something.
+    firmware: Option<Duration>,
+    /// The dispatcher ran.
+    dispatcher: Option<Duration>,
+    /// The controller had the report.
+    installed: Option<Duration>,
+    /// The installed system asked for a login.
+    running: Option<Duration>,
+}
+
+impl Times {
+    fn text(&self) -> String {
+        let [firmware, dispatcher, installed, running] =
+            [self.firmware, self.dispatcher, self.installed, self.running]
+                .map(|at| at.unwrap_or_default().as_secs_f64());
+        format!(
+            "power-on to dispatcher {:.1} s; push to report {installed:.1} s; push to login {running:.1} s",
+            dispatcher - firmware
+        )
+    }
+
+    /// Takes a line of the console in.
+    fn hear(&mut self, line: &str, now: Duration) {
+        self.firmware.get_or_insert(now);
+        if line.contains("looks for its task") {
+            self.dispatcher.get_or_insert(now);
+        }
+        if line.contains(&format!("{NAME} login:")) && self.installed.is_some() {
+            self.running.get_or_insert(now);
+        }
+    }
+}
+
+/// Shows console and phases until the machine is installed and asks for a login.
+async fn watch(screen: &Screen, site: &Site, server: &Server) -> anyhow::Result<Times> {
+    let pushed = Instant::now();
     let mut from = 0;
-    let (mut installed, mut running) = (None, None);
-    loop {
+    let mut times = Times::default();
+    while times.running.is_none() {
         if let Some(view) = site.server(NAME).await? {
             let (mood, text) = line(&view);
             screen.server(NAME, mood, &text);
             if mood == Mood::Bad {
                 bail!("{NAME}: {text}");
             }
-            if installed.is_none() && view.status.record.installed.is_some() {
-                installed = Some(began.elapsed().saturating_sub(pushed));
+            if view.status.record.installed.is_some() {
+                times.installed.get_or_insert(pushed.elapsed());
             }
         }
         for line in server.machine.console().lines(from) {
-            let text = line.text.trim_end();
-            let is_prompt = text.contains(&format!("{NAME} login:"));
-            // A line without an end is shown when it has one, but for the prompt, which never has.
-            if line.number >= server.machine.console().position() && !is_prompt {
+            times.hear(&line.text, pushed.elapsed());
+            // A line without an end is shown when it has one.
+            if line.number >= server.machine.console().position() {
                 break;
             }
             from = line.number + 1;
+            let text = line.text.trim_end();
             if !text.is_empty() && !text.contains(PROGRESS) {
                 screen.say(text);
             }
-            if is_prompt && installed.is_some() && running.is_none() {
-                running = Some(began.elapsed().saturating_sub(pushed));
-            }
         }
-        if let (Some(installed), Some(running)) = (installed, running) {
-            return Ok((installed, running));
-        }
-        if Instant::now() >= deadline {
+        if pushed.elapsed() >= PATIENCE {
             bail!("not installed in {} min", PATIENCE.as_secs() / 60);
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(LOOK).await;
     }
+    Ok(times)
 }
 
 fn line(view: &ServerView) -> (Mood, String) {

@@ -47,8 +47,7 @@ async fn a_used_disk_is_left_alone_until_somebody_agrees_to_lose_it() -> anyhow:
     assert!(said.contains("blank"), "{said}");
     assert!(said.contains("LVM") || said.contains("GPT"), "what is on it is named: {said}");
 
-    site.shoal(&["approve", "db-02", "--reason", "the old database was moved, CHG-8"])?;
-    site.push()?;
+    site.approve("db-02", "the old database was moved, CHG-8")?;
     let view = site.until(&server, "the install", INSTALL, is_ready).await?;
     assert_eq!(view.job.as_ref().map(|job| job.attempt), Some(1));
     let medium = server.says("task medium found", INSTALL).await?;
