@@ -57,11 +57,15 @@ pub fn configure(has: Has, root: &Path) -> Option<Call> {
     Some(call.within(root))
 }
 
-/// A configuration for an image without a program that writes one: the newest kernel, and nothing else.
-pub fn minimal(root_uuid: &str, kernel: &str, initrd: Option<&str>) -> String {
+/// A configuration for an image without a program that writes one: the newest kernel, and nothing else. `arguments` are
+/// the image's own for its kernel; ours come behind them, because the last root counts.
+pub fn minimal(root_uuid: &str, kernel: &str, initrd: Option<&str>, arguments: &str) -> String {
+    // The image's words stay words: quotes, braces and the like would be GRUB's.
+    let plain = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.,:=/@+".contains(c));
+    let words: String = arguments.split_whitespace().filter(plain).map(|word| format!(" {word}")).collect();
     let mut text = format!(
         "search --no-floppy --fs-uuid --set=root {root_uuid}\nset timeout=1\nmenuentry 'Linux' {{\n  \
-         linux /boot/{kernel} root=UUID={root_uuid} ro\n"
+         linux /boot/{kernel}{words} root=UUID={root_uuid} ro\n"
     );
     if let Some(initrd) = initrd {
         text.push_str(&format!("  initrd /boot/{initrd}\n"));
@@ -128,7 +132,9 @@ mod tests {
         .to_vec();
         let (kernel, initrd) = kernel(&names).expect("a kernel");
         assert_eq!((kernel, initrd), ("vmlinuz-6.12.3-amd64", Some("initrd.img-6.12.3-amd64")));
-        let text = minimal("aa-bb", kernel, initrd);
+        let own = minimal("aa-bb", kernel, initrd, "console=ttyS0,115200 quiet x='}' root=/dev/sda\n");
+        assert!(own.contains(" console=ttyS0,115200 quiet root=/dev/sda root=UUID=aa-bb ro\n"), "{own}");
+        let text = minimal("aa-bb", kernel, initrd, "");
         assert!(text.contains(
             "linux /boot/vmlinuz-6.12.3-amd64 root=UUID=aa-bb ro\n  initrd /boot/initrd.img-6.12.3"
         ));

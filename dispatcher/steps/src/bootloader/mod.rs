@@ -166,7 +166,9 @@ fn inside(
         None => {
             tracing::warn!(kernel, "the image cannot configure GRUB: writes one entry");
             let uuid = mounts.first().map(|mount| mount.uuid.as_str()).unwrap_or_default();
-            let text = grub::minimal(uuid, kernel, initrd);
+            // Where kernel-install(8) keeps it.
+            let arguments = root.read("etc/kernel/cmdline").ok().flatten().unwrap_or_default();
+            let text = grub::minimal(uuid, kernel, initrd, &String::from_utf8_lossy(&arguments));
             root.write("boot/grub/grub.cfg", text.as_bytes(), 0o644).map_err(in_root("write grub.cfg"))?;
         }
     }
