@@ -70,12 +70,30 @@ mod tests {
         assert_eq!(targets(&list).expect("read"), ["install-linux.target", "install-windows.target"]);
     }
 
-    #[tokio::test]
-    async fn what_systemd_says_is_in_the_error() {
+    /// A program of that text, in a directory of its own.
+    fn program(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
         let root = tempfile::tempdir().expect("a directory");
         let program = root.path().join("systemctl");
-        std::fs::write(&program, "#!/bin/sh\necho \"Unit $4 not found.\" >&2\nexit 5\n").expect("written");
+        std::fs::write(&program, text).expect("written");
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("executable");
+        (root, program)
+    }
+
+    #[tokio::test]
+    async fn how_a_unit_ended_is_asked_and_understood() {
+        let wanted =
+            "show --property=Result,ExecMainCode,ExecMainStatus,TimeoutStartUSec -- partition.service";
+        let (_root, program) = program(&format!(
+            "#!/bin/sh\n[ \"$*\" = '{wanted}' ] || exit 1\n\
+             printf 'TimeoutStartUSec=45min\\nResult=timeout\\nExecMainCode=2\\nExecMainStatus=15\\n'\n"
+        ));
+        let end = end_of(&program, "partition.service").await.expect("it says");
+        assert_eq!(end.why("partition.service").message, "partition.service timed out after 45min");
+    }
+
+    #[tokio::test]
+    async fn what_systemd_says_is_in_the_error() {
+        let (_root, program) = program("#!/bin/sh\necho \"Unit $4 not found.\" >&2\nexit 5\n");
         let error = start(&program, "install-linux.target").await.expect_err("refused");
         assert!(error.to_string().contains("Unit install-linux.target not found."), "{error}");
     }

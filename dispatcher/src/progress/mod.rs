@@ -142,7 +142,11 @@ pub async fn follow_with<H: Clock + Provision + ?Sized>(
                     policy.interval
                 }
                 Verdict::Final(trouble) => {
-                    log.warn("the controller hears no more of the progress", trouble);
+                    if warned {
+                        tracing::debug!(trouble, "the controller hears no more of the progress");
+                    } else {
+                        log.warn("the controller hears no more of the progress", trouble);
+                    }
                     return ended(Ending::Refused, taken);
                 }
                 Verdict::Later(trouble) => {

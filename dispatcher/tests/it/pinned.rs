@@ -6,11 +6,13 @@ use crate::support::machine::Machine;
 use crate::support::media::{TOKEN, files, granted, iso, recipe, task};
 use shoal_dispatcher::endpoint::Endpoint;
 use shoal_dispatcher::exit::Exit;
+use shoal_dispatcher::progress::Listener as _;
 use shoal_dispatcher::run::{End, run};
 use shoal_dispatcher::settings::Settings;
 use shoal_dispatcher::transport::{Call, HttpTransport, Route, Transport as _, TransportError};
-use shoal_schema::SecretString;
+use shoal_schema::wire::progress::ProgressBody;
 use shoal_schema::wire::task::Callback;
+use shoal_schema::{JobId, SecretString};
 
 fn transport(url: &str, pins: &[&str]) -> HttpTransport {
     let pins = pins.iter().map(|pin| (*pin).to_owned()).collect();
@@ -55,6 +57,28 @@ async fn any_other_key_is_refused_and_is_sent_nothing() {
     let result = transport(&controller.url(), &[&stranger()]).post(&webhook()).await;
     assert!(matches!(result, Err(TransportError::Pin)));
     assert!(controller.webhooks_seen().is_empty());
+}
+
+#[tokio::test]
+async fn progress_is_told_to_the_pinned_key_alone() {
+    let controller = Controller::tls().await;
+    let (job, token) = (JobId::from_bytes([7; 16]), SecretString::new(TOKEN.to_owned()));
+    let body = ProgressBody {
+        attempt: 1,
+        boot_id: "boot-1".to_owned(),
+        step: "partition".to_owned(),
+        bytes: 0,
+        total: 0,
+        written: 0,
+        rate: 0,
+        done: false,
+    };
+    let refused = transport(&controller.url(), &[&stranger()]).hear(&job, &token, &body).await;
+    assert!(matches!(refused, Err(TransportError::Pin)));
+    let own = controller.pin.clone().expect("TLS");
+    let answer = transport(&controller.url(), &[&own]).hear(&job, &token, &body).await.expect("an answer");
+    assert_eq!(answer.status, 200);
+    assert_eq!(controller.heard_progress().await.subject, job.as_str());
 }
 
 #[tokio::test]
