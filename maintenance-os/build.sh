@@ -281,6 +281,7 @@ mask() {
   local line
   while read -r line; do
     case $line in
+      udev:*) mkdir -p "$1/etc/udev/rules.d"; ln -sfn /dev/null "$1/etc/udev/rules.d/${line#udev:}" ;;
       generator:*) mkdir -p "$1/etc/systemd/system-generators"; ln -sfn /dev/null "$1/etc/systemd/system-generators/${line#generator:}" ;;
       *) ln -sfn /dev/null "$1/etc/systemd/system/$line" ;;
     esac
