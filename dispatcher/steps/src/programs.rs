@@ -190,11 +190,18 @@ impl Programs for SystemPrograms {
     }
 }
 
-/// The last lines of what a program said, in one.
+/// The last lines of what a program said, in one. Some say how they want to be called behind what is wrong
+/// (`mkfs.xfs`): that is left out.
 fn tail(said: &str) -> String {
+    let is_usage = |line: &&str| line.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("usage:"));
+    let all = || said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let wrong: Vec<&str> = match all().take_while(|line| !is_usage(line)).collect::<Vec<_>>() {
+        nothing if nothing.is_empty() => all().collect(),
+        wrong => wrong,
+    };
     let mut lines: Vec<&str> = Vec::new();
     let mut bytes = 0;
-    for line in said.lines().rev().map(str::trim).filter(|line| !line.is_empty()) {
+    for line in wrong.into_iter().rev() {
         bytes += line.len();
         if bytes > QUOTED && !lines.is_empty() {
             break;
@@ -257,6 +264,11 @@ mod tests {
         assert!(error.to_string().starts_with("blkid -p /nowhere/at/all: exit status: "), "{error}");
         assert_eq!(tail("a\n\n b \n"), "a; b");
         assert_eq!(tail(&format!("{}\nlast", "x".repeat(QUOTED))), "last");
+        assert_eq!(
+            tail("Filesystem must be larger than 300MB.\nUsage: mkfs.xfs\n[-q]\n"),
+            "Filesystem must be larger than 300MB."
+        );
+        assert_eq!(tail("Usage: mkfs.xfs\n"), "Usage: mkfs.xfs");
     }
 
     #[test]
