@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use shoal_schema::api::ServerView;
+use shoal_schema::api::{JobProgress, ServerView};
 use shoal_schema::status::ConditionType;
 use shoal_testbed_machines::{Artifacts, DEBIAN, Disk, Options, Server, Site};
 use shoal_testbed_site::Place;
@@ -20,6 +20,8 @@ use super::watch::condition;
 
 /// An install with its first boot, under software emulation on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(1800);
+/// Bytes.
+const MB: u64 = 1_000_000;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
 /// The name of the machine.
@@ -174,8 +176,19 @@ fn line(view: &ServerView) -> (Mood, String) {
         return (Mood::Bad, why.unwrap_or_else(|| "stalled".to_owned()));
     }
     match view.job.as_ref().filter(|job| job.status != "complete") {
-        Some(job) => (Mood::Busy, job.phase.clone()),
+        Some(job) => {
+            (Mood::Busy, format!("{}{}", job.phase, job.progress.as_ref().map(far).unwrap_or_default()))
+        }
         None if view.status.record.installed.is_some() => (Mood::Good, "installed".to_owned()),
         None => (Mood::Idle, "known".to_owned()),
     }
+}
+
+/// How far the machine is.
+fn far(progress: &JobProgress) -> String {
+    let JobProgress { step, bytes, total, rate, .. } = progress;
+    if *total == 0 {
+        return format!(": {step}");
+    }
+    format!(": {step}, {} of {} MB, {:.1} MB/s", bytes / MB, total / MB, *rate as f64 / MB as f64)
 }
