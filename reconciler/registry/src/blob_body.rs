@@ -6,8 +6,7 @@
 //! as there is no other way to take back a status line, and the client sees a body that is too short.
 //!
 //! Where the connection has an [`Outlet`] and the part of the blob is worth it, a checked piece is sent from its
-//! file; otherwise from memory. What is sent from its file and has to be checked for that is checked on another
-//! thread, so that a single stream is as quick as the slower of the two.
+//! file; otherwise from memory.
 
 use std::fs::File;
 use std::pin::Pin;
@@ -27,8 +26,6 @@ use crate::respond::Rejection;
 
 /// The most of a blob that one piece brings.
 const PIECE: usize = shoal_http::PART;
-/// So many bytes are checked at once while those before them are sent.
-const AHEAD: usize = 1 << 20;
 /// Less than this is quicker copied.
 const FROM_FILE: u64 = 64 << 10;
 /// So many pieces come from the page cache before other tasks have their turn.
@@ -40,8 +37,6 @@ pub(crate) struct BlobBody {
     at: u64,
     end: u64,
     next: Option<Next>,
-    /// What is right already of what comes before that.
-    rest: Option<Span>,
     /// Where pieces leave from their file.
     outlet: Option<(Outlet, Arc<File>)>,
     inline: u32,
@@ -111,10 +106,9 @@ impl BlobBody {
     ) -> Result<Self, Rejection> {
         let end = first + length;
         let outlet = outlet.filter(|_| length >= FROM_FILE).cloned().zip(blob.to_send());
-        let mut body =
-            Self { blob: Arc::new(blob), at: first, end, next: None, rest: None, outlet, inline: 0, metrics };
+        let mut body = Self { blob: Arc::new(blob), at: first, end, next: None, outlet, inline: 0, metrics };
         if length > 0 {
-            let piece = match body.first() {
+            let piece = match body.ask() {
                 Next::Here(piece) => piece,
                 Next::Reading(read) => read.await?.inspect_err(|error| note(error, &body.metrics))?,
             };
@@ -123,27 +117,18 @@ impl BlobBody {
         Ok(body)
     }
 
-    /// Asks for the first piece: of the page cache, or else of the disk.
-    fn first(&self) -> Next {
-        let max = self.most(self.at, PIECE);
-        match self.outlet.as_ref().map(|_| self.blob.span(self.at, max)) {
-            Some(SpanRead::Ready(span)) => Next::Here(Piece::File(span)),
-            _ => self.ask(self.at),
-        }
-    }
-
-    /// Asks for the piece at an offset: of the page cache, or else of the disk.
-    fn ask(&self, at: u64) -> Next {
+    /// Asks for the next piece: of the page cache, or else of the disk.
+    fn ask(&self) -> Next {
+        let (at, max) = (self.at, usize::try_from(self.end - self.at).unwrap_or(PIECE).min(PIECE));
         let blob = Arc::clone(&self.blob);
         if self.outlet.is_some() {
-            if let Some(span) = blob.span_remembered(at, self.most(at, PIECE)) {
-                return Next::Here(Piece::File(span));
-            }
-            let max = self.most(at, AHEAD);
-            let check = move || check_ahead(&blob, at, max).map(Piece::File);
-            return Next::Reading(tokio::task::spawn_blocking(check));
+            return match blob.span(at, max) {
+                SpanRead::Ready(span) => Next::Here(Piece::File(span)),
+                SpanRead::WouldBlock => Next::Reading(tokio::task::spawn_blocking(move || {
+                    blob.span_blocking(at, max).map(Piece::File)
+                })),
+            };
         }
-        let max = self.most(at, PIECE);
         match blob.piece(at, max) {
             PieceRead::Ready(bytes) => Next::Here(Piece::Memory(bytes)),
             PieceRead::WouldBlock => Next::Reading(tokio::task::spawn_blocking(move || {
@@ -152,21 +137,11 @@ impl BlobBody {
         }
     }
 
-    /// How many bytes may be asked for at an offset.
-    fn most(&self, at: u64, most: usize) -> usize {
-        usize::try_from(self.end - at).unwrap_or(most).min(most)
-    }
-
-    /// What the connection is given next. The rest of a piece is kept.
-    fn bytes(&mut self, piece: Piece) -> Bytes {
+    /// What the connection is given for a piece, next in the body.
+    fn bytes(&self, piece: Piece) -> Bytes {
         match (piece, &self.outlet) {
             (Piece::Memory(bytes), _) => bytes,
-            (Piece::File(Span { offset, length }), Some((outlet, file))) => {
-                let bytes = outlet.part(file, offset, length);
-                let (offset, length) = (offset + bytes.len() as u64, length - bytes.len());
-                self.rest = (length > 0).then_some(Span { offset, length });
-                bytes
-            }
+            (Piece::File(span), Some((outlet, file))) => outlet.part(file, span.offset, span.length),
             (Piece::File(_), None) => Bytes::new(),
         }
     }
@@ -190,16 +165,15 @@ impl hyper::body::Body for BlobBody {
         if self.at >= self.end {
             return Poll::Ready(None);
         }
-        let next =
-            match self.rest.take().map(|span| Next::Here(Piece::File(span))).or_else(|| self.next.take()) {
-                Some(next) => next,
-                None if self.inline >= TURN => {
-                    self.inline = 0;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                None => self.ask(self.at),
-            };
+        let next = match self.next.take() {
+            Some(next) => next,
+            None if self.inline >= TURN => {
+                self.inline = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            None => self.ask(),
+        };
         let (piece, waited) = match next {
             Next::Here(piece) => (piece, false),
             Next::Reading(mut read) => {
@@ -227,8 +201,7 @@ impl hyper::body::Body for BlobBody {
         self.inline = if waited { 0 } else { self.inline + 1 };
         if waited && self.at < self.end {
             // The disk is slower than the client: the next piece is read while this one is sent.
-            let after = self.at + self.rest.map_or(0, |span| span.length as u64);
-            self.next = (after < self.end).then(|| self.ask(after));
+            self.next = Some(self.ask());
         }
         self.metrics.downloaded(bytes.len() as u64);
         Poll::Ready(Some(Ok(Frame::data(bytes))))
@@ -241,16 +214,4 @@ impl hyper::body::Body for BlobBody {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.end - self.at)
     }
-}
-
-/// A span of up to `max` bytes, waiting for the disk for its first piece only.
-fn check_ahead(blob: &Blob, at: u64, max: usize) -> Result<Span, StorageError> {
-    let mut ahead = blob.span_blocking(at, max)?;
-    while ahead.length < max
-        && let SpanRead::Ready(span) = blob.span(at + ahead.length as u64, max - ahead.length)
-        && span.length > 0
-    {
-        ahead.length += span.length;
-    }
-    Ok(ahead)
 }
