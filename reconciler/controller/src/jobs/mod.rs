@@ -7,4 +7,5 @@ pub(crate) mod permit;
 pub(crate) mod runner;
 pub(crate) mod start;
 pub(crate) mod task;
+mod watch;
 pub(crate) mod webhook;

@@ -14,6 +14,7 @@ use shoal_store::{Batch, Scan, Table};
 use tokio::time::Instant;
 
 use super::perform::{Connection, perform};
+use super::watch::Watch;
 use crate::controller::{ChangeError, Controller};
 use crate::rows::{self, JournalOutcome, JournalRow, journal_key};
 
@@ -30,6 +31,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) async fn run(controller: Arc<Controller>, id: JobId) {
     let changed = controller.job_changed(&id);
     let mut connection = Connection::default();
+    let mut watch = Watch::default();
     let mut journal = next_journal_number(&controller, &id);
     loop {
         let Some(job) = controller.world().jobs.get(&id).cloned() else { break };
@@ -48,7 +50,7 @@ pub(crate) async fn run(controller: Arc<Controller>, id: JobId) {
             Next::WaitForPlace => begin(&controller, &changed, &id).await,
             Next::Wait { ms } => {
                 connection.close().await;
-                wait(&controller, &changed, &job, ms).await
+                wait(&controller, &changed, &mut watch, &job, ms).await
             }
             Next::Perform(effect) => {
                 journal += 1;
@@ -115,18 +117,29 @@ async fn begin(
 async fn wait(
     controller: &Controller,
     changed: &tokio::sync::Notify,
+    watch: &mut Watch,
     job: &Job,
     ms: u64,
 ) -> Result<(), ChangeError> {
     let began = Instant::now();
-    tokio::select! {
-        () = tokio::time::sleep(Duration::from_millis(ms.min(TICK_MS))) => {}
-        () = changed.notified() => {}
-        () = controller.shutdown.cancelled() => {}
-    }
+    let longest = Duration::from_millis(ms.min(TICK_MS));
+    let pause = watch.pause(controller, job).map_or(longest, |look| look.min(longest));
+    let look = async {
+        tokio::time::sleep(pause).await;
+        watch.is_gone(controller, job).await
+    };
+    let is_gone = tokio::select! {
+        is_gone = look => is_gone,
+        () = changed.notified() => false,
+        () = controller.shutdown.cancelled() => false,
+    };
     let ms = began.elapsed().as_millis() as u64;
     let only = Some((job.phase, job.attempt));
-    controller.job_event(&job.id, only, Event::Elapsed { ms }).await.map(|_| ())
+    controller.job_event(&job.id, only, Event::Elapsed { ms }).await?;
+    if is_gone {
+        controller.job_event(&job.id, only, Event::FoundOff).await?;
+    }
+    Ok(())
 }
 
 async fn act(

@@ -37,3 +37,23 @@ async fn a_machine_that_never_asks_is_tried_three_times_and_then_left_in_order()
     assert_eq!(format!("{:?}", bmc.power), "On", "power as it was found");
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_loses_its_power_behind_the_permit_is_installed_by_a_later_attempt() {
+    let mut world = World::new(&["ilo5"]).await;
+    world.tweak = |settings| {
+        // Without looking at the machine's power this would not end in time.
+        settings.budgets.result_ms = 3_600_000;
+        settings.budgets.off_ms = 400;
+    };
+    world.puppets[0].set(Script { power_cuts: 2, ..Script::default() });
+    world.push("one server");
+    world.start().await;
+    let view = world.wait_job_complete(0, "succeeded").await;
+    assert_eq!(view["job"]["attempt"], 3);
+    let events = view["job"]["events"].as_array().unwrap();
+    let off = |event: &&serde_json::Value| event["message"].as_str().unwrap().contains("stayed off");
+    assert_eq!(events.iter().filter(off).count(), 2, "{events:#?}");
+    assert_eq!(world.puppets[0].seen().maintenance_boots, 3);
+    world.stop().await;
+}

@@ -20,6 +20,8 @@ pub(crate) struct Script {
     pub(crate) serial: Option<String>,
     /// Asks and then says nothing any more.
     pub(crate) silent_after_permit: bool,
+    /// Goes off once it has its permit, as often as this says.
+    pub(crate) power_cuts: u32,
     /// Never asks.
     pub(crate) never_asks: bool,
     /// Says that its disk holds something.
@@ -133,6 +135,11 @@ impl Inner {
         self.seen.lock().unwrap().boot_id = Some(boot_id.clone());
         let Some(granted) = self.ask(&task, &script, &boot_id).await else { return };
         if script.silent_after_permit {
+            return;
+        }
+        if script.power_cuts > 0 {
+            self.script.lock().unwrap().power_cuts -= 1;
+            host.power_off();
             return;
         }
         self.report(&task, &script, &boot_id, granted).await;

@@ -13,6 +13,8 @@ pub struct Budgets {
     pub boot_ms: u64,
     /// From the permit to the webhook.
     pub result_ms: u64,
+    /// How long a machine that had its permit may be seen off before its attempt is over.
+    pub off_ms: u64,
     /// For each part of leaving the machine in order, so that a power-off that hangs leaves time to
     /// eject.
     pub cleanup_ms: u64,
@@ -38,6 +40,7 @@ impl Default for Budgets {
             prepare_ms: 20 * MINUTE,
             boot_ms: 15 * MINUTE,
             result_ms: 120 * MINUTE,
+            off_ms: 15 * MINUTE,
             cleanup_ms: 10 * MINUTE,
             stuck_ms: 240 * MINUTE,
             effect_backoff_ms: 5 * SECOND,
@@ -71,6 +74,7 @@ impl Budgets {
             prepare_ms: d(self.prepare_ms),
             boot_ms: d(self.boot_ms),
             result_ms: d(self.result_ms),
+            off_ms: d(self.off_ms),
             cleanup_ms: d(self.cleanup_ms),
             stuck_ms: d(self.stuck_ms),
             effect_backoff_ms: d(self.effect_backoff_ms),

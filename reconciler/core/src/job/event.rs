@@ -59,6 +59,8 @@ pub enum Event {
         /// Why it failed, or nothing where it succeeded.
         failure: Option<Failure>,
     },
+    /// The machine was off whenever its BMC was looked at, for as long as a budget allows.
+    FoundOff,
     /// Somebody wants it to end.
     CancelRequested {
         /// Who or why, for the events.

@@ -6,7 +6,7 @@
 //!
 //! Guarantees: [`step::step`] is pure; every phase's effect may be performed again after a crash;
 //! the only power action towards `On` is `On`, and after a permit the machine is never reset while
-//! its budget lasts, unless it says itself that it failed or starts again. `Complete` keeps the outcome.
+//! its budget lasts, unless it says itself that it failed or starts again, or stays off. `Complete` keeps the outcome.
 //! Assumptions: the executor journals before and after every effect, hands in elapsed time, and drops
 //! an effect's answer when phase or attempt moved on while it was performed.
 
@@ -142,7 +142,7 @@ pub enum Phase {
     PowerOn,
     /// The machine boots and asks. Crash: waits on.
     AwaitPermit,
-    /// The machine writes. Crash: waits on; never a reset.
+    /// The machine writes. Crash: waits on; never a reset of a machine that runs.
     AwaitResult,
     /// Between two attempts. Crash: waits on.
     Backoff,

@@ -45,6 +45,7 @@ pub fn step(mut job: Job, event: Event, budgets: &Budgets, now: jiff::Timestamp)
             }
         }
         Event::Reported { attempt, failure } => reported(&mut job, attempt, failure, budgets, now),
+        Event::FoundOff => found_off(&mut job, budgets, now),
         Event::CancelRequested { by } => cancel(&mut job, &by, now),
     }
     // What meant nothing leaves no trace, so that it need not be kept either.
@@ -326,6 +327,17 @@ fn reported(job: &mut Job, attempt: u32, failure: Option<Failure>, budgets: &Bud
             job.fail(&failure, now);
         }
         Some(failure) => job.attempt_failed(&failure, budgets, now),
+    }
+}
+
+/// Whoever is off writes nothing any more, and will never report. Before the permit the budget of the boot
+/// is as short.
+fn found_off(job: &mut Job, budgets: &Budgets, now: jiff::Timestamp) {
+    if job.phase == Phase::AwaitResult {
+        let message = "the machine had its permit, went off and stayed off without a report";
+        let hint = "look for what took its power; what it wrote is made whole by the next attempt";
+        let failure = passing(Step::WebhookWait, "went_off", message);
+        job.attempt_failed(&Failure { hint: Some(hint.to_owned()), ..failure }, budgets, now);
     }
 }
 

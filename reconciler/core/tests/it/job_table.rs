@@ -90,6 +90,7 @@ fn rows() -> Vec<Row> {
         ("failed-passing", |job| reported(job.attempt, Some(failure(true)))),
         ("failed-lasting", |job| reported(job.attempt, Some(failure(false)))),
         ("failed-stale", |job| reported(job.attempt - 1, Some(failure(false)))),
+        ("found-off", |_| Event::FoundOff),
         ("cancel", |_| cancel()),
     ]
 }
