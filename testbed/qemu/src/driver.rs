@@ -231,8 +231,9 @@ impl Driver {
             .iter()
             .map(|loaded| loaded.drive)
             .filter(|drive| matches!(drive, Drive::Usb(_)));
-        for drive in (0..CD_DRIVES).map(Drive::Cd).chain(sticks.collect::<Vec<_>>()) {
-            let place = if Some(drive) == first { 0 } else { -1 };
+        // All of them last before one is first: QEMU gives a place only while nobody has it, not even that drive.
+        let last = (0..CD_DRIVES).map(Drive::Cd).chain(sticks.collect::<Vec<_>>()).map(|drive| (drive, -1));
+        for (drive, place) in last.chain(first.map(|drive| (drive, 0))) {
             let path = format!("/machine/peripheral/{}", drive.id());
             self.command("qom-set", json!({"path": path, "property": "bootindex", "value": place})).await?;
         }
