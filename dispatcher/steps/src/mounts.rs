@@ -3,8 +3,15 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+
+/// How often a busy mount is tried again,
+const BUSY_TRIES: u32 = 50;
+/// and how long after.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// The system's mount table.
 pub trait Mounts {
@@ -33,7 +40,14 @@ impl Mounts for SystemMounts {
         Ok(rustix::mount::mount_change(target, MountPropagationFlags::DOWNSTREAM)?)
     }
 
+    /// A mount that something still looks at, as udev does after a write, is tried again for a while.
     fn unmount(&mut self, target: &Path) -> io::Result<()> {
+        for _ in 0..BUSY_TRIES {
+            match rustix::mount::unmount(target, UnmountFlags::empty()) {
+                Err(Errno::BUSY) => std::thread::sleep(BUSY_PAUSE),
+                done => return Ok(done?),
+            }
+        }
         Ok(rustix::mount::unmount(target, UnmountFlags::empty())?)
     }
 }

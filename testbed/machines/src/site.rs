@@ -241,7 +241,7 @@ impl Site {
     /// The plan of what was committed, for people.
     pub fn plan(&self) -> anyhow::Result<String> {
         self.repository().fetch()?;
-        let said = self.programs.shoal(&self.place.clone(), &["plan"])?;
+        let said = self.programs.shoal(&self.place.checkout(), &["plan"])?;
         // 2 is a plan with something in it.
         if !matches!(said.code, Some(0 | 2)) {
             bail!("shoal plan ended with {:?}\n{}{}", said.code, said.out, said.err);
@@ -257,7 +257,7 @@ impl Site {
 
     /// Runs `shoal` in the clone; its output.
     pub fn shoal(&self, args: &[&str]) -> anyhow::Result<String> {
-        let said = self.programs.shoal(&self.place.clone(), args)?;
+        let said = self.programs.shoal(&self.place.checkout(), args)?;
         said.expect_success(&format!("shoal {}", args.join(" ")))
     }
 

@@ -46,7 +46,7 @@ impl Place {
     }
 
     /// A person's clone.
-    pub fn clone(&self) -> PathBuf {
+    pub fn checkout(&self) -> PathBuf {
         self.root.join("fleet")
     }
 

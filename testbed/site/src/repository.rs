@@ -18,7 +18,7 @@ pub struct Repository<'a> {
 impl<'a> Repository<'a> {
     /// Makes both, empty.
     pub fn make(programs: &'a Programs, place: &'a Place) -> anyhow::Result<Self> {
-        let (bare, clone) = (place.bare(), place.clone());
+        let (bare, clone) = (place.bare(), place.checkout());
         programs.git(place.root(), &["init", "--quiet", "--bare", &name(&bare)])?;
         programs.git(place.root(), &["clone", "--quiet", &name(&bare), &name(&clone)])?;
         programs.git(&clone, &["config", "user.name", "Ada"])?;
@@ -41,7 +41,7 @@ impl<'a> Repository<'a> {
     /// Encrypts a Secret; `values` are lines of YAML.
     pub fn write_secret(&self, secret: &str, values: &str) -> anyhow::Result<()> {
         let said = self.programs.shoal_with(
-            &self.place.clone(),
+            &self.place.checkout(),
             &["secret", "new", secret, "--from", "-"],
             values,
         )?;
@@ -50,13 +50,13 @@ impl<'a> Repository<'a> {
 
     /// A file of the clone.
     pub fn read(&self, path: impl AsRef<Path>) -> anyhow::Result<String> {
-        let path = self.place.clone().join(path);
+        let path = self.place.checkout().join(path);
         fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
     }
 
     /// Writes a file of the clone.
     pub fn write(&self, path: impl AsRef<Path>, text: &str) -> anyhow::Result<()> {
-        let path = self.place.clone().join(path);
+        let path = self.place.checkout().join(path);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).with_context(|| format!("make the directory {}", parent.display()))?;
         }
@@ -65,19 +65,19 @@ impl<'a> Repository<'a> {
 
     /// Commits everything.
     pub fn commit(&self, message: &str) -> anyhow::Result<()> {
-        let clone = self.place.clone();
+        let clone = self.place.checkout();
         self.programs.git(&clone, &["add", "--all"])?;
         self.programs.git(&clone, &["commit", "--quiet", "-m", message]).map(drop)
     }
 
     /// Fetches what others pushed, the controller's status branch among it.
     pub fn fetch(&self) -> anyhow::Result<()> {
-        self.programs.git(&self.place.clone(), &["fetch", "--quiet", "origin"]).map(drop)
+        self.programs.git(&self.place.checkout(), &["fetch", "--quiet", "origin"]).map(drop)
     }
 
     /// Pushes, as a person would.
     pub fn push(&self) -> anyhow::Result<()> {
-        self.programs.git(&self.place.clone(), &["push", "--quiet", "origin", "HEAD:main"]).map(drop)
+        self.programs.git(&self.place.checkout(), &["push", "--quiet", "origin", "HEAD:main"]).map(drop)
     }
 }
 

@@ -34,13 +34,13 @@ pub(crate) fn make(
 ) -> anyhow::Result<()> {
     let repository = Repository::make(programs, place)?;
     let public = repository.make_age_key()?;
-    write_inventory(&place.clone(), players, reached, &public)?;
+    write_inventory(&place.checkout(), players, reached, &public)?;
     for (secret, values) in &planted.secrets {
         let lines: Vec<String> =
             values.iter().map(|(key, value)| format!("{key}: \"{}\"\n", value.expose())).collect();
         repository.write_secret(secret, &lines.concat())?;
     }
-    programs.shoal(&place.clone(), &["validate"])?.expect_success("shoal validate")?;
+    programs.shoal(&place.checkout(), &["validate"])?.expect_success("shoal validate")?;
     repository.commit("fleet: eight servers")
 }
 
@@ -93,7 +93,7 @@ fn server(text: &str, reached: &Reached) -> anyhow::Result<String> {
 
 /// Commits another version for some servers.
 pub(crate) fn bump(programs: &Programs, place: &Place, players: &[Player]) -> anyhow::Result<()> {
-    let clone = place.clone();
+    let clone = place.checkout();
     for player in players.iter().filter(|player| BUMPED.contains(&player.name())) {
         let text = read(&clone.join(&player.file))?;
         let text = edit::set(&text, "os", &format!("{{image: debian, version: \"{BUMP_TO}\"}}"))?;

@@ -160,7 +160,7 @@ impl Screen {
         for (what, how) in [
             ("the status branch", format!("git -C {bare} log -p shoal/status")),
             ("one server", format!("git -C {bare} show shoal/status:servers/rack-b/cache-02.json")),
-            ("the plan now", format!("shoal plan --repo {}", show(place.clone()))),
+            ("the plan now", format!("shoal plan --repo {}", show(place.checkout()))),
             ("the controller's log", format!("less {}", show(place.controller_log()))),
             ("what the BMCs were asked", format!("less {}", show(place.bmc_log()))),
             ("the disks", format!("sfdisk --dump {}/web-01/*.img", show(place.disks()))),

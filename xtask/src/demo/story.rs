@@ -133,7 +133,7 @@ impl Stage<'_> {
         self.git(&["fetch", "--quiet", "origin"])?;
         let file = self.place.root().join("plan.json");
         let said =
-            self.programs.shoal(&self.place.clone(), &["plan", "--out", &file.display().to_string()])?;
+            self.programs.shoal(&self.place.checkout(), &["plan", "--out", &file.display().to_string()])?;
         self.screen.command("shoal plan", &said.out);
         self.printed.push_str(&said.out);
         self.printed.push_str(&said.err);
@@ -261,7 +261,7 @@ impl Stage<'_> {
     }
 
     fn git(&self, args: &[&str]) -> anyhow::Result<()> {
-        self.programs.git(&self.place.clone(), args).map(drop)
+        self.programs.git(&self.place.checkout(), args).map(drop)
     }
 
     /// Tells the controller to look at Git now, as a hook of the repository would.
@@ -270,7 +270,7 @@ impl Stage<'_> {
     }
 
     pub(super) fn shoal(&mut self, args: &[&str]) -> anyhow::Result<String> {
-        let said = self.programs.shoal(&self.place.clone(), args)?;
+        let said = self.programs.shoal(&self.place.checkout(), args)?;
         self.printed.push_str(&said.err);
         let out = said.expect_success(&format!("shoal {}", args.join(" ")))?;
         self.printed.push_str(&out);

@@ -113,6 +113,8 @@ async fn a_disk_that_is_not_blank_is_not_written_without_an_approval() {
     world.start().await;
     let view = world.wait_job_complete(0, "failed").await;
     assert_eq!(view["job"]["error"]["code"], "not_blank");
+    let hint = view["job"]["error"]["hint"].as_str().unwrap_or_default();
+    assert!(hint.contains("shoal approve"), "{hint}");
     assert_eq!(view["job"]["failed_step"], "workflow.disk");
     // With firstInstall: approve and an approval the same machine is installed.
     world.write_fleet("approve");

@@ -108,7 +108,7 @@ pub struct Failure {
     pub code: String,
     /// One sentence.
     pub message: String,
-    /// What to do; the step's hint where nothing is said.
+    /// What to do; the code's own or the step's hint where nothing is said.
     pub hint: Option<String>,
     /// The end of the failing step's log.
     pub log_tail: Option<String>,
@@ -125,9 +125,19 @@ impl Failure {
             unit: self.unit.clone(),
             code: self.code.clone(),
             message: self.message.clone(),
-            hint: self.hint.clone().unwrap_or_else(|| step.hint().to_owned()),
+            hint: self.hint.clone().unwrap_or_else(|| hint(&self.code, step).to_owned()),
             log_tail: self.log_tail.clone(),
             job: Some(job.clone()),
         }
+    }
+}
+
+/// What to do about a code at a step.
+fn hint(code: &str, step: Step) -> &'static str {
+    match code {
+        "not_blank" => {
+            "nothing was written; to lose what is on the disk, agree to it in Git: 'shoal approve SERVER'"
+        }
+        _ => step.hint(),
     }
 }

@@ -45,7 +45,8 @@ async fn a_used_disk_is_left_alone_until_somebody_agrees_to_lose_it() -> anyhow:
     assert!(disk.contents()? == before, "the disk was written to");
     let said = site.shoal(&["status", "db-02"])?;
     assert!(said.contains("blank"), "{said}");
-    assert!(said.contains("LVM") || said.contains("GPT"), "what is on it is named: {said}");
+    assert!(said.contains("lvm physical volume") && said.contains("md raid member"), "{said}");
+    assert!(said.contains("shoal approve"), "what to do is said: {said}");
 
     site.approve("db-02", "the old database was moved, CHG-8")?;
     let view = site.until(&server, "the install", INSTALL, is_ready).await?;
