@@ -62,7 +62,7 @@ pub fn configure(has: Has, root: &Path) -> Option<Call> {
 pub fn minimal(root_uuid: &str, kernel: &str, initrd: Option<&str>, arguments: &str) -> String {
     // The image's words stay words: quotes, braces and the like would be GRUB's.
     let plain = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.,:=/@+".contains(c));
-    let words: String = arguments.split_whitespace().filter(plain).map(|word| format!(" {word}")).collect();
+    let words: String = arguments.split_whitespace().filter(plain).flat_map(|word| [" ", word]).collect();
     let mut text = format!(
         "search --no-floppy --fs-uuid --set=root {root_uuid}\nset timeout=1\nmenuentry 'Linux' {{\n  \
          linux /boot/{kernel}{words} root=UUID={root_uuid} ro\n"

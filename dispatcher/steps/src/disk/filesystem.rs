@@ -33,6 +33,15 @@ pub fn probe(
     programs.run(&call).map(|text| parse(&text))
 }
 
+/// Looks at a partition through its own node; nothing where there is none, or several at once.
+///
+/// The kernel keeps what was read of a disk apart from what was read and written of its partitions. While anybody has
+/// the disk open, udev for one, the disk shows a partition as it was.
+pub fn probe_node(programs: &mut dyn Programs, node: &Path) -> Result<Option<FileSystem>, ProgramError> {
+    let call = Call::new(Program::Blkid, ["--probe", "--output", "export"]).and(node).answering(&[2, 8]);
+    programs.run(&call).map(|text| parse(&text))
+}
+
 /// Reads `KEY=value` lines. Values have a backslash before what a shell would take.
 fn parse(text: &str) -> Option<FileSystem> {
     let value = |key: &str| {

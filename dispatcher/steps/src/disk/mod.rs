@@ -7,6 +7,6 @@ pub mod machine;
 pub mod uses;
 
 pub use check::{DiskCheckError, identify, refuse_if_mounted};
-pub use filesystem::{FileSystem, probe};
+pub use filesystem::{FileSystem, probe, probe_node};
 pub use machine::{LinuxMachine, Machine};
 pub use uses::{Holder, Uses};

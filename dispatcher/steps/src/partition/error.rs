@@ -88,12 +88,12 @@ impl PartitionError {
             Self::Check(error) => error.code(),
             Self::Layout(LayoutError::TooSmall { .. }) => Code::DiskTooSmall,
             Self::Layout(_) => Code::BadLayout,
-            Self::Disk { .. } => Code::DiskFailed,
+            Self::Disk { .. } | Self::NotThere { .. } => Code::DiskFailed,
             Self::Held { .. } | Self::Stop(_) => Code::DiskInUse,
             Self::Table(_) | Self::Look(_) | Self::Node { .. } | Self::NotAsWritten(_) => {
                 Code::PartitionFailed
             }
-            Self::Format { .. } | Self::NotThere { .. } => Code::FormatFailed,
+            Self::Format { .. } => Code::FormatFailed,
         }
     }
 }

@@ -20,13 +20,13 @@ pub mod wanted;
 pub mod zap;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
 pub use error::PartitionError;
 
-use crate::disk::{Holder, Machine, identify, probe, refuse_if_mounted};
+use crate::disk::{Holder, Machine, identify, probe_node, refuse_if_mounted};
 use crate::programs::{Call, Program, Programs};
 use crate::provision::{Packing, Provision};
 use decide::{Decision, compare_table, decide};
@@ -121,7 +121,7 @@ impl Work<'_> {
         let mut found = Vec::with_capacity(self.wanted.len());
         for one in self.wanted {
             let kind = match one.kind() {
-                Some(_) => probe(programs, self.disk, one.offset, one.len).map_err(PartitionError::Look)?,
+                Some(_) => probe_node(programs, &self.node(one.number)?).map_err(PartitionError::Look)?,
                 None => None,
             };
             found.push(kind);
@@ -181,9 +181,13 @@ impl Work<'_> {
         let Some(call) = one.mkfs() else { return Ok(()) };
         let number = one.number;
         tracing::info!(number, kind = one.kind(), label = one.fs_label(), "makes a file system");
-        let node = self.machine.partition(self.disk, number);
-        let node = node.map_err(|source| PartitionError::Node { number, source })?;
+        let node = self.node(number)?;
         programs.run(&call.and(node)).map(drop).map_err(|source| PartitionError::Format { number, source })
+    }
+
+    fn node(&self, number: u32) -> Result<PathBuf, PartitionError> {
+        let node = self.machine.partition(self.disk, number);
+        node.map_err(|source| PartitionError::Node { number, source })
     }
 
     /// Everything must be there now; then it is marked.

@@ -167,6 +167,23 @@ fn a_blank_disk_is_laid_out_and_then_left_alone() {
 }
 
 #[test]
+fn file_systems_are_looked_for_where_they_were_made() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new();
+    let mut programs = Until { left: usize::MAX, lines: Vec::new() };
+    lab.partition(&mut programs).expect("laid out");
+    lab.partition(&mut programs).expect("left alone");
+    let looks: Vec<&String> = programs.lines.iter().filter(|line| line.starts_with("blkid")).collect();
+    assert_eq!(looks.len(), 8);
+    let nodes: Vec<String> = lab.loops.borrow().iter().map(|(.., node)| node.display().to_string()).collect();
+    for look in looks {
+        assert!(nodes.iter().any(|node| look.ends_with(node)) && !look.contains("--offset"), "{look}");
+    }
+}
+
+#[test]
 fn a_power_cut_at_any_call_is_recreated_cleanly_by_the_next_run() {
     if !ready() {
         return;
