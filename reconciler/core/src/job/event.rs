@@ -138,6 +138,30 @@ fn hint(code: &str, step: Step) -> &'static str {
         "not_blank" => {
             "nothing was written; to lose what is on the disk, agree to it in Git: 'shoal approve SERVER'"
         }
+        "disk_too_small" => "make the layout smaller, or select a larger disk",
         _ => step.hint(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machines_hint_goes_before_the_codes_and_that_before_the_steps() {
+        let failure = |code: &str, hint: Option<&str>| Failure {
+            step: Some(Step::WorkflowDisk),
+            unit: None,
+            code: code.to_owned(),
+            message: "m".to_owned(),
+            hint: hint.map(str::to_owned),
+            log_tail: None,
+            passing: false,
+        };
+        let job = shoal_schema::JobId::from_bytes([1; 16]);
+        let hint = |failure: Failure| failure.to_error(Step::WebhookWait, &job).hint;
+        assert_eq!(hint(failure("disk_too_small", Some("its own"))), "its own");
+        assert!(hint(failure("disk_too_small", None)).contains("larger disk"));
+        assert_eq!(hint(failure("disk_not_found", None)), Step::WorkflowDisk.hint());
     }
 }
