@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -167,7 +167,7 @@ impl Disk {
         match output.status.code() {
             Some(0) => Ok(true),
             Some(1) => Ok(false),
-            other => Err(io::Error::new(ErrorKind::Other, format!("grep ended with {other:?}"))),
+            other => Err(io::Error::other(format!("grep ended with {other:?}"))),
         }
     }
 }

@@ -56,7 +56,8 @@ spec:
 
 /// A recipe: a layout (lines of YAML), a host name and a key.
 pub(crate) fn recipe(name: &str, layout: &[&str]) -> String {
-    let layout: String = layout.iter().map(|partition| format!("    - {partition}\n")).collect();
+    let lines: Vec<String> = layout.iter().map(|partition| format!("    - {partition}\n")).collect();
+    let layout = lines.concat();
     format!(
         "apiVersion: shoal.dev/v1
 kind: Recipe
@@ -92,10 +93,8 @@ pub const LAYOUT: [&str; 4] = [
 
 /// `images/NAME.yaml`: each version with its reference.
 pub(crate) fn image(name: &str, versions: &[(&str, &str)]) -> String {
-    let versions: String = versions
-        .iter()
-        .map(|(version, reference)| format!("    \"{version}\": {{oci: \"{reference}\"}}\n"))
-        .collect();
+    let line = |(version, reference): &(&str, &str)| format!("    \"{version}\": {{oci: \"{reference}\"}}\n");
+    let versions = versions.iter().map(line).collect::<Vec<_>>().concat();
     format!(
         "apiVersion: shoal.dev/v1
 kind: Image
