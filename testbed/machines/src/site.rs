@@ -28,6 +28,8 @@ use crate::server::{Account, Server};
 const PORT: u16 = 8443;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
+/// Within so long what the controller knows is published.
+const PUBLISHED: Duration = Duration::from_secs(60);
 /// Memory of a machine, in MiB.
 const MEMORY_MIB: u32 = 1536;
 /// Bytes of a machine's disk.
@@ -231,11 +233,20 @@ impl Site {
         self.repository().write(format!("servers/{}.yaml", server.wanted.name), &text)
     }
 
-    /// Agrees to the plan's entry for a server, in Git.
-    pub fn approve(&self, name: &str, reason: &str) -> anyhow::Result<()> {
-        self.repository().fetch()?;
-        self.shoal(&["approve", name, "--reason", reason])?;
-        self.push()
+    /// Agrees to the plan's entry for a server, in Git, as soon as the published status lets that be done.
+    pub async fn approve(&self, name: &str, reason: &str) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PUBLISHED;
+        loop {
+            self.repository().fetch()?;
+            match self.shoal(&["approve", name, "--reason", reason]) {
+                Ok(_) => return self.push(),
+                // What is published is a moment behind what the controller knows.
+                Err(error) if Instant::now() < deadline && error.to_string().contains("is active") => {
+                    tokio::time::sleep(LOOK).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The plan of what was committed, for people.

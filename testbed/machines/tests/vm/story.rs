@@ -36,7 +36,7 @@ async fn a_version_bump_waits_for_approval_and_an_old_medium_changes_nothing() -
     assert_eq!(server.bmc().state().last_boot.map(|plan| plan.boot), boots, "nothing was booted");
 
     // Agreed to, it is carried out.
-    site.approve("web-01", "the next version, CHG-7")?;
+    site.approve("web-01", "the next version, CHG-7").await?;
     let installing = site.until(&server, "the second install", INSTALL, |view| {
         view.job.as_ref().is_some_and(|job| job.phase == "installing")
     });

@@ -48,7 +48,7 @@ async fn a_used_disk_is_left_alone_until_somebody_agrees_to_lose_it() -> anyhow:
     assert!(said.contains("lvm physical volume") && said.contains("md raid member"), "{said}");
     assert!(said.contains("shoal approve"), "what to do is said: {said}");
 
-    site.approve("db-02", "the old database was moved, CHG-8")?;
+    site.approve("db-02", "the old database was moved, CHG-8").await?;
     let view = site.until(&server, "the install", INSTALL, is_ready).await?;
     assert_eq!(view.job.as_ref().map(|job| job.attempt), Some(1));
     let medium = server.says("task medium found", INSTALL).await?;
