@@ -51,10 +51,11 @@ struct Contents {
     layers: Arc<Vec<(Content, String)>>,
 }
 
-const LOADS: [&str; 5] = [
+const LOADS: [&str; 6] = [
     "push of one large blob",
     "push of 1,000 small blobs",
-    "pull of one large blob",
+    "first pull of one large blob",
+    "the next pull of it",
     "pull of 1,000 small blobs",
     "32 clients pull one image",
 ];
@@ -74,7 +75,7 @@ async fn run(args: &Args) -> Result<()> {
         ),
         layers: Arc::new((0..LAYERS).map(|n| with_digest(Content::new(100 + n, LAYER))).collect()),
     };
-    let units = ["MB/s", "blobs/s", "MB/s", "blobs/s", "MB/s"];
+    let units = ["MB/s", "blobs/s", "MB/s", "MB/s", "blobs/s", "MB/s"];
     let mut rows: Vec<Row> = LOADS
         .iter()
         .zip(units)
@@ -111,14 +112,16 @@ async fn files(dir: &Path, storage: &Path, contents: &Contents, rows: &mut [Row]
     let server = Peer::nginx(dir, &storage.join("blobs/sha256"))?;
     let path = |digest: &str| format!("/{}", digest.trim_start_matches("sha256:"));
     let large = [path(&contents.large.1)];
-    rows[2].rounds[2].push(megabytes(contents.large.0.size(), pull(server.at, 1, &large)).await?);
+    for row in 2..=3 {
+        rows[row].rounds[2].push(megabytes(contents.large.0.size(), pull(server.at, 1, &large)).await?);
+    }
     let layers: Vec<String> = contents.layers.iter().map(|(_, digest)| path(digest)).collect();
-    rows[4].rounds[2]
+    rows[5].rounds[2]
         .push(megabytes(LAYERS * LAYER * CLIENTS as u64, pull(server.at, CLIENTS, &layers)).await?);
     Ok(())
 }
 
-async fn loads(at: SocketAddr, contents: &Contents) -> Result<[f64; 5]> {
+async fn loads(at: SocketAddr, contents: &Contents) -> Result<[f64; 6]> {
     let (large, digest) = &contents.large;
     let push_large = megabytes(large.size(), async {
         Client::new(at).await?.push_blob("bench/large", large, digest).await
@@ -128,14 +131,16 @@ async fn loads(at: SocketAddr, contents: &Contents) -> Result<[f64; 5]> {
     push_all(at, "bench/image", &contents.layers).await?;
     Client::new(at).await?.push_manifest("bench/image", "1", &manifest(&contents.layers)).await?;
     let path = |repository: &str, digest: &str| format!("/v2/{repository}/blobs/{digest}");
-    let pull_large = megabytes(large.size(), pull(at, 1, &[path("bench/large", digest)])).await?;
+    let large_path = [path("bench/large", digest)];
+    let pull_large = megabytes(large.size(), pull(at, 1, &large_path)).await?;
+    let pull_again = megabytes(large.size(), pull(at, 1, &large_path)).await?;
     let small: Vec<String> = contents.small.iter().map(|(_, digest)| path("bench/small", digest)).collect();
     let pull_small = per_second(SMALL_COUNT, pull_shared(at, SMALL_CLIENTS, small)).await?;
     let image: Vec<String> = std::iter::once("/v2/bench/image/manifests/1".to_owned())
         .chain(contents.layers.iter().map(|(_, digest)| path("bench/image", digest)))
         .collect();
     let pull_image = megabytes(LAYERS * LAYER * CLIENTS as u64, pull(at, CLIENTS, &image)).await?;
-    Ok([push_large, push_small, pull_large, pull_small, pull_image])
+    Ok([push_large, push_small, pull_large, pull_again, pull_small, pull_image])
 }
 
 fn manifest(layers: &[(Content, String)]) -> String {

@@ -6,7 +6,8 @@
 //! as there is no other way to take back a status line, and the client sees a body that is too short.
 //!
 //! Where the connection has an [`Outlet`] and the part of the blob is worth it, a checked piece is sent from its
-//! file; otherwise from memory.
+//! file; otherwise from memory. What is sent from its file and has to be checked for that is checked on another
+//! thread, so that a single stream is as quick as the slower of the two.
 
 use std::fs::File;
 use std::pin::Pin;
@@ -18,6 +19,7 @@ use hyper::body::{Frame, SizeHint};
 use shoal_http::Outlet;
 use shoal_oci::Digest;
 use shoal_registry_storage::{Blob, PieceRead, Span, SpanRead, StorageError};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::error::{chain, note};
@@ -26,6 +28,11 @@ use crate::respond::Rejection;
 
 /// The most of a blob that one piece brings.
 const PIECE: usize = shoal_http::PART;
+/// So many bytes are checked at once while those before them are sent.
+const AHEAD: usize = 1 << 20;
+/// For one body at a time: where there are several, they keep the processors busy by themselves, and more threads
+/// would check the same pieces at the same time.
+static CHECKED_AHEAD: Semaphore = Semaphore::const_new(1);
 /// Less than this is quicker copied.
 const FROM_FILE: u64 = 64 << 10;
 /// So many pieces come from the page cache before other tasks have their turn.
@@ -37,6 +44,8 @@ pub(crate) struct BlobBody {
     at: u64,
     end: u64,
     next: Option<Next>,
+    /// What is right already of what comes before that.
+    rest: Option<Span>,
     /// Where pieces leave from their file.
     outlet: Option<(Outlet, Arc<File>)>,
     inline: u32,
@@ -106,9 +115,10 @@ impl BlobBody {
     ) -> Result<Self, Rejection> {
         let end = first + length;
         let outlet = outlet.filter(|_| length >= FROM_FILE).cloned().zip(blob.to_send());
-        let mut body = Self { blob: Arc::new(blob), at: first, end, next: None, outlet, inline: 0, metrics };
+        let mut body =
+            Self { blob: Arc::new(blob), at: first, end, next: None, rest: None, outlet, inline: 0, metrics };
         if length > 0 {
-            let piece = match body.ask() {
+            let piece = match body.ask(first) {
                 Next::Here(piece) => piece,
                 Next::Reading(read) => read.await?.inspect_err(|error| note(error, &body.metrics))?,
             };
@@ -117,10 +127,9 @@ impl BlobBody {
         Ok(body)
     }
 
-    /// Asks for the next piece: of the page cache, or else of the disk.
-    fn ask(&self) -> Next {
-        let (at, max) = (self.at, usize::try_from(self.end - self.at).unwrap_or(PIECE).min(PIECE));
-        let blob = Arc::clone(&self.blob);
+    /// Asks for the piece at an offset: of the page cache, or else of the disk.
+    fn ask(&self, at: u64) -> Next {
+        let (blob, max) = (Arc::clone(&self.blob), self.most(at, PIECE));
         if self.outlet.is_some() {
             return match blob.span(at, max) {
                 SpanRead::Ready(span) => Next::Here(Piece::File(span)),
@@ -137,11 +146,36 @@ impl BlobBody {
         }
     }
 
-    /// What the connection is given for a piece, next in the body.
-    fn bytes(&self, piece: Piece) -> Bytes {
+    /// Asks for the piece at an offset, and has it checked on another thread where nobody else has that.
+    fn ask_ahead(&self, at: u64) -> Next {
+        let checked = self.outlet.is_none() || self.blob.span_remembered(at, 1).is_some();
+        match CHECKED_AHEAD.try_acquire() {
+            Ok(turn) if !checked => {
+                let (blob, max) = (Arc::clone(&self.blob), self.most(at, AHEAD));
+                Next::Reading(tokio::task::spawn_blocking(move || {
+                    let _turn = turn;
+                    check_ahead(&blob, at, max).map(Piece::File)
+                }))
+            }
+            _ => self.ask(at),
+        }
+    }
+
+    /// How many bytes may be asked for at an offset.
+    fn most(&self, at: u64, most: usize) -> usize {
+        usize::try_from(self.end - at).unwrap_or(most).min(most)
+    }
+
+    /// What the connection is given next. The rest of a piece is kept.
+    fn bytes(&mut self, piece: Piece) -> Bytes {
         match (piece, &self.outlet) {
             (Piece::Memory(bytes), _) => bytes,
-            (Piece::File(span), Some((outlet, file))) => outlet.part(file, span.offset, span.length),
+            (Piece::File(Span { offset, length }), Some((outlet, file))) => {
+                let bytes = outlet.part(file, offset, length);
+                let (offset, length) = (offset + bytes.len() as u64, length - bytes.len());
+                self.rest = (length > 0).then_some(Span { offset, length });
+                bytes
+            }
             (Piece::File(_), None) => Bytes::new(),
         }
     }
@@ -165,15 +199,16 @@ impl hyper::body::Body for BlobBody {
         if self.at >= self.end {
             return Poll::Ready(None);
         }
-        let next = match self.next.take() {
-            Some(next) => next,
-            None if self.inline >= TURN => {
-                self.inline = 0;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            None => self.ask(),
-        };
+        let next =
+            match self.rest.take().map(|span| Next::Here(Piece::File(span))).or_else(|| self.next.take()) {
+                Some(next) => next,
+                None if self.inline >= TURN => {
+                    self.inline = 0;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                None => self.ask_ahead(self.at),
+            };
         let (piece, waited) = match next {
             Next::Here(piece) => (piece, false),
             Next::Reading(mut read) => {
@@ -201,7 +236,8 @@ impl hyper::body::Body for BlobBody {
         self.inline = if waited { 0 } else { self.inline + 1 };
         if waited && self.at < self.end {
             // The disk is slower than the client: the next piece is read while this one is sent.
-            self.next = Some(self.ask());
+            let after = self.at + self.rest.map_or(0, |span| span.length as u64);
+            self.next = (after < self.end).then(|| self.ask_ahead(after));
         }
         self.metrics.downloaded(bytes.len() as u64);
         Poll::Ready(Some(Ok(Frame::data(bytes))))
@@ -214,4 +250,16 @@ impl hyper::body::Body for BlobBody {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.end - self.at)
     }
+}
+
+/// A span of up to `max` bytes, waiting for the disk for its first piece only.
+fn check_ahead(blob: &Blob, at: u64, max: usize) -> Result<Span, StorageError> {
+    let mut ahead = blob.span_blocking(at, max)?;
+    while ahead.length < max
+        && let SpanRead::Ready(span) = blob.span(at + ahead.length as u64, max - ahead.length)
+        && span.length > 0
+    {
+        ahead.length += span.length;
+    }
+    Ok(ahead)
 }

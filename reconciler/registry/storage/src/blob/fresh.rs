@@ -20,9 +20,12 @@ use jiff::{SignedDuration, Timestamp};
 use crate::Clock;
 
 /// For how long a piece counts as right.
-const WINDOW: Duration = Duration::from_secs(10);
-/// A file that changed later than so long ago may change again unseen.
-const SETTLED: SignedDuration = SignedDuration::from_secs(1);
+const WINDOW: Duration = Duration::from_secs(60);
+/// A file that changed later than so long ago may change again unseen: ten of the largest steps of the kernel's clock
+/// for these times (10 ms with 100 ticks a second).
+const SETTLED: SignedDuration = SignedDuration::from_millis(100);
+/// The same on a file system whose times are whole seconds, or pairs of them.
+const SETTLED_COARSE: SignedDuration = SignedDuration::from_secs(3);
 /// How many pieces: those of 4 GiB, in 2 MiB of memory.
 const SLOTS: usize = 16 * 1024;
 
@@ -68,8 +71,9 @@ impl Version {
     }
 
     fn is_settled(&self, now: Timestamp) -> bool {
+        let settled = if self.changed.1 == 0 { SETTLED_COARSE } else { SETTLED };
         let changed = i32::try_from(self.changed.1).ok().map(|nanos| Timestamp::new(self.changed.0, nanos));
-        changed.is_some_and(|changed| changed.is_ok_and(|changed| now.duration_since(changed) >= SETTLED))
+        changed.is_some_and(|changed| changed.is_ok_and(|changed| now.duration_since(changed) >= settled))
     }
 }
 

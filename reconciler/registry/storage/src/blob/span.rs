@@ -43,18 +43,21 @@ impl Blob {
     /// As [`Blob::piece()`], and the bytes stay in the file.
     pub fn span(&self, offset: u64, max: usize) -> SpanRead {
         let Some(piece) = self.piece_at(offset) else { return SpanRead::Ready(Span { offset, length: 0 }) };
-        let inner = &self.storage().inner;
         let version = Version::of(self.file());
-        let fresh = version.is_some_and(|version| {
-            inner.fresh.has(&version, piece.index, &*inner.options.clock) && self.seems_in_memory(piece)
-        });
-        if !fresh {
+        if !self.is_remembered(version, piece) {
             if self.checked(piece).is_none() {
                 return SpanRead::WouldBlock;
             }
             self.remember(version, piece);
         }
         SpanRead::Ready(cut(piece, offset, max))
+    }
+
+    /// The same where nothing has to be checked for it.
+    pub fn span_remembered(&self, offset: u64, max: usize) -> Option<Span> {
+        let piece = self.piece_at(offset)?;
+        let remembered = self.is_remembered(Version::of(self.file()), piece);
+        remembered.then(|| cut(piece, offset, max))
     }
 
     /// As [`Blob::piece_blocking()`], and the bytes stay in the file.
@@ -67,6 +70,12 @@ impl Blob {
         self.checked_blocking(piece)?;
         self.remember(version, piece);
         Ok(cut(piece, offset, max))
+    }
+
+    fn is_remembered(&self, version: Option<Version>, piece: Piece) -> bool {
+        let inner = &self.storage().inner;
+        version.is_some_and(|version| inner.fresh.has(&version, piece.index, &*inner.options.clock))
+            && self.seems_in_memory(piece)
     }
 
     fn remember(&self, version: Option<Version>, piece: Piece) {
@@ -141,8 +150,10 @@ mod tests {
         wrong.update(&vec![2; 2 * PIECE]);
         blob.know(Arc::new(wrong.finish()));
         assert_eq!(blob.span(7, 100), SpanRead::Ready(Span { offset: 7, length: 100 }));
+        assert_eq!(blob.span_remembered(7, 100), Some(Span { offset: 7, length: 100 }));
+        assert_eq!(blob.span_remembered(PIECE as u64, 100), None);
         assert_eq!(blob.span(PIECE as u64, 100), SpanRead::WouldBlock, "the other piece was not checked");
-        *clock.0.lock().unwrap() += Duration::from_secs(60);
+        *clock.0.lock().unwrap() += Duration::from_secs(61);
         assert_eq!(blob.span(7, 100), SpanRead::WouldBlock);
     }
 }
