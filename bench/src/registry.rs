@@ -112,8 +112,8 @@ async fn files(dir: &Path, storage: &Path, contents: &Contents, rows: &mut [Row]
     let server = Peer::nginx(dir, &storage.join("blobs/sha256"))?;
     let path = |digest: &str| format!("/{}", digest.trim_start_matches("sha256:"));
     let large = [path(&contents.large.1)];
-    for row in 2..=3 {
-        rows[row].rounds[2].push(megabytes(contents.large.0.size(), pull(server.at, 1, &large)).await?);
+    for row in &mut rows[2..=3] {
+        row.rounds[2].push(megabytes(contents.large.0.size(), pull(server.at, 1, &large)).await?);
     }
     let layers: Vec<String> = contents.layers.iter().map(|(_, digest)| path(digest)).collect();
     rows[5].rounds[2]
