@@ -6,4 +6,5 @@ mod faults;
 mod install;
 mod rungs;
 mod story;
+mod used_disk;
 mod world;
