@@ -85,7 +85,7 @@ _dispatcher:
 # Machines in QEMU from a push to their first boot: as many as fit into a run of the tests. As root.
 e2e: machines
     cargo build --quiet -p shoal -p shoal-testbed-qemu
-    SHOAL_REQUIRE_E2E=1 cargo nextest run -p shoal-testbed-machines --no-fail-fast -E 'not ({{ longest }})'
+    if cargo nextest --version >/dev/null 2>&1; then SHOAL_REQUIRE_E2E=1 cargo nextest run -p shoal-testbed-machines --no-fail-fast -E 'not ({{ longest }})'; else SHOAL_REQUIRE_E2E=1 cargo test -p shoal-testbed-machines -- --test-threads 2; fi
 
 # Three attempts each, or as long as that.
 longest := "test(an_image_that_cannot_be_had) | test(power_cuts_while_partitioning) | test(a_lost_webhook_is_repeated)"

@@ -11,10 +11,15 @@ Builds the maintenance OS and the images for machines in QEMU.
 usage: artifacts.sh DISPATCHER STEPS DIRECTORY
 
 Writes maintenance.iso, debian-13.1.tar.zst, small-1.tar.zst, small-2.tar.zst and small-unbootable.tar.zst into
-DIRECTORY. Runs as root on Debian, with the packages that maintenance-os/build.sh --help names.
+DIRECTORY. Works as root or with sudo, on Debian, with the packages that maintenance-os/build.sh --help names.
 HELP
 }
 [ $# -eq 3 ] || { usage >&2; exit 2; }
+# Images hold devices and owners, which root alone can make.
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "error: root is needed to make images, and there is no sudo" >&2; exit 1; }
+  exec sudo -- "$PWD/testbed/machines/artifacts.sh" "$@"
+fi
 dispatcher=$1 steps=$2 directory=$3
 mkdir -p "$directory"
 
