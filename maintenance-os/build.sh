@@ -34,6 +34,7 @@ usage: build.sh --dispatcher FILE [--steps FILE] [--output FILE] [options]
 Runs as root on Debian 12 or newer, amd64. Needs these packages there: mmdebstrap apt dpkg squashfs-tools xorriso
 mtools dosfstools binutils cpio zstd xz-utils curl python3 debian-archive-keyring.
 Everything that goes into the image comes from the lock; SOURCE_DATE_EPOCH is the lock's own date unless it is set.
+Exit codes: 0 built, 4 a package of the lock is not on the mirror any more, 1 anything else.
 HELP
 }
 
@@ -41,7 +42,7 @@ say() { printf '%5ds  %s\n' "$SECONDS" "$*" >&2; }
 die() {
   printf 'error: %s\n' "$1" >&2
   [ -z "${2:-}" ] || printf '\nhint: %s\n' "$2" >&2
-  exit 1
+  exit "${code:-1}"
 }
 
 suite=trixie
@@ -199,7 +200,7 @@ fetch_packages() {
   if [ "$fetched" -gt 0 ]; then
     say "fetching $fetched of $total packages"
     curl --fail --no-progress-meter --location --retry 5 --parallel --parallel-max 4 --config "$work/fetch" \
-      || die "a package of the lock is not on the mirror any more" "take an older mirror, such as --mirror http://snapshot.debian.org/archive/debian/TIMESTAMP, or --update-lock"
+      || code=4 die "a package of the lock is not on the mirror any more" "take an older mirror, such as --mirror http://snapshot.debian.org/archive/debian/TIMESTAMP, or --update-lock"
   fi
   say "comparing $total packages with the lock"
   while read -r package ver arch hash archive path; do
