@@ -54,6 +54,11 @@ async fn a_used_disk_is_left_alone_until_somebody_agrees_to_lose_it() -> anyhow:
     let medium = server.says("task medium found", INSTALL).await?;
     assert!(medium.contains("in /dev/sr0"), "the task is at the end of the one medium: {medium}");
     server.says("db-02 login:", INSTALL).await?;
+    // This BMC tells how far a boot has come, and the controller knows then that the system starts.
+    let observed = site.until(&server, "the observed boot", INSTALL, |view| {
+        view.status.record.installed.as_ref().is_some_and(|installed| installed.boot_observed)
+    });
+    observed.await?;
     server.switch_off(INSTALL).await?;
     assert_eq!(formats(&disk)?, [format("vfat"), format("vfat"), format("swap"), format("ext4")]);
     for old in ["oldvg", "old:0", "olddata"] {
