@@ -121,6 +121,11 @@ impl Server {
     /// Takes the power away and waits until the BMC shows the machine off.
     pub async fn switch_off(&self, patience: Duration) -> anyhow::Result<()> {
         self.machine.cut_power(AfterPowerCut::StaysOff).await.context("cut the power")?;
+        self.goes_off(patience).await
+    }
+
+    /// Waits until the BMC shows the machine off.
+    pub async fn goes_off(&self, patience: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + patience;
         while self.bmc().state().power != Power::Off {
             if Instant::now() >= deadline {

@@ -23,7 +23,9 @@ async fn a_push_ends_with_the_machine_running_the_debian_that_git_names() -> any
     let published = site.published("web-01")?;
     assert!(published.contains("\"version\": \"13.1\""), "{published}");
 
-    server.switch_off(INSTALL).await?;
+    // In order: what the first boot wrote is to be on the disk.
+    site.person_at(&server)?.reset("GracefulShutdown").await?;
+    server.goes_off(INSTALL).await?;
     assert_eq!(server.bmc().state().power, Power::Off);
     let disk = Disk::new(&server.machine.disks()[0]);
     let partitions = disk.partitions()?;
