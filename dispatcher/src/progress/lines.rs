@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What steps append to `progress.jsonl`, a line of JSON at a time.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The longest line that is looked at, in bytes; a step writes a tenth of it.
 const LINE_LIMIT: usize = 2048;
 
-/// Where a step stands.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// Where a step stands. Steps write it, and the dispatcher reads it: one shape for both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The step.
     pub step: String,

@@ -6,27 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use shoal_dispatcher::progress::Line;
 
 /// The least time between two lines.
 pub const INTERVAL: Duration = Duration::from_secs(1);
-
-/// One line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Line {
-    /// The step.
-    pub step: &'static str,
-    /// Compressed bytes that came so far.
-    pub bytes: u64,
-    /// Compressed bytes in all; 0 where nobody said.
-    pub total: u64,
-    /// Bytes that were written so far.
-    pub written: u64,
-    /// Compressed bytes a second since the line before.
-    pub rate: u64,
-    /// The last line.
-    pub done: bool,
-}
 
 /// Counts from any thread, and writes a line now and then.
 pub struct Progress {
@@ -107,7 +90,7 @@ impl Progress {
         let moved = bytes.saturating_sub(last.bytes);
         let rate = u128::from(moved) * 1000 / since.as_millis().max(1);
         let line = Line {
-            step: self.step,
+            step: self.step.to_owned(),
             bytes,
             total: self.total.load(Ordering::Relaxed),
             written: self.written(),
