@@ -93,7 +93,7 @@ longest := "test(an_image_that_cannot_be_had) | test(power_cuts_while_partitioni
 # All of them, those of the testbed's own included.
 e2e-full: machines
     cargo build --quiet -p shoal -p shoal-testbed-qemu
-    SHOAL_REQUIRE_E2E=1 cargo nextest run -p shoal-testbed-machines -p shoal-testbed-qemu --no-fail-fast --run-ignored all
+    SHOAL_REQUIRE_E2E=1 cargo nextest run -p shoal-testbed-machines -p shoal-testbed-qemu --no-fail-fast
 
 # The steps beside what people write by hand, on one machine in QEMU: imaging, and the whole job. As root.
 bench-machines: machines
