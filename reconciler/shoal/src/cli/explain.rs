@@ -91,7 +91,7 @@ impl Args {
             let _ = writeln!(out, "  waits: {waits}");
         }
         if let Some(job) = &view.job {
-            let _ = write!(out, "\njob\n{}", indented(&super::jobs::text(job)));
+            let _ = write!(out, "\njob\n{}", indented(&super::jobs::text(job, context.now())));
         } else if let Some(error) = &view.status.last_error {
             let _ = writeln!(
                 out,

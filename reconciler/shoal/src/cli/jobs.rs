@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use shoal_schema::api::{Done, JobEvent, JobProgress, JobView, Level};
 use shoal_schema::status::LastError;
@@ -138,7 +139,7 @@ impl List {
                         || news(before.progress.as_ref(), job).is_some()
                 });
                 if moved {
-                    context.data(&clean(&format!("{}\n", line(job))))?;
+                    context.data(&clean(&format!("{}\n", line(job, context.now()))))?;
                 } else if let Some(before) = before {
                     // What was said last is what the next look is compared with.
                     job.progress.clone_from(&before.progress);
@@ -159,7 +160,7 @@ impl Show {
             context.json(&job)?;
             return Ok(0);
         }
-        context.data(&clean(&text(&job)))?;
+        context.data(&clean(&text(&job, context.now())))?;
         let mut seen = job.events.len();
         let mut told = job.progress.clone();
         while self.watch && is_active(&job) {
@@ -168,7 +169,7 @@ impl Show {
                 context.data(&clean(&format!("{}\n", event_line(event))))?;
             }
             if let Some(now) = news(told.as_ref(), &job) {
-                context.data(&clean(&format!("  {}\n", progress(now))))?;
+                context.data(&clean(&format!("  {}\n", progress(now, context.now()))))?;
                 told = Some(now.clone());
             }
             // Old events may be dropped; what is there now was said.
@@ -229,7 +230,7 @@ fn table(context: &Context, jobs: &[JobView]) -> String {
             &job.status,
             job.outcome.as_deref().unwrap_or(""),
             &job.attempt.to_string(),
-            &phase(job),
+            &phase(job, context.now()),
             &ago(job.last_update, context.now()),
         ]);
     }
@@ -237,22 +238,22 @@ fn table(context: &Context, jobs: &[JobView]) -> String {
 }
 
 /// Where it is, and how far its machine is there.
-fn phase(job: &JobView) -> String {
+fn phase(job: &JobView, now: Timestamp) -> String {
     match &job.progress {
-        Some(now) => format!("{}: {}", job.phase, progress(now)),
+        Some(far) => format!("{}: {}", job.phase, progress(far, now)),
         None => job.phase.clone(),
     }
 }
 
-fn line(job: &JobView) -> String {
+fn line(job: &JobView, now: Timestamp) -> String {
     let outcome = job.outcome.as_ref().map(|outcome| format!(", {outcome}")).unwrap_or_default();
     let attempt = if job.attempt > 1 { format!(", attempt {}", job.attempt) } else { String::new() };
-    format!("{} {}  {} ({}{attempt}{outcome})", job.job_id.short(), job.server, job.status, phase(job))
+    format!("{} {}  {} ({}{attempt}{outcome})", job.job_id.short(), job.server, job.status, phase(job, now))
 }
 
 /// A job, for people.
-pub(super) fn text(job: &JobView) -> String {
-    let mut out = format!("{}\n", line(job));
+pub(super) fn text(job: &JobView, now: Timestamp) -> String {
+    let mut out = format!("{}\n", line(job, now));
     for event in &job.events {
         let _ = writeln!(out, "{}", event_line(event));
     }

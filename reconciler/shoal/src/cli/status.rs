@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use shoal_schema::api::{ServerView, StatusView};
 use shoal_schema::status::{ConditionType, RecordState, ServerStatus};
@@ -57,7 +58,7 @@ impl Args {
         }
         context.data(&clean(&overview(&controller)))?;
         if !servers.is_empty() {
-            context.data(&format!("\n{}", table(&servers)))?;
+            context.data(&format!("\n{}", table(&servers, context.now())))?;
         }
         // Of a whole fleet this would be a wall.
         if !self.servers.is_empty() {
@@ -115,15 +116,15 @@ fn overview(view: &StatusView) -> String {
     out
 }
 
-fn table(servers: &[ServerView]) -> String {
+fn table(servers: &[ServerView], now: Timestamp) -> String {
     let mut table = Table::new(&["server", "state", "installed", "power", "job", "what"]);
     for server in servers {
         let (state, what) = state(server);
         let power = server.status.bmc.as_ref().and_then(|bmc| bmc.power.clone()).unwrap_or_default();
         let job = server.status.job.as_ref().filter(|job| job.status != "complete");
-        let now = server.job.as_ref().and_then(|job| job.progress.as_ref());
-        let now = now.map(|now| format!(", {}", progress(now))).unwrap_or_default();
-        let job = job.map(|job| format!("{} {}{now}", job.id.short(), job.status)).unwrap_or_default();
+        let far = server.job.as_ref().and_then(|job| job.progress.as_ref());
+        let far = far.map(|far| format!(", {}", progress(far, now))).unwrap_or_default();
+        let job = job.map(|job| format!("{} {}{far}", job.id.short(), job.status)).unwrap_or_default();
         table.row([
             server.status.name.clone(),
             state.to_owned(),
@@ -217,7 +218,8 @@ mod tests {
             "step": "image-linux", "bytes": 52_428_800, "total": 121_634_816, "written": 0,
             "rate": 31_457_280, "done": false, "at": "2026-03-01T12:00:00Z",
         });
-        let text = table(&[server(&json!({"progress": progress}))]);
+        let text =
+            table(&[server(&json!({"progress": progress}))], "2026-03-01T12:00:02Z".parse().expect("a time"));
         assert!(text.contains("provisioning, image-linux 52.4 of 121.6 MB, 31.5 MB/s"), "{text}");
         assert_eq!(failed(&server(&json!({}))), "");
     }

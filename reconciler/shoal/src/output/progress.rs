@@ -1,10 +1,22 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! How far a job's machine is, in a few words.
 
+use jiff::{SignedDuration, Timestamp};
 use shoal_schema::api::JobProgress;
 
-/// Such as `image-linux 52.4 of 121.6 MB, 31.5 MB/s`.
-pub(crate) fn progress(progress: &JobProgress) -> String {
+use super::ago;
+
+/// A machine that moves is heard every two seconds. One that was not heard for longer than this may stand still.
+const QUIET: SignedDuration = SignedDuration::from_secs(20);
+
+/// Such as `image-linux 52.4 of 121.6 MB, 31.5 MB/s`; in place of a rate that is none any more, when it was heard.
+pub(crate) fn progress(progress: &JobProgress, now: Timestamp) -> String {
+    let moves = now.duration_since(progress.at) <= QUIET;
+    let so_far = so_far(progress, moves);
+    if moves { so_far } else { format!("{so_far}, heard {}", ago(progress.at, now)) }
+}
+
+fn so_far(progress: &JobProgress, moves: bool) -> String {
     let JobProgress { step, bytes, total, rate, .. } = progress;
     if progress.done {
         return format!("{step} done");
@@ -14,7 +26,7 @@ pub(crate) fn progress(progress: &JobProgress) -> String {
     }
     let (unit, tenth) = scale((*bytes).max(*total));
     let of = if *total == 0 { String::new() } else { format!(" of {}", tenths(*total, tenth)) };
-    let pace = if *rate == 0 {
+    let pace = if *rate == 0 || !moves {
         String::new()
     } else {
         let (unit, tenth) = scale(*rate);
@@ -57,13 +69,13 @@ mod tests {
             written: 0,
             rate,
             done: false,
-            at: jiff::Timestamp::UNIX_EPOCH,
+            at: Timestamp::UNIX_EPOCH,
         }
     }
 
     #[test]
     fn a_step_is_told_with_what_is_known_of_it() {
-        let text = |bytes, total, rate| progress(&at(bytes, total, rate));
+        let text = |bytes, total, rate| progress(&at(bytes, total, rate), Timestamp::UNIX_EPOCH);
         assert_eq!(text(52_428_800, 121_634_816, 31_457_280), "image-linux 52.4 of 121.6 MB, 31.5 MB/s");
         assert_eq!(text(52_428_800, 0, 0), "image-linux 52.4 MB");
         assert_eq!(text(0, 0, 0), "image-linux");
@@ -71,8 +83,21 @@ mod tests {
             text(4_049_000_000, 50_000_000_000, 999_960_000),
             "image-linux 4.0 of 50.0 GB, 1000.0 MB/s"
         );
-        assert_eq!(progress(&JobProgress { done: true, ..at(1, 1, 1) }), "image-linux done");
+        let done = JobProgress { done: true, ..at(1, 1, 1) };
+        assert_eq!(progress(&done, Timestamp::UNIX_EPOCH), "image-linux done");
         assert!(text(u64::MAX, u64::MAX, u64::MAX).ends_with("GB/s"));
+    }
+
+    #[test]
+    fn a_machine_that_was_not_heard_lately_has_no_rate_but_the_time_when_it_was() {
+        let text = |seconds| {
+            let now = Timestamp::from_second(seconds).unwrap();
+            progress(&at(52_428_800, 121_634_816, 31_457_280), now)
+        };
+        assert_eq!(text(20), "image-linux 52.4 of 121.6 MB, 31.5 MB/s");
+        assert_eq!(text(21), "image-linux 52.4 of 121.6 MB, heard 21s ago");
+        assert_eq!(text(720), "image-linux 52.4 of 121.6 MB, heard 12m ago");
+        assert_eq!(text(-9), "image-linux 52.4 of 121.6 MB, 31.5 MB/s", "the two clocks differ");
     }
 
     #[test]
