@@ -6,6 +6,8 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 deny_version := "0.20.2"
 fuzz_version := "0.13.2"
 export SHOAL_REQUIRE_TOOLS := "1"
+# Property tests draw the same cases on every run; `just properties` draws others.
+export PROPTEST_RNG_SEED := env("PROPTEST_RNG_SEED", "1")
 
 # Lists the recipes.
 default:
@@ -22,6 +24,13 @@ test: fmt-check lint docs licences gen-check unit e2e
 # Every test. Uses nextest where it is installed.
 unit *ARGS:
     if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --no-fail-fast {{ ARGS }}; else cargo test --workspace --all-targets {{ ARGS }}; fi
+
+# Property tests with cases of their own in each round; the seed of a round that fails is the last one printed.
+properties ROUNDS="10":
+    for round in $(seq {{ ROUNDS }}); do \
+        export PROPTEST_RNG_SEED=$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); echo "PROPTEST_RNG_SEED=$PROPTEST_RNG_SEED" >&2; \
+        cargo nextest run --workspace --no-fail-fast --status-level fail -E 'not (package(shoal-controller) | package(shoal) | package(~testbed))'; \
+    done
 
 # Formats the code.
 fmt:
