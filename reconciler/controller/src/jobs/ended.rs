@@ -27,10 +27,6 @@ pub(crate) fn settle(row: &mut ServerRow, job: &Job, now: jiff::Timestamp) {
         return;
     }
     row.failures += 1;
-    let why = job.failure.as_ref().map_or_else(
-        || "the job failed".to_owned(),
-        |failure| format!("{} failed: {}", failure.step, failure.message),
-    );
     if job.failure.as_ref().is_some_and(|failure| failure.code == "credentials-rejected") {
         row.refused_credentials.clone_from(&job.bmc.credentials_digest);
     }
@@ -44,7 +40,7 @@ pub(crate) fn settle(row: &mut ServerRow, job: &Job, now: jiff::Timestamp) {
         row.status.next_try = Some(next);
         row.stalled = None;
     } else {
-        row.stalled = Some(why);
+        row.stalled = Some(job.why_failed());
         row.status.next_try = None;
     }
 }

@@ -315,6 +315,15 @@ impl Job {
         self.phase != Phase::Complete
     }
 
+    /// Why it failed, for people; first how the machine is left, where that is not as usual.
+    pub fn why_failed(&self) -> String {
+        let why = self.failure.as_ref().map_or_else(
+            || "the job failed".to_owned(),
+            |failure| format!("{} failed: {}", failure.step, failure.message),
+        );
+        if effect::keeps(self) { format!("left in the maintenance OS for a look: {why}") } else { why }
+    }
+
     /// For the status branch.
     pub fn summary(&self) -> JobSummary {
         JobSummary {

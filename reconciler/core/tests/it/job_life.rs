@@ -331,8 +331,12 @@ fn a_failure_in_a_later_attempt_still_counts_the_disk_as_written() {
 #[test]
 fn a_machine_that_is_kept_for_a_look_is_not_switched_off_but_its_media_are_taken_out() {
     let job = failed_after_permit(|job| job.on_failure = OnFailure::Keep);
-    let (_, effects) = clean(job);
+    let (job, effects) = clean(job);
     assert_eq!(effects, [Effect::EjectAll, Effect::ClearOverride]);
+    let why = job.why_failed();
+    assert!(why.starts_with("left in the maintenance OS for a look: "), "{why}");
+    let (job, _) = clean(failed_after_permit(|_| {}));
+    assert!(!job.why_failed().contains("for a look"), "{}", job.why_failed());
 }
 
 #[test]
