@@ -10,7 +10,7 @@ use super::instance::{Bmc, Locked, Notice};
 use super::log::Event;
 use super::machine::{BootDevice, BootMode, BootPlan, BootProgress};
 use super::profiles::{BootModel, Profile};
-use super::state::{Enabled, Override, State};
+use super::state::{Enabled, Override, SlotState, State};
 
 impl Bmc {
     /// PATCH of `Boot` in the system.
@@ -37,7 +37,11 @@ impl Bmc {
         self.eject_what_was_for_one_boot(locked);
 
         let state = &mut *locked.state;
-        let (device, overridden) = boot_device(profile, state);
+        let (device, overridden) = if std::mem::take(&mut state.next_boot_fails) {
+            (BootDevice::Disk, false)
+        } else {
+            boot_device(profile, state)
+        };
         state.in_post = false;
         state.progress = match &device {
             BootDevice::Other { .. } => BootProgress::SetupEntered,
@@ -110,7 +114,8 @@ fn patched(model: &BootModel, current: &Override, patch: &Map<String, Value>) ->
         match name.as_str() {
             "BootSourceOverrideEnabled" => {
                 let text = text()?;
-                next.enabled = Enabled::by_name(text).ok_or_else(|| not_in_list(text))?;
+                let known = Enabled::by_name(text).filter(|_| model.enabled.0.contains(&text));
+                next.enabled = known.ok_or_else(|| not_in_list(text))?;
             }
             "BootSourceOverrideTarget" => {
                 let text = text()?;
@@ -119,9 +124,9 @@ fn patched(model: &BootModel, current: &Override, patch: &Map<String, Value>) ->
             }
             "BootSourceOverrideMode" => {
                 next.mode = match text()? {
-                    "UEFI" => BootMode::Uefi,
+                    other if !model.modes.contains(&other) => return Err(not_in_list(other)),
                     "Legacy" => BootMode::Legacy,
-                    other => return Err(not_in_list(other)),
+                    _ => BootMode::Uefi,
                 };
             }
             "HttpBootUri" if value.is_null() => next.http_uri = None,
@@ -154,12 +159,14 @@ fn boot_device(profile: &Profile, state: &State) -> (BootDevice, bool) {
         return (BootDevice::Disk, false);
     }
     let first = |kind| {
-        state.slots.iter().position(|slot| slot.medium.as_ref().is_some_and(|medium| medium.kind == kind))
+        let holds = |slot: &SlotState| slot.medium.as_ref().is_some_and(|medium| medium.kind == kind);
+        let mut slots = state.slots.iter().zip(profile.slots);
+        slots.position(|(slot, model)| model.boots && holds(slot))
     };
     use super::machine::MediumKind::{Cd, Usb};
     // An override that finds no medium falls through to the normal order.
     let device = match chosen.target {
-        target if target == profile.boot.cd_target => first(Cd).map(|slot| BootDevice::Cd { slot }),
+        target if Some(target) == profile.boot.cd_target => first(Cd).map(|slot| BootDevice::Cd { slot }),
         target if Some(target) == profile.boot.usb_target => first(Usb).map(|slot| BootDevice::Usb { slot }),
         "Pxe" => Some(BootDevice::Pxe),
         "UefiHttp" => Some(BootDevice::UefiHttp { uri: chosen.http_uri.clone() }),

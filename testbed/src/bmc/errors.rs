@@ -147,6 +147,28 @@ pub(crate) enum Refusal {
         /// Slot id.
         id: &'static str,
     },
+    /// `If-Match` is missing.
+    PreconditionRequired,
+    /// The slot takes no image by address.
+    NoAddressHere {
+        /// Slot id.
+        id: &'static str,
+    },
+    /// The resource knows PATCH and can change nothing by it.
+    PatchNotImplemented {
+        /// The property.
+        name: String,
+    },
+    /// `On` came too soon after the machine went off.
+    PowerSettling,
+    /// There is no licence for this.
+    Unlicensed,
+    /// Virtual media is switched off in the BMC.
+    MediaDisabled,
+    /// The BMC is not ready, or busy with itself.
+    NotReady,
+    /// Too many requests.
+    TooManyRequests,
     /// A fault was injected.
     Injected {
         /// HTTP status.
@@ -177,7 +199,8 @@ impl Said {
         Self { status, oem: true, id, text: text.to_owned(), args: Vec::new(), resolution }
     }
 
-    fn base(status: u16, id: &'static str, text: &str, resolution: &'static str) -> Self {
+    /// A message of the Base registry.
+    pub(crate) fn base(status: u16, id: &'static str, text: &str, resolution: &'static str) -> Self {
         Self { oem: false, ..Self::oem(status, id, text, resolution) }
     }
 
@@ -387,6 +410,59 @@ impl Refusal {
                 "No response action is required.",
             )
             .with_args([*id]),
+            Self::PreconditionRequired => Said::base(
+                428,
+                "PreconditionRequired",
+                "A precondition header or annotation is required to change this resource.",
+                "Read the resource and resubmit the request with its ETag.",
+            ),
+            Self::NoAddressHere { id } => Said::base(
+                400,
+                "PropertyNotWritable",
+                "The property %1 is a read only property and cannot be assigned a value: %2 takes no address.",
+                RETRY,
+            )
+            .with_args(["Image", *id]),
+            Self::PatchNotImplemented { name } => Said::base(
+                501,
+                "PropertyModificationNotSupported",
+                "The property %1 cannot be changed.",
+                "No response action is required.",
+            )
+            .with_args([name]),
+            Self::PowerSettling => Said::base(
+                409,
+                "ActionParameterValueConflict",
+                "The parameter %1 with the requested value of %2 does not meet the constraints of the implementation.",
+                "Wait for the power state to settle and resubmit the request.",
+            )
+            .with_args(["ResetType", "On"]),
+            Self::Unlicensed => Said::base(
+                403,
+                "InsufficientPrivilege",
+                "A licence is missing for this operation.",
+                "Install the licence and retry the operation.",
+            ),
+            Self::MediaDisabled => Said::base(
+                403,
+                "ServiceDisabled",
+                "The operation failed because the service at %1 is disabled.",
+                "Enable virtual media and retry the operation.",
+            )
+            .with_args(["VirtualMedia"]),
+            Self::NotReady => Said::base(
+                503,
+                "ServiceTemporarilyUnavailable",
+                "The service is temporarily unavailable. Retry in %1 seconds.",
+                "Wait for the indicated retry duration and retry the operation.",
+            )
+            .with_args(["30"]),
+            Self::TooManyRequests => Said::base(
+                429,
+                "RateLimitExceeded",
+                "Too many requests were received.",
+                "Wait and retry the operation.",
+            ),
             Self::Injected { status } => Said::base(
                 *status,
                 "GeneralError",
@@ -415,6 +491,11 @@ pub(crate) fn success_body(profile: &Profile) -> Value {
 
 fn severity(status: u16) -> &'static str {
     if status >= 500 { "Critical" } else { "Warning" }
+}
+
+/// One extended message.
+pub(crate) fn message(profile: &Profile, said: &Said) -> Value {
+    error_body(profile, said)["error"]["@Message.ExtendedInfo"][0].take()
 }
 
 fn extended(

@@ -20,12 +20,19 @@ pub(crate) fn of(resource: &Value, style: EtagStyle) -> String {
     let digest = Sha256::digest(shown.to_string());
     match style {
         EtagStyle::Decimal => {
-            let number = digest[..5].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-            format!("\"{}\"", 100_000_000_000 + number % 900_000_000_000)
+            format!("\"{}\"", 100_000_000_000 + number(&digest[..5]) % 900_000_000_000)
         }
         EtagStyle::WeakHex8 => format!("W/\"{}\"", hex(&digest[..4]).to_uppercase()),
         EtagStyle::StrongHex32 => format!("\"{}\"", hex(&digest[..16])),
+        EtagStyle::StrongHex19 => format!("\"{}\"", &hex(&digest[..10])[..19]),
+        EtagStyle::Seconds => format!("\"{}\"", 1_700_000_000 + number(&digest[..4]) % 90_000_000),
+        EtagStyle::StrongHex8 => format!("\"{}\"", hex(&digest[..4]).to_uppercase()),
+        EtagStyle::MalformedGeneration => format!("W/'gen-{}'", number(&digest[..3])),
     }
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// Whether an `If-Match` lets a change of the resource with `tag` pass. BMCs with weak tags accept them here, against
@@ -67,6 +74,10 @@ mod tests {
         let weak = of(&value, EtagStyle::WeakHex8);
         assert!(weak.starts_with("W/\"") && weak.len() == 12, "{weak}");
         assert_eq!(of(&value, EtagStyle::StrongHex32).len(), 34);
+        assert_eq!(of(&value, EtagStyle::StrongHex19).len(), 21);
+        assert_eq!(of(&value, EtagStyle::Seconds).len(), 12);
+        assert_eq!(of(&value, EtagStyle::StrongHex8).len(), 10);
+        assert!(of(&value, EtagStyle::MalformedGeneration).starts_with("W/'gen-"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -145,7 +146,13 @@ impl Farm {
         for (index, (config, (listener, address))) in bmcs.into_iter().zip(listeners).enumerate() {
             let identity = tls.then(|| identity(&config.identity, address)).transpose();
             let identity = identity.map_err(|source| FarmError::Tls { index, source })?;
-            let injector = Injector::new(faults.clone(), seed.wrapping_add(index as u64));
+            let own = FaultPlan::parse(config.profile.faults).map_err(FarmError::Faults)?;
+            let plan = if own.rules.is_empty() {
+                faults.clone()
+            } else {
+                Arc::new(FaultPlan { rules: own.rules.into_iter().chain(faults.rules.clone()).collect() })
+            };
+            let injector = Injector::new(plan, seed.wrapping_add(index as u64));
             let state = State::new(config.profile, config.powered_on, config.log_capacity, injector);
             let bmc = Arc::new(Bmc::new(index, config, shared.clone(), state));
             let scheme = if tls { "https" } else { "http" };
@@ -241,7 +248,7 @@ impl BmcHandle {
         self.bmc.lock().state.injector.plan().clone()
     }
 
-    /// Another fault plan from now on, with fresh counters.
+    /// Another fault plan from now on, with fresh counters; what the model itself brings is gone too.
     pub fn set_faults(&self, plan: FaultPlan) -> Result<(), FaultError> {
         plan.validate()?;
         self.bmc.lock().state.injector.replace(Arc::new(plan));
@@ -323,7 +330,8 @@ async fn connection(bmc: Arc<Bmc>, stream: TcpStream, acceptor: Option<TlsAccept
 
 async fn http(bmc: Arc<Bmc>, stream: impl AsyncRead + AsyncWrite + Unpin, scheme: &'static str) {
     let index = bmc.index;
-    let service = service_fn(move |request| bmc.clone().serve(request, scheme));
+    let doomed = Arc::new(AtomicBool::new(false));
+    let service = service_fn(move |request| bmc.clone().serve(request, scheme, doomed.clone()));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

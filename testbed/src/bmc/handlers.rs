@@ -10,7 +10,8 @@ use super::errors::{self, Refusal};
 use super::etag;
 use super::instance::Bmc;
 use super::log::Event;
-use super::profiles::{Ack, EtagStyle, Profile};
+use super::media::Done;
+use super::profiles::{Ack, Patched, Profile, SettingsBoot, SlotPatch};
 use super::reply::{Payload, Reply};
 use super::resources::{self, View};
 use super::routes::{Action, Resource};
@@ -36,7 +37,7 @@ impl Bmc {
     ) -> Result<Reply, Refusal> {
         match call.method {
             "GET" | "HEAD" => self.read(resource, call),
-            "PATCH" => self.patch(resource, call),
+            "PATCH" => self.patch(resource, call).await,
             "DELETE" => self.delete(resource),
             _ => self.post(resource, call).await,
         }
@@ -60,6 +61,7 @@ impl Bmc {
             state: &locked.state,
             now: self.shared.clock.now(),
             elapsed: self.shared.clock.elapsed(),
+            time_scale: self.shared.time_scale,
         };
         resources::render(resource, &view)
     }
@@ -79,7 +81,7 @@ impl Bmc {
             Reply::new(304, Payload::Empty)
         } else {
             let described = describedby(&value);
-            if profile.etag != EtagStyle::Decimal && value.get("@odata.id").is_some() {
+            if profile.etag.in_body() && value.get("@odata.id").is_some() {
                 value["@odata.etag"] = Value::from(tag.as_str());
             }
             let reply = Reply::new(200, Payload::Json(value));
@@ -125,33 +127,59 @@ impl Bmc {
         }
     }
 
-    fn patch(&self, resource: &Resource, call: &Call<'_>) -> Result<Reply, Refusal> {
+    async fn patch(self: &Arc<Self>, resource: &Resource, call: &Call<'_>) -> Result<Reply, Refusal> {
         let profile = self.config.profile;
         let shown = self.render(resource).ok_or_else(|| Refusal::NotFound { uri: resource.path(profile) })?;
         let tag = etag::of(&shown, profile.etag);
-        if call.headers.get(header::IF_MATCH).is_some_and(|header| !etag::if_match(header, &tag)) {
-            return Err(Refusal::PreconditionFailed);
+        match call.headers.get(header::IF_MATCH) {
+            Some(header) if !etag::if_match(header, &tag) => return Err(Refusal::PreconditionFailed),
+            None if profile.preconditions.patch_needs_if_match => return Err(Refusal::PreconditionRequired),
+            _ => {}
         }
         let body = object(call, true)?;
+        if let (Resource::Slot(place), SlotPatch::Media) = (resource, profile.media.slot_patch) {
+            self.patch_media(place.slot, &body, call.effects).await?;
+            return Ok(self.changed(resource));
+        }
         if let Some(name) = body.keys().find(|name| !matches!(name.as_str(), "Boot" | "Oem")) {
             let name = name.clone();
             let known = shown.get(&name).is_some();
-            return Err(if known {
-                Refusal::PropertyNotWritable { name }
-            } else {
-                Refusal::PropertyUnknown { name }
+            return Err(match resource {
+                Resource::Slot(_) if profile.media.slot_patch == SlotPatch::NotImplemented => {
+                    Refusal::PatchNotImplemented { name }
+                }
+                _ if known => Refusal::PropertyNotWritable { name },
+                _ => Refusal::PropertyUnknown { name },
             });
         }
         match resource {
-            Resource::System => self.patch_system(&body)?,
-            Resource::Slot(slot) => self.patch_slot(*slot, &body)?,
+            Resource::System | Resource::SystemSettings => self.patch_boot(resource, &body)?,
+            Resource::Slot(place) => self.patch_slot(place.slot, &body)?,
             _ => return Err(Refusal::MethodNotAllowed),
         }
-        Ok(Reply::new(200, Payload::Json(errors::success_body(profile))))
+        Ok(self.changed(resource))
     }
 
-    fn patch_system(&self, body: &Map<String, Value>) -> Result<(), Refusal> {
+    /// A successful PATCH, as the model answers it.
+    fn changed(&self, resource: &Resource) -> Reply {
+        let profile = self.config.profile;
+        match profile.patched {
+            Patched::Message => Reply::new(200, Payload::Json(errors::success_body(profile))),
+            Patched::NoContent => Reply::new(204, Payload::Empty),
+            Patched::Resource => Reply::new(200, self.render(resource).map_or(Payload::Empty, Payload::Json)),
+        }
+    }
+
+    fn patch_boot(&self, resource: &Resource, body: &Map<String, Value>) -> Result<(), Refusal> {
+        let settings = self.config.profile.boot.settings.as_ref().map(|settings| settings.boot);
+        let refused = match resource {
+            Resource::System => matches!(settings, Some(SettingsBoot::Only { .. })),
+            _ => settings == Some(SettingsBoot::Never),
+        };
         match body.get("Boot") {
+            Some(Value::Object(_)) if refused => {
+                Err(Refusal::PropertyNotWritable { name: "Boot".to_owned() })
+            }
             Some(Value::Object(boot)) => self.set_boot(boot),
             Some(other) => {
                 Err(Refusal::PropertyValueType { value: other.to_string(), name: "Boot".to_owned() })
@@ -221,6 +249,9 @@ impl Bmc {
 
     async fn act(self: &Arc<Self>, action: Action, call: &Call<'_>) -> Result<Reply, Refusal> {
         let profile = self.config.profile;
+        if profile.preconditions.action_refuses_if_match && call.headers.contains_key(header::IF_MATCH) {
+            return Err(Refusal::PreconditionFailed);
+        }
         match action {
             Action::SystemReset => {
                 let kind = reset_type(call, "ComputerSystem.Reset", profile.system.reset_types)?;
@@ -235,11 +266,12 @@ impl Bmc {
                 reset_type(call, "Manager.ResetToDefaults", types)?;
                 self.restart_manager(true);
             }
-            Action::Insert { slot, .. } => {
+            Action::Insert { place, .. } => {
                 let body = object(call, true)?;
-                self.insert(slot, &body, call.effects).await?;
+                let done = self.insert(place.slot, &body, call.effects).await?;
+                return Ok(self.done(done));
             }
-            Action::Eject { slot, .. } => {
+            Action::Eject { place, .. } => {
                 let body = object(call, profile.media.eject_needs_body)?;
                 if let Some(name) = body.keys().next() {
                     return Err(Refusal::ParameterUnknown {
@@ -247,10 +279,23 @@ impl Bmc {
                         name: name.clone(),
                     });
                 }
-                self.eject(slot)?;
+                let done = self.eject(place.slot)?;
+                return Ok(self.done(done));
             }
         }
         Ok(self.acknowledged())
+    }
+
+    /// The answer to an insertion or ejection: done, or a task.
+    fn done(&self, done: Done) -> Reply {
+        match done {
+            Done::Now => self.acknowledged(),
+            Done::Later { task } => {
+                let shown = self.render(&Resource::Task(task)).map_or(Payload::Empty, Payload::Json);
+                let monitor = Resource::TaskMonitor(task).path(self.config.profile);
+                Reply::new(202, shown).with(header::LOCATION, &monitor)
+            }
+        }
     }
 
     /// The BMC restarts: sessions end and nobody answers for a while. With `defaults` media and override go too.

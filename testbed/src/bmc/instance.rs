@@ -147,7 +147,7 @@ impl Bmc {
         let locked = self.lock();
         let state = &*locked.state;
         let slot = |(index, slot): (usize, &super::state::SlotState)| SlotSnapshot {
-            path: Resource::Slot(index).path(profile),
+            path: Resource::Slot(profile.place(index)).path(profile),
             image: slot.medium.as_ref().map(|medium| medium.url.clone()),
             kind: slot.medium.as_ref().map(|medium| medium.kind),
             reads: slot.reads,

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -14,11 +15,25 @@ use super::instance::{Bmc, Locked, Notice};
 use super::log::Event;
 use super::machine::MediumKind;
 use super::medium::{self, MediumError};
-use super::profiles::{MediaModel, SlotModel};
-use super::state::{Medium, Power};
+use super::profiles::{MediaModel, SlotModel, Takes};
+use super::state::{Medium, Power, Task};
 use crate::faults::Effects;
 
 const INSERT: &str = "VirtualMedia.InsertMedia";
+/// Tasks that a BMC remembers.
+const MOST_TASKS: usize = 20;
+
+/// How an insertion or ejection was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// It is done.
+    Now,
+    /// It goes on, and this task tells how it ends.
+    Later {
+        /// Its number.
+        task: u64,
+    },
+}
 
 /// What a valid InsertMedia asks for.
 struct Wanted {
@@ -33,16 +48,45 @@ impl Bmc {
         slot: usize,
         body: &Map<String, Value>,
         effects: &Effects,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Done, Refusal> {
         let profile = self.config.profile;
         let wanted = wanted(&profile.media, body)?;
-        self.reserve(slot)?;
-        // In a task of its own: a client that hangs up does not undo an insertion.
+        let reserved = self.reserve(slot);
         let bmc = self.clone();
         let fails = effects.insert_fails;
-        let work = self.shared.tasks.spawn(async move { bmc.insert_reserved(slot, wanted, fails).await });
+        let work = async move {
+            reserved?;
+            bmc.insert_reserved(slot, wanted, fails).await
+        };
+        if profile.media.tasks.is_some() {
+            return Ok(self.as_task("Insert media", profile.timing.insert, work));
+        }
+        // In a task of its own: a client that hangs up does not undo an insertion.
+        let work = self.shared.tasks.spawn(work);
         // The task can only end early when the runtime goes down, and then nobody reads the answer.
-        work.await.unwrap_or(Err(Refusal::NoMoreConnections))
+        work.await.unwrap_or(Err(Refusal::NoMoreConnections)).map(|()| Done::Now)
+    }
+
+    /// PATCH of a slot, on BMCs that insert and eject by it.
+    pub(crate) async fn patch_media(
+        self: &Arc<Self>,
+        slot: usize,
+        body: &Map<String, Value>,
+        effects: &Effects,
+    ) -> Result<Done, Refusal> {
+        let profile = self.config.profile;
+        if profile.slots[slot].takes == Takes::Nothing {
+            return Err(Refusal::NoAddressHere { id: profile.slots[slot].id });
+        }
+        let image = body.get("Image");
+        let inserted = body.get("Inserted").and_then(Value::as_bool);
+        if image.is_some_and(Value::is_null) || inserted == Some(false) {
+            return self.eject(slot);
+        }
+        if image.is_some() && inserted.is_none() {
+            return Err(Refusal::PropertyMissing { name: "Inserted" });
+        }
+        self.insert(slot, body, effects).await
     }
 
     fn reserve(&self, slot: usize) -> Result<(), Refusal> {
@@ -101,6 +145,7 @@ impl Bmc {
         let insertion = locked.state.insertions;
         let state = &mut locked.state.slots[slot];
         state.stale = None;
+        state.last_url = Some(wanted.url.clone());
         state.reads = 0;
         state.bytes = 0;
         state.medium = Some(Medium {
@@ -115,7 +160,20 @@ impl Bmc {
     }
 
     /// EjectMedia on a slot.
-    pub(crate) fn eject(self: &Arc<Self>, slot: usize) -> Result<(), Refusal> {
+    pub(crate) fn eject(self: &Arc<Self>, slot: usize) -> Result<Done, Refusal> {
+        let profile = self.config.profile;
+        if profile.media.tasks.is_some() {
+            let bmc = self.clone();
+            let work = async move {
+                bmc.shared.clock.sleep(bmc.scaled(bmc.config.profile.timing.eject)).await;
+                bmc.eject_now(slot)
+            };
+            return Ok(self.as_task("Eject media", profile.timing.eject, work));
+        }
+        self.eject_now(slot).map(|()| Done::Now)
+    }
+
+    fn eject_now(self: &Arc<Self>, slot: usize) -> Result<(), Refusal> {
         let profile = self.config.profile;
         let ejected = {
             let mut locked = self.lock();
@@ -127,6 +185,42 @@ impl Bmc {
         } else {
             Err(Refusal::NothingInserted { id: profile.slots[slot].id })
         }
+    }
+
+    /// Does `work` in a task that clients can read. One that fails at once is still seen to run for `at_least`.
+    fn as_task(
+        self: &Arc<Self>,
+        name: &'static str,
+        at_least: Duration,
+        work: impl Future<Output = Result<(), Refusal>> + Send + 'static,
+    ) -> Done {
+        let started = self.shared.clock.elapsed();
+        let task = {
+            let mut locked = self.lock();
+            let state = &mut locked.state;
+            state.tasks_made += 1;
+            if state.tasks.len() >= MOST_TASKS {
+                state.tasks.pop_front();
+            }
+            let id = state.tasks_made;
+            state.tasks.push_back(Task { id, name, started: self.shared.clock.now(), outcome: None });
+            id
+        };
+        let bmc = self.clone();
+        self.spawn(async move {
+            let result = work.await;
+            let left =
+                bmc.scaled(at_least).saturating_sub(bmc.shared.clock.elapsed().saturating_sub(started));
+            if result.is_err() && !left.is_zero() {
+                bmc.shared.clock.sleep(left).await;
+            }
+            let ended = (bmc.shared.clock.now(), bmc.shared.clock.elapsed(), result);
+            let mut locked = bmc.lock();
+            if let Some(known) = locked.state.tasks.iter_mut().find(|known| known.id == task) {
+                known.outcome = Some(ended);
+            }
+        });
+        Done::Later { task }
     }
 
     /// Ejects what `BootOnNextServerReset` booted the last time.
@@ -182,19 +276,28 @@ fn wanted(model: &MediaModel, body: &Map<String, Value>) -> Result<Wanted, Refus
         match name.as_str() {
             "WriteProtected" => write_protected = value.as_bool().ok_or_else(wrong)?,
             "Inserted" => {
+                if !value.as_bool().ok_or_else(wrong)? && model.inserted_must_be_true {
+                    let (name, value) = ("Inserted", "false".to_owned());
+                    return Err(Refusal::ParameterNotInList { action: INSERT, name, value });
+                }
+            }
+            "VerifyCertificate" => {
                 value.as_bool().ok_or_else(wrong)?;
             }
-            "TransferProtocolType" => one_of(name, value, "TransferProtocolType", &["HTTP", "HTTPS"])?,
+            "TransferProtocolType" => one_of(name, value, "TransferProtocolType", model.protocols)?,
             "TransferMethod" => one_of(name, value, "TransferMethod", &["Stream"])?,
             _ if value.is_string() || value.is_null() => {}
             _ => return Err(wrong()),
         }
     }
-    let url = body.get("Image").and_then(Value::as_str).filter(|url| !url.is_empty());
-    let url = url.ok_or(Refusal::ParameterMissing { action: INSERT, name: "Image" })?;
+    let given = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    if let Some(name) = model.required_parameters.iter().find(|name| given(name).is_none()) {
+        return Err(Refusal::ParameterMissing { action: INSERT, name });
+    }
+    let url = given("Image").unwrap_or_default();
     let format = || Refusal::MediumFormat { url: url.to_owned() };
     let parsed = url::Url::parse(url).map_err(|_| format())?;
-    let scheme_known = matches!(parsed.scheme(), "http" | "https");
+    let scheme_known = model.schemes.contains(&parsed.scheme());
     let plain = !model.plain_urls_only || !url.contains(['?', '=']);
     let ending = model.extensions.is_none_or(|endings| {
         let path = parsed.path().to_ascii_lowercase();
@@ -204,7 +307,11 @@ fn wanted(model: &MediaModel, body: &Map<String, Value>) -> Result<Wanted, Refus
         return Err(format());
     }
     let protocol = body.get("TransferProtocolType").and_then(Value::as_str);
-    if protocol.is_some_and(|protocol| !protocol.eq_ignore_ascii_case(parsed.scheme())) {
+    let agrees = |protocol: &str| match parsed.scheme() {
+        "smb" => protocol.eq_ignore_ascii_case("CIFS"),
+        scheme => protocol.eq_ignore_ascii_case(scheme),
+    };
+    if protocol.is_some_and(|protocol| !agrees(protocol)) {
         return Err(format());
     }
     Ok(Wanted { url: url.to_owned(), write_protected })

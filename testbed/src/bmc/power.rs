@@ -51,6 +51,10 @@ impl Bmc {
         {
             let mut locked = self.lock();
             let course = course(&self.config.profile.system, kind, locked.state.power)?;
+            if course == Course::PowerOn && self.is_settling(&locked) {
+                return Err(Refusal::PowerSettling);
+            }
+            locked.state.next_boot_fails |= effects.boot_fails;
             locked.event(Event::Reset { kind: kind.to_owned() });
             match course {
                 Course::PowerOn => self.begin_power_on(&mut locked, slow),
@@ -62,6 +66,12 @@ impl Bmc {
         }
         self.deliver();
         Ok(())
+    }
+
+    /// Whether the machine went off a moment ago, on a BMC that takes no `On` then.
+    fn is_settling(&self, locked: &Locked<'_>) -> bool {
+        let settle = self.scaled(self.config.profile.timing.settle_after_off);
+        locked.state.off_since.is_some_and(|since| self.shared.clock.elapsed() < since + settle)
     }
 
     fn begin_power_on(self: &Arc<Self>, locked: &mut Locked<'_>, slow: Slowness) {
@@ -137,6 +147,7 @@ impl Bmc {
                 Step::PostIsOver => self.hand_over_to_boot_device(&mut locked),
                 Step::PowerIsOff { had_power, then_on } => {
                     locked.state.power = Power::Off;
+                    locked.state.off_since = Some(self.shared.clock.elapsed());
                     if had_power {
                         locked.state.counters.power_offs += 1;
                         locked.event(Event::PoweredOff);
@@ -209,7 +220,7 @@ fn course(model: &SystemModel, kind: &str, power: Power) -> Result<Course, Refus
         ("ForceOff", Power::On | Power::PoweringOn) => Ok(Course::PowerOff { then_on: false }),
         ("ForceOff" | "GracefulShutdown", Power::Off | Power::PoweringOff) => no_op(),
         ("ForceRestart", Power::On) => Ok(Course::Restart),
-        ("PowerCycle", Power::On) => Ok(Course::PowerOff { then_on: true }),
+        ("PowerCycle" | "ForcePowerCycle", Power::On) => Ok(Course::PowerOff { then_on: true }),
         ("GracefulShutdown" | "PushPowerButton", Power::On) => Ok(Course::Ask(AfterShutdown::PowerOff)),
         ("GracefulRestart", Power::On) => Ok(Course::Ask(AfterShutdown::Reboot)),
         ("Nmi", Power::On) => Ok(Course::Stay),

@@ -4,7 +4,16 @@
 //! [`Resource`] names everything that a BMC serves; [`Resource::find`] reads a path for a profile, [`Resource::path`]
 //! writes it. Paths are case-sensitive; one trailing slash is forgiven.
 
-use super::profiles::{Listing, Profile, SlotView};
+use super::profiles::{InsertRoute, Listing, MemberOf, Profile, SettingsModel, SlotPatch, SlotView, Takes};
+
+/// A slot, and the resource under which it was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Index into the profile.
+    pub(crate) slot: usize,
+    /// Where.
+    pub(crate) view: SlotView,
+}
 
 /// A resource or an action's target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +30,8 @@ pub(crate) enum Resource {
     Systems,
     /// The system.
     System,
+    /// The settings of the system.
+    SystemSettings,
     /// ActionInfo of ComputerSystem.Reset.
     ResetActionInfo,
     /// Host interfaces.
@@ -31,6 +42,8 @@ pub(crate) enum Resource {
     Managers,
     /// The manager.
     Manager,
+    /// ActionInfo of Manager.Reset.
+    ManagerResetActionInfo,
     /// ActionInfo of Manager.ResetToDefaults.
     DefaultsActionInfo,
     /// Management interfaces.
@@ -39,10 +52,10 @@ pub(crate) enum Resource {
     ManagerNic,
     /// Virtual media of one view.
     Media(SlotView),
-    /// A slot, by index into the profile.
-    Slot(usize),
+    /// A slot.
+    Slot(Place),
     /// ActionInfo of InsertMedia.
-    InsertActionInfo(usize),
+    InsertActionInfo(Place),
     /// Collection of chassis.
     ChassisCollection,
     /// The chassis.
@@ -69,6 +82,12 @@ pub(crate) enum Resource {
     TaskService,
     /// Tasks.
     Tasks,
+    /// A task, by number.
+    Task(u64),
+    /// Its monitor.
+    TaskMonitor(u64),
+    /// A resource beyond the shared ones, by index into the profile.
+    Extra(usize),
     /// The target of an action.
     Action(Action),
 }
@@ -84,15 +103,15 @@ pub(crate) enum Action {
     ManagerDefaults,
     /// VirtualMedia.InsertMedia, or its OEM twin.
     Insert {
-        /// Slot index.
-        slot: usize,
+        /// The slot.
+        place: Place,
         /// Whether it is the OEM twin.
         oem: bool,
     },
     /// VirtualMedia.EjectMedia, or its OEM twin.
     Eject {
-        /// Slot index.
-        slot: usize,
+        /// The slot.
+        place: Place,
         /// Whether it is the OEM twin.
         oem: bool,
     },
@@ -109,7 +128,7 @@ impl Resource {
             Some(_) => return None,
         }
         let rest: Vec<&str> = segments.collect();
-        match rest.as_slice() {
+        let shared = match rest.as_slice() {
             [] => Some(Self::Root),
             ["odata"] => Some(Self::OData),
             ["$metadata"] => Some(Self::Metadata),
@@ -130,18 +149,24 @@ impl Resource {
             ["AccountService", "Roles", id] => position(profile.roles, id).map(Self::Role),
             ["TaskService"] => Some(Self::TaskService),
             ["TaskService", "Tasks"] => Some(Self::Tasks),
+            ["TaskService", "Tasks", id] => number(id).map(Self::Task),
+            ["TaskService", "Tasks", id, "Monitor"] => number(id).map(Self::TaskMonitor),
             _ => None,
-        }
+        };
+        shared.or_else(|| profile.extras.iter().position(|extra| extra.path == path).map(Self::Extra))
     }
 
     fn under_system(profile: &Profile, rest: &[&str]) -> Option<Self> {
         match rest {
             [] => Some(Self::System),
+            [segment] if settings(profile).is_some_and(|settings| settings.segment == *segment) => {
+                Some(Self::SystemSettings)
+            }
             ["Actions", "ComputerSystem.Reset"] => Some(Self::Action(Action::SystemReset)),
             ["ResetActionInfo"] if profile.system.reset_listing == Listing::ActionInfo => {
                 Some(Self::ResetActionInfo)
             }
-            ["EthernetInterfaces"] => Some(Self::SystemNics),
+            ["EthernetInterfaces"] if !profile.system.nic_ids.is_empty() => Some(Self::SystemNics),
             ["EthernetInterfaces", id] => position(profile.system.nic_ids, id).map(Self::SystemNic),
             ["VirtualMedia", rest @ ..] => Self::under_media(profile, SlotView::System, rest),
             _ => None,
@@ -156,6 +181,9 @@ impl Resource {
             ["Actions", "Manager.ResetToDefaults"] if defaults.is_some() => {
                 Some(Self::Action(Action::ManagerDefaults))
             }
+            ["ResetActionInfo"] if profile.manager.reset_listing == Listing::ActionInfo => {
+                Some(Self::ManagerResetActionInfo)
+            }
             ["ResetToDefaultsActionInfo"] => defaults
                 .is_some_and(|(listing, _)| *listing == Listing::ActionInfo)
                 .then_some(Self::DefaultsActionInfo),
@@ -167,27 +195,30 @@ impl Resource {
     }
 
     fn under_media(profile: &Profile, view: SlotView, rest: &[&str]) -> Option<Self> {
-        if !profile.slots.iter().any(|slot| slot.view == view) {
+        if !profile.slots.iter().any(|slot| slot.is_in(view)) {
             return None;
         }
         let [id, rest @ ..] = rest else { return Some(Self::Media(view)) };
-        let slot = profile.slots.iter().position(|slot| slot.view == view && slot.id == *id)?;
+        let slot = profile.slots.iter().position(|slot| slot.is_in(view) && slot.id == *id)?;
+        let place = Place { slot, view };
         let oem = profile.media.oem_actions.as_ref();
+        let acts = profile.media.route == InsertRoute::Action && profile.slots[slot].takes == Takes::Address;
         match rest {
-            [] => Some(Self::Slot(slot)),
+            [] => Some(Self::Slot(place)),
+            _ if !acts => None,
             ["InsertMediaActionInfo"] if profile.media.insert_listing == Listing::ActionInfo => {
-                Some(Self::InsertActionInfo(slot))
+                Some(Self::InsertActionInfo(place))
             }
             ["Actions", "VirtualMedia.InsertMedia"] => {
-                Some(Self::Action(Action::Insert { slot, oem: false }))
+                Some(Self::Action(Action::Insert { place, oem: false }))
             }
-            ["Actions", "VirtualMedia.EjectMedia"] => Some(Self::Action(Action::Eject { slot, oem: false })),
+            ["Actions", "VirtualMedia.EjectMedia"] => Some(Self::Action(Action::Eject { place, oem: false })),
             ["Actions", "Oem", vendor, name] => {
                 let oem = oem.filter(|oem| oem.vendor == *vendor)?;
                 if *name == oem.insert {
-                    Some(Self::Action(Action::Insert { slot, oem: true }))
+                    Some(Self::Action(Action::Insert { place, oem: true }))
                 } else if *name == oem.eject {
-                    Some(Self::Action(Action::Eject { slot, oem: true }))
+                    Some(Self::Action(Action::Eject { place, oem: true }))
                 } else {
                     None
                 }
@@ -204,7 +235,7 @@ impl Resource {
             SlotView::System => format!("{}/VirtualMedia", system()),
             SlotView::Manager => format!("{}/VirtualMedia", manager()),
         };
-        let slot = |index: usize| format!("{}/{}", media(profile.slots[index].view), profile.slots[index].id);
+        let slot = |place: &Place| format!("{}/{}", media(place.view), profile.slots[place.slot].id);
         match self {
             Self::Versions => "/redfish".to_owned(),
             Self::Root => "/redfish/v1".to_owned(),
@@ -212,6 +243,10 @@ impl Resource {
             Self::Metadata => "/redfish/v1/$metadata".to_owned(),
             Self::Systems => "/redfish/v1/Systems".to_owned(),
             Self::System => system(),
+            Self::SystemSettings => {
+                let segment = settings(profile).map_or("Settings", |settings| settings.segment);
+                format!("{}/{segment}", system())
+            }
             Self::ResetActionInfo => format!("{}/ResetActionInfo", system()),
             Self::SystemNics => format!("{}/EthernetInterfaces", system()),
             Self::SystemNic(index) => {
@@ -219,12 +254,13 @@ impl Resource {
             }
             Self::Managers => "/redfish/v1/Managers".to_owned(),
             Self::Manager => manager(),
+            Self::ManagerResetActionInfo => format!("{}/ResetActionInfo", manager()),
             Self::DefaultsActionInfo => format!("{}/ResetToDefaultsActionInfo", manager()),
             Self::ManagerNics => format!("{}/EthernetInterfaces", manager()),
             Self::ManagerNic => format!("{}/EthernetInterfaces/{}", manager(), profile.manager.nic_id),
             Self::Media(view) => media(*view),
-            Self::Slot(index) => slot(*index),
-            Self::InsertActionInfo(index) => format!("{}/InsertMediaActionInfo", slot(*index)),
+            Self::Slot(place) => slot(place),
+            Self::InsertActionInfo(place) => format!("{}/InsertMediaActionInfo", slot(place)),
             Self::ChassisCollection => "/redfish/v1/Chassis".to_owned(),
             Self::Chassis => format!("/redfish/v1/Chassis/{}", profile.chassis_id),
             Self::SessionService => "/redfish/v1/SessionService".to_owned(),
@@ -238,6 +274,9 @@ impl Resource {
             Self::Role(index) => format!("/redfish/v1/AccountService/Roles/{}", profile.roles[*index]),
             Self::TaskService => "/redfish/v1/TaskService".to_owned(),
             Self::Tasks => "/redfish/v1/TaskService/Tasks".to_owned(),
+            Self::Task(id) => format!("/redfish/v1/TaskService/Tasks/{id}"),
+            Self::TaskMonitor(id) => format!("/redfish/v1/TaskService/Tasks/{id}/Monitor"),
+            Self::Extra(index) => profile.extras[*index].path.to_owned(),
             Self::Action(action) => action.path(profile),
         }
     }
@@ -248,8 +287,8 @@ impl Resource {
             Self::Action(_) | Self::SessionsMembers => &["POST"],
             Self::Sessions => &["GET", "HEAD", "POST"],
             Self::Session(_) => &["GET", "HEAD", "DELETE"],
-            Self::System => &["GET", "HEAD", "PATCH"],
-            Self::Slot(_) if profile.media.oem_actions.is_some() => &["GET", "HEAD", "PATCH"],
+            Self::System | Self::SystemSettings => &["GET", "HEAD", "PATCH"],
+            Self::Slot(_) if profile.media.slot_patch != SlotPatch::None => &["GET", "HEAD", "PATCH"],
             _ => &["GET", "HEAD"],
         }
     }
@@ -262,10 +301,10 @@ impl Resource {
 
 impl Action {
     fn path(self, profile: &Profile) -> String {
-        let oem = |slot: usize, name: fn(&super::profiles::OemMediaActions) -> &'static str| {
+        let oem = |place: Place, name: fn(&super::profiles::OemMediaActions) -> &'static str| {
             let vendor = profile.media.oem_actions.as_ref().map_or("", |oem| oem.vendor);
             let name = profile.media.oem_actions.as_ref().map_or("", name);
-            format!("{}/Actions/Oem/{vendor}/{name}", Resource::Slot(slot).path(profile))
+            format!("{}/Actions/Oem/{vendor}/{name}", Resource::Slot(place).path(profile))
         };
         match self {
             Self::SystemReset => format!("{}/Actions/ComputerSystem.Reset", Resource::System.path(profile)),
@@ -273,16 +312,32 @@ impl Action {
             Self::ManagerDefaults => {
                 format!("{}/Actions/Manager.ResetToDefaults", Resource::Manager.path(profile))
             }
-            Self::Insert { slot, oem: false } => {
-                format!("{}/Actions/VirtualMedia.InsertMedia", Resource::Slot(slot).path(profile))
+            Self::Insert { place, oem: false } => {
+                format!("{}/Actions/VirtualMedia.InsertMedia", Resource::Slot(place).path(profile))
             }
-            Self::Eject { slot, oem: false } => {
-                format!("{}/Actions/VirtualMedia.EjectMedia", Resource::Slot(slot).path(profile))
+            Self::Eject { place, oem: false } => {
+                format!("{}/Actions/VirtualMedia.EjectMedia", Resource::Slot(place).path(profile))
             }
-            Self::Insert { slot, oem: true } => oem(slot, |names| names.insert),
-            Self::Eject { slot, oem: true } => oem(slot, |names| names.eject),
+            Self::Insert { place, oem: true } => oem(place, |names| names.insert),
+            Self::Eject { place, oem: true } => oem(place, |names| names.eject),
         }
     }
+}
+
+fn settings(profile: &Profile) -> Option<&SettingsModel> {
+    profile.boot.settings.as_ref()
+}
+
+/// A number in the one form that it is written in.
+fn number(id: &str) -> Option<u64> {
+    id.parse().ok().filter(|number: &u64| number.to_string() == id)
+}
+
+/// The members that a collection lists beside the one of the profile.
+pub(crate) fn extra_members(profile: &Profile, collection: MemberOf) -> impl Iterator<Item = Resource> {
+    let listed = profile.extras.iter().enumerate();
+    let listed = listed.filter(move |(_, extra)| extra.member_of == Some(collection));
+    listed.map(|(index, _)| Resource::Extra(index)).collect::<Vec<_>>().into_iter()
 }
 
 fn position(ids: &[&str], id: &str) -> Option<usize> {
@@ -303,7 +358,6 @@ mod tests {
                 Resource::Versions,
                 Resource::Root,
                 Resource::System,
-                Resource::SystemNic(1),
                 Resource::Manager,
                 Resource::ManagerNic,
                 Resource::Chassis,
@@ -314,12 +368,27 @@ mod tests {
                 Resource::Action(Action::SystemReset),
                 Resource::Action(Action::ManagerReset),
             ];
-            for slot in 0..profile.slots.len() {
-                resources.push(Resource::Slot(slot));
-                resources.push(Resource::Action(Action::Insert { slot, oem: false }));
-                resources.push(Resource::Action(Action::Eject { slot, oem: false }));
-                if profile.media.oem_actions.is_some() {
-                    resources.push(Resource::Action(Action::Eject { slot, oem: true }));
+            if profile.system.nic_ids.len() > 1 {
+                resources.push(Resource::SystemNic(1));
+            }
+            if profile.boot.settings.is_some() {
+                resources.push(Resource::SystemSettings);
+            }
+            resources.extend((0..profile.extras.len()).map(Resource::Extra));
+            resources.extend([Resource::Task(7), Resource::TaskMonitor(7)]);
+            for (slot, model) in profile.slots.iter().enumerate() {
+                let views = [SlotView::System, SlotView::Manager];
+                for view in views.into_iter().filter(|view| model.is_in(*view)) {
+                    let place = Place { slot, view };
+                    resources.push(Resource::Slot(place));
+                    if model.takes == Takes::Nothing || profile.media.route == InsertRoute::Patch {
+                        continue;
+                    }
+                    resources.push(Resource::Action(Action::Insert { place, oem: false }));
+                    resources.push(Resource::Action(Action::Eject { place, oem: false }));
+                    if profile.media.oem_actions.is_some() {
+                        resources.push(Resource::Action(Action::Eject { place, oem: true }));
+                    }
                 }
             }
             for resource in resources {

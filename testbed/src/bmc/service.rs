@@ -5,6 +5,7 @@
 //! credentials answers 401 whether it exists or not.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,18 +21,23 @@ use super::instance::Bmc;
 use super::log::{AuthKind, RequestRecord, What, redacted};
 use super::reply::{Body, Hangup, Payload, Reply};
 use super::routes::Resource;
-use crate::faults::Effects;
+use crate::faults::{Effects, Why};
 
 /// Largest request body, in bytes.
 const MAX_BODY: usize = 1 << 20;
 
 impl Bmc {
-    /// Answers one request. `scheme` is what the connection speaks.
+    /// Answers one request. `scheme` is what the connection speaks; a `doomed` one is closed without an answer, as a
+    /// BMC does that lost its idle connections.
     pub(crate) async fn serve(
         self: Arc<Self>,
         request: Request<Incoming>,
         scheme: &'static str,
+        doomed: Arc<AtomicBool>,
     ) -> Result<Response<Body>, Hangup> {
+        if doomed.load(Ordering::Relaxed) {
+            return Err(Hangup);
+        }
         let started = self.shared.clock.elapsed();
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
@@ -40,6 +46,9 @@ impl Bmc {
             locked.state.counters.requests += 1;
             locked.state.injector.judge(self.index, parts.method.as_str(), &path)
         };
+        if effects.forget_connection {
+            doomed.store(true, Ordering::Relaxed);
+        }
         if !effects.latency.is_zero() {
             self.shared.clock.sleep(effects.latency).await;
         }
@@ -61,7 +70,10 @@ impl Bmc {
             Ok(body) => self.answer(&parts, body, &path, scheme, &effects).await,
             Err(_) => (AuthKind::None, Err(Refusal::TooLarge)),
         };
-        let reply = result.unwrap_or_else(|refusal| self.refused(&refusal, &parts, &path));
+        let mut reply = result.unwrap_or_else(|refusal| self.refused(&refusal, &parts, &path));
+        if let Payload::Json(body) = &mut reply.payload {
+            effects.alter.iter().for_each(|(pointer, value)| alter(body, pointer, value));
+        }
 
         let body = body.ok().filter(|body| !body.is_empty());
         let status = if effects.drop_after { 0 } else { reply.status };
@@ -85,6 +97,10 @@ impl Bmc {
             return (AuthKind::Refused, Err(Refusal::Unauthenticated));
         }
         let auth = self.authenticate(&parts.headers);
+        if let Some((why, retry_after)) = &effects.refuse {
+            let reply = self.refused(&refusal(*why), parts, path);
+            return (auth, Ok(retrying(reply, *retry_after)));
+        }
         if let Some((status, body, retry_after)) = &effects.status {
             return (auth, Ok(self.injected(*status, body.as_ref(), *retry_after)));
         }
@@ -132,11 +148,7 @@ impl Bmc {
                 Payload::Json(errors::error_body(profile, &Refusal::Injected { status }.said_by(profile)))
             }
         };
-        let reply = Reply::new(status, payload);
-        match retry_after {
-            Some(seconds) => reply.with(header::RETRY_AFTER, &seconds.to_string()),
-            None => reply,
-        }
+        retrying(Reply::new(status, payload), retry_after)
     }
 
     fn refused(&self, refusal: &Refusal, parts: &Parts, path: &str) -> Reply {
@@ -186,5 +198,35 @@ impl Bmc {
             "request"
         );
         self.lock().record(What::Request(record));
+    }
+}
+
+fn retrying(reply: Reply, retry_after: Option<u64>) -> Reply {
+    match retry_after {
+        Some(seconds) => reply.with(header::RETRY_AFTER, &seconds.to_string()),
+        None => reply,
+    }
+}
+
+/// The refusal that a fault stands for.
+fn refusal(why: Why) -> Refusal {
+    match why {
+        Why::Unlicensed => Refusal::Unlicensed,
+        Why::MediaDisabled => Refusal::MediaDisabled,
+        Why::NotReady => Refusal::NotReady,
+        Why::TooManyRequests => Refusal::TooManyRequests,
+        Why::SystemInPost => Refusal::SystemInPost { property: "BootSourceOverrideTarget" },
+        Why::NoMoreConnections => Refusal::NoMoreConnections,
+    }
+}
+
+/// Puts `value` where the JSON pointer leads; a last member that is not there is added.
+fn alter(body: &mut Value, pointer: &str, value: &Value) {
+    if let Some(place) = body.pointer_mut(pointer) {
+        *place = value.clone();
+    } else if let Some((parent, name)) = pointer.rsplit_once('/')
+        && let Some(Value::Object(map)) = body.pointer_mut(parent)
+    {
+        map.insert(name.to_owned(), value.clone());
     }
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Everything that changes in a BMC, and nothing else: resources are rendered from it on demand.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::errors::Refusal;
 use super::log::RequestLog;
 use super::machine::{AttachedMedium, BootMode, BootPlan, BootProgress, MediumKind};
 use super::profiles::Profile;
@@ -87,6 +89,8 @@ pub(crate) struct SlotState {
     pub(crate) medium: Option<Medium>,
     /// An ejected image that is still reported, and until when on the BMC's clock.
     pub(crate) stale: Option<(Duration, Medium)>,
+    /// The address of the image that was inserted last.
+    pub(crate) last_url: Option<String>,
     /// An insertion is under way.
     pub(crate) inserting: bool,
     /// Boot this at the next reset (`BootOnNextServerReset`).
@@ -105,6 +109,16 @@ impl SlotState {
         let stale = || self.stale.as_ref().filter(|(until, _)| elapsed < *until).map(|(_, medium)| medium);
         self.medium.as_ref().or_else(stale)
     }
+}
+
+/// An insertion or ejection under way, or over.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) id: u64,
+    pub(crate) name: &'static str,
+    pub(crate) started: Timestamp,
+    /// When it ended, the same on the BMC's clock, and how.
+    pub(crate) outcome: Option<(Timestamp, Duration, Result<(), Refusal>)>,
 }
 
 /// A session.
@@ -158,6 +172,12 @@ pub(crate) struct State {
     pub(crate) failed_logins: u32,
     pub(crate) locked_until: Option<Duration>,
     pub(crate) away_until: Option<Duration>,
+    /// When the machine went off, on the BMC's clock.
+    pub(crate) off_since: Option<Duration>,
+    /// The next boot finds no medium.
+    pub(crate) next_boot_fails: bool,
+    pub(crate) tasks: VecDeque<Task>,
+    pub(crate) tasks_made: u64,
     pub(crate) counters: Counters,
     pub(crate) last_boot: Option<BootPlan>,
     pub(crate) log: RequestLog,
@@ -186,6 +206,10 @@ impl State {
             failed_logins: 0,
             locked_until: None,
             away_until: None,
+            off_since: None,
+            next_boot_fails: false,
+            tasks: VecDeque::new(),
+            tasks_made: 0,
             counters: Counters::default(),
             last_boot: None,
             log: RequestLog::new(log_capacity),

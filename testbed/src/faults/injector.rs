@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::glob;
-use super::rule::{FaultKind, FaultPlan, FaultRule};
+use super::rule::{FaultKind, FaultPlan, FaultRule, Why};
 
 /// One BMC's view of a plan: the shared rules and its own counters.
 #[derive(Debug)]
@@ -50,6 +50,14 @@ pub struct Effects {
     pub unauthorized: bool,
     /// Refuse new sessions.
     pub sessions_exhausted: bool,
+    /// Refuse in the model's words: why, and `Retry-After` seconds.
+    pub refuse: Option<(Why, Option<u64>)>,
+    /// Parts of the answer's body to replace: JSON pointer and value.
+    pub alter: Vec<(String, Value)>,
+    /// Answer nothing more on this connection.
+    pub forget_connection: bool,
+    /// The boot that is started finds no medium.
+    pub boot_fails: bool,
 }
 
 impl Injector {
@@ -75,6 +83,9 @@ impl Injector {
         for (rule, counter) in self.plan.rules.iter().zip(&mut self.counters) {
             if !applies(rule, bmc, method, path) {
                 continue;
+            }
+            if rule.every.is_some_and(|every| counter.matched >= every) {
+                *counter = Counter::default();
             }
             counter.matched += 1;
             let due = counter.matched > rule.after && rule.count.is_none_or(|count| counter.fired < count);
@@ -113,6 +124,10 @@ impl Effects {
             FaultKind::InsertFails => self.insert_fails = true,
             FaultKind::Unauthorized => self.unauthorized = true,
             FaultKind::SessionsExhausted => self.sessions_exhausted = true,
+            FaultKind::Refuse { why, retry_after } => self.refuse = Some((*why, *retry_after)),
+            FaultKind::Alter { pointer, value } => self.alter.push((pointer.clone(), value.clone())),
+            FaultKind::ForgetConnection => self.forget_connection = true,
+            FaultKind::BootFails => self.boot_fails = true,
         }
     }
 }
@@ -149,6 +164,14 @@ mod tests {
         let mut injector = injector("rules: [{name: r, after: 1, count: 2, fault: {kind: lie}}]", 1);
         let fired: Vec<bool> = (0..5).map(|_| injector.judge(0, "POST", "/x").lie).collect();
         assert_eq!(fired, [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn a_rule_with_rounds_comes_back() {
+        let text = "rules: [{name: r, after: 1, count: 1, every: 3, fault: {kind: lie}}]";
+        let mut injector = injector(text, 1);
+        let fired: Vec<bool> = (0..7).map(|_| injector.judge(0, "POST", "/x").lie).collect();
+        assert_eq!(fired, [false, true, false, false, true, false, false]);
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //!     path: /redfish/v1/Systems/**     # * is one segment or part of it, ** any number; default: any path
 //!     after: 2                         # let the first two matches pass
 //!     count: 3                         # then fire three times
+//!     every: 10                        # and all that again after ten matches; default: once
 //!     probability: 0.5                 # each with this chance; default 1
 //!     fault: {kind: status, status: 503, retry_after: 1}
 //! ```
@@ -25,4 +26,4 @@ mod rule;
 
 pub(crate) use injector::SplitMix;
 pub use injector::{Effects, Injector};
-pub use rule::{FaultError, FaultKind, FaultPlan, FaultRule};
+pub use rule::{FaultError, FaultKind, FaultPlan, FaultRule, Why};

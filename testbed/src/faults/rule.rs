@@ -53,6 +53,9 @@ pub struct FaultRule {
     /// How often it fires at most, per BMC; without end when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// After so many matching requests everything starts again: `after` and `count` are of one round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<u64>,
     /// Chance of firing at each match, 0 to 1.
     #[serde(default = "always")]
     pub probability: f64,
@@ -109,6 +112,43 @@ pub enum FaultKind {
     Unauthorized,
     /// No more sessions can be made.
     SessionsExhausted,
+    /// The request is refused in the model's own words, and has no effect.
+    Refuse {
+        /// Why.
+        why: Why,
+        /// `Retry-After` in seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u64>,
+    },
+    /// The answer is given, with a part of its JSON body replaced.
+    Alter {
+        /// JSON pointer of the part.
+        pointer: String,
+        /// What stands there instead.
+        value: Value,
+    },
+    /// The answer is given, and the connection is then good for nothing: the next request on it is not answered.
+    ForgetConnection,
+    /// The boot that this request starts finds no medium; the override is used up all the same.
+    BootFails,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// A licence is missing.
+    Unlicensed,
+    /// Virtual media is switched off.
+    MediaDisabled,
+    /// The BMC is not ready.
+    NotReady,
+    /// Too many requests.
+    TooManyRequests,
+    /// The machine is in POST.
+    SystemInPost,
+    /// All virtual media connections are in use.
+    NoMoreConnections,
 }
 
 fn always() -> f64 {
@@ -117,7 +157,12 @@ fn always() -> f64 {
 
 impl FaultPlan {
     /// Reads a plan from YAML, of which JSON is a part, and checks every rule.
+    ///
+    /// An empty text is an empty plan.
     pub fn parse(text: &str) -> Result<Self, FaultError> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
         let plan: Self = yaml_serde::from_str(text).map_err(FaultError::Parse)?;
         plan.validate()?;
         Ok(plan)
@@ -143,9 +188,15 @@ impl FaultRule {
         {
             return Some(format!("{method:?} is not an HTTP method"));
         }
+        if self.every == Some(0) {
+            return Some("a round of 0 requests never begins".to_owned());
+        }
         match &self.fault {
             FaultKind::Status { status, .. } if !(200..600).contains(status) => {
                 Some(format!("{status} is not a final HTTP status"))
+            }
+            FaultKind::Alter { pointer, .. } if !pointer.starts_with('/') => {
+                Some(format!("{pointer:?} is not a JSON pointer to a part"))
             }
             FaultKind::SlowPower { factor } if !factor.is_finite() || *factor < 0.0 => {
                 Some(format!("factor {factor} is not a length of time"))
@@ -187,6 +238,8 @@ mod tests {
             "rules: [{name: odd, fault: {kind: status, status: 99}}]",
             "rules: [{name: odd, fault: {kind: slow_power, factor: -1}}]",
             "rules: [{name: odd, methods: ['G T'], fault: {kind: stall}}]",
+            "rules: [{name: odd, every: 0, fault: {kind: stall}}]",
+            "rules: [{name: odd, fault: {kind: alter, pointer: Members, value: null}}]",
         ] {
             let error = FaultPlan::parse(text).expect_err("an impossible value");
             assert!(error.to_string().contains("odd"), "{error}");

@@ -8,11 +8,11 @@ use serde_json::json;
 use shoal_testbed::bmc::profiles::{IDRAC9_6, ILO5, SMC_X13_SINGLE};
 use shoal_testbed::bmc::{Power, What};
 
-use crate::behaviour_media::cd_slot;
 use crate::behaviour_power::{reset, system};
 use crate::client::Client;
 use crate::fixture::{Fixture, Options, PASSWORD, USER};
 use crate::image_server::ImageServer;
+use crate::route::cd_slot;
 
 const SYSTEMS: &str = "/redfish/v1/Systems";
 
@@ -99,7 +99,7 @@ async fn a_lie_claims_success_and_does_nothing() {
     let boot = json!({"Boot": {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Cd"}});
     let answer = fixture.client.patch(&system(&IDRAC9_6), boot).await;
     assert!((200..300).contains(&answer.status));
-    let insert = format!("{}/Actions/VirtualMedia.InsertMedia", cd_slot(&IDRAC9_6));
+    let insert = format!("{}/Actions/VirtualMedia.InsertMedia", cd_slot(&fixture));
     let image = json!({"Image": "http://127.0.0.1:9/a.iso"});
     fixture.client.post(&insert, image).await.expect(204);
     let state = fixture.bmc().state();
@@ -123,7 +123,7 @@ async fn an_insertion_can_fail_though_the_image_is_there() {
     let images = ImageServer::start(4096).await;
     let faults = "rules: [{name: bad luck, count: 1, path: '**/VirtualMedia.InsertMedia', fault: {kind: insert_fails}}]";
     let fixture = with_faults(faults).await;
-    let action = format!("{}/Actions/VirtualMedia.InsertMedia", cd_slot(&IDRAC9_6));
+    let action = format!("{}/Actions/VirtualMedia.InsertMedia", cd_slot(&fixture));
     let body = json!({"Image": images.url("a.iso")});
     let answer = fixture.client.post(&action, body.clone()).await.expect(500);
     assert_eq!(answer.message_id(), "IDRAC.2.8.RAC0904");

@@ -2,7 +2,7 @@
 //! A server of one image, with or without ranges, over HTTP or HTTPS, that counts.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -24,29 +24,35 @@ pub(crate) struct ImageServer {
 
 struct Shared {
     image: Vec<u8>,
-    ranges: bool,
+    ranges: AtomicBool,
     heads: AtomicU64,
     seen: Mutex<Vec<String>>,
 }
 
 impl ImageServer {
     pub(crate) async fn start(size: usize) -> Self {
-        Self::with(size, true, false).await
-    }
-
-    pub(crate) async fn without_ranges(size: usize) -> Self {
-        Self::with(size, false, false).await
+        Self::with(size, false).await
     }
 
     pub(crate) async fn https(size: usize) -> Self {
-        Self::with(size, true, true).await
+        Self::with(size, true).await
     }
 
-    async fn with(size: usize, ranges: bool, tls: bool) -> Self {
+    /// From now on ranges are not understood.
+    pub(crate) fn without_ranges(self) -> Self {
+        self.shared.ranges.store(false, Ordering::SeqCst);
+        self
+    }
+
+    pub(crate) fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+
+    async fn with(size: usize, tls: bool) -> Self {
         let image: Vec<u8> = (0..size).map(|at| (at * 31 % 251) as u8).collect();
         let shared = Arc::new(Shared {
             image: image.clone(),
-            ranges,
+            ranges: AtomicBool::new(true),
             heads: AtomicU64::new(0),
             seen: Mutex::default(),
         });
@@ -112,7 +118,7 @@ async fn serve(State(shared): State<Arc<Shared>>, method: Method, headers: Heade
     }
     let range = headers.get(header::RANGE).map(|value| value.to_str().expect("text").to_owned());
     shared.seen.lock().expect("no test panicked here").push(range.clone().unwrap_or_else(|| "-".to_owned()));
-    let range = range.filter(|_| shared.ranges).map(|range| {
+    let range = range.filter(|_| shared.ranges.load(Ordering::SeqCst)).map(|range| {
         let (start, end) = range.strip_prefix("bytes=").and_then(|r| r.split_once('-')).expect("one range");
         let (start, end): (usize, usize) = (start.parse().expect("start"), end.parse().expect("end"));
         (start, end.min(size - 1))

@@ -4,6 +4,7 @@
 mod client;
 mod fixture;
 mod image_server;
+mod route;
 
 mod behaviour_auth;
 mod behaviour_boot;

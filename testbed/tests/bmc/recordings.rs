@@ -185,7 +185,7 @@ fn invented(ours: &Value, recorded: &Value, prefix: &str, found: &mut Vec<String
 }
 
 fn recorded(root: &Path, profile: &Profile, path: &str) -> Option<Value> {
-    let file = root.join(profile.recording).join(path.trim_start_matches('/')).join("index.json");
+    let file = root.join(profile.recording?).join(path.trim_start_matches('/')).join("index.json");
     let text = std::fs::read_to_string(file).ok()?;
     Some(serde_json::from_str(&text).expect("recordings are JSON"))
 }

@@ -15,8 +15,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Ack, BootModel, ErrorModel, EtagStyle, Listing, ManagerModel, MediaModel, Probe, Profile, SessionIds,
-    SessionModel, SlotModel, SlotView, SystemModel, Timing, Versions,
+    Ack, BootModel, ErrorModel, EtagStyle, Listing, ManagerModel, MediaModel, Patched, Preconditions, Probe,
+    Profile, SessionIds, SessionModel, SlotModel, SlotView, SystemModel, Timing, Versions,
 };
 use crate::bmc::errors::{Refusal, Said};
 use crate::bmc::resources::View;
@@ -25,7 +25,7 @@ use crate::bmc::routes::Resource;
 /// The model.
 pub static IDRAC9_6: Profile = Profile {
     name: "idrac9-6",
-    recording: "dell",
+    recording: Some("dell"),
     redfish_version: "1.13.1",
     versions: Versions {
         service_root: "v1_10_0",
@@ -40,10 +40,12 @@ pub static IDRAC9_6: Profile = Profile {
         manager_account: "v1_8_0",
         role: "v1_3_0",
         task_service: "v1_2_0",
+        task: "v1_4_3",
         action_info: "v1_1_2",
     },
     odata_context: true,
     etag: EtagStyle::Decimal,
+    preconditions: Preconditions::NONE,
     system: SystemModel {
         id: "System.Embedded.1",
         manufacturer: "Dell Inc.",
@@ -77,6 +79,7 @@ pub static IDRAC9_6: Profile = Profile {
         firmware: "6.00.30.00",
         model: "15G Monolithic",
         reset_types: &["GracefulRestart"],
+        reset_listing: Listing::Inline,
         defaults: Some((Listing::Inline, &["ResetAll", "PreserveNetworkAndUsers"])),
         nic_id: "NIC.1",
     },
@@ -94,12 +97,13 @@ pub static IDRAC9_6: Profile = Profile {
             "SDCard",
             "UefiHttp",
         ],
-        cd_target: "Cd",
+        cd_target: Some("Cd"),
         usb_target: Some("Floppy"),
         idle_target: "None",
         needs_enabled: false,
         mode_falls_to_legacy: false,
         refused_in_post: false,
+        ..BootModel::PLAIN
     },
     slots: &[
         SlotModel {
@@ -108,6 +112,7 @@ pub static IDRAC9_6: Profile = Profile {
             name: "VirtualMedia Instance 1",
             media_types: &["CD", "DVD", "USBStick"],
             idle_write_protected: Some(true),
+            ..SlotModel::PLAIN
         },
         SlotModel {
             view: SlotView::System,
@@ -115,6 +120,7 @@ pub static IDRAC9_6: Profile = Profile {
             name: "VirtualMedia Instance 2",
             media_types: &["CD", "DVD", "USBStick"],
             idle_write_protected: Some(true),
+            ..SlotModel::PLAIN
         },
         SlotModel {
             view: SlotView::Manager,
@@ -122,6 +128,7 @@ pub static IDRAC9_6: Profile = Profile {
             name: "Virtual CD",
             media_types: &["CD", "DVD"],
             idle_write_protected: None,
+            ..SlotModel::PLAIN
         },
         SlotModel {
             view: SlotView::Manager,
@@ -129,10 +136,11 @@ pub static IDRAC9_6: Profile = Profile {
             name: "Virtual Removable Disk",
             media_types: &["USBStick"],
             idle_write_protected: None,
+            ..SlotModel::PLAIN
         },
     ],
     media: MediaModel {
-        manager_order: Some(&["RemovableDisk", "CD"]),
+        order: Some((SlotView::Manager, &["RemovableDisk", "CD"])),
         insert_parameters: &[
             "Image",
             "Inserted",
@@ -153,7 +161,9 @@ pub static IDRAC9_6: Profile = Profile {
         eject_hidden_when_empty: false,
         empty_image_is_string: false,
         oem_actions: None,
+        ..MediaModel::PLAIN
     },
+    extras: &[],
     sessions: SessionModel {
         max: 8,
         timeout: Duration::from_secs(1800),
@@ -173,15 +183,19 @@ pub static IDRAC9_6: Profile = Profile {
         with_text: true,
     },
     ack: Ack::NoContent,
+    patched: Patched::Message,
     timing: Timing {
         power_on: Duration::from_secs(3),
         post: Duration::from_secs(90),
         power_off: Duration::from_secs(6),
         graceful: Duration::from_secs(2),
         insert: Duration::from_secs(4),
+        eject: Duration::ZERO,
+        settle_after_off: Duration::ZERO,
         stale_after_eject: Duration::from_secs(8),
         manager_restart: Duration::from_secs(150),
     },
+    faults: "",
     decorate,
     refuse,
 };

@@ -15,8 +15,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Ack, BootModel, ErrorModel, EtagStyle, Listing, ManagerModel, MediaModel, OemMediaActions, Probe,
-    Profile, SessionIds, SessionModel, SlotModel, SlotView, SystemModel, Timing, Versions,
+    Ack, BootModel, ErrorModel, EtagStyle, Listing, ManagerModel, MediaModel, OemMediaActions, Patched,
+    Preconditions, Probe, Profile, SessionIds, SessionModel, SlotModel, SlotPatch, SlotView, SystemModel,
+    Timing, Versions,
 };
 use crate::bmc::errors::{Refusal, Said};
 use crate::bmc::resources::View;
@@ -25,7 +26,7 @@ use crate::bmc::routes::Resource;
 /// The model.
 pub static ILO5: Profile = Profile {
     name: "ilo5",
-    recording: "hpe",
+    recording: Some("hpe"),
     redfish_version: "1.6.0",
     versions: Versions {
         service_root: "v1_5_1",
@@ -40,10 +41,12 @@ pub static ILO5: Profile = Profile {
         manager_account: "v1_3_0",
         role: "v1_2_1",
         task_service: "v1_1_1",
+        task: "v1_4_3",
         action_info: "v1_1_2",
     },
     odata_context: true,
     etag: EtagStyle::WeakHex8,
+    preconditions: Preconditions::NONE,
     system: SystemModel {
         id: "1",
         manufacturer: "HPE",
@@ -70,6 +73,7 @@ pub static ILO5: Profile = Profile {
         firmware: "iLO 5 v2.72",
         model: "iLO 5",
         reset_types: &["ForceRestart", "GracefulRestart"],
+        reset_listing: Listing::Inline,
         defaults: None,
         nic_id: "1",
     },
@@ -89,12 +93,13 @@ pub static ILO5: Profile = Profile {
             "UefiHttp",
             "UefiTarget",
         ],
-        cd_target: "Cd",
+        cd_target: Some("Cd"),
         usb_target: Some("Usb"),
         idle_target: "None",
         needs_enabled: false,
         mode_falls_to_legacy: false,
         refused_in_post: true,
+        ..BootModel::PLAIN
     },
     slots: &[
         SlotModel {
@@ -103,6 +108,7 @@ pub static ILO5: Profile = Profile {
             name: "VirtualMedia",
             media_types: &["Floppy", "USBStick"],
             idle_write_protected: Some(true),
+            ..SlotModel::PLAIN
         },
         SlotModel {
             view: SlotView::Manager,
@@ -110,10 +116,10 @@ pub static ILO5: Profile = Profile {
             name: "VirtualMedia",
             media_types: &["CD", "DVD"],
             idle_write_protected: Some(true),
+            ..SlotModel::PLAIN
         },
     ],
     media: MediaModel {
-        manager_order: None,
         insert_parameters: &[
             "Image",
             "Inserted",
@@ -137,7 +143,10 @@ pub static ILO5: Profile = Profile {
             insert: "HpeiLOVirtualMedia.InsertVirtualMedia",
             eject: "HpeiLOVirtualMedia.EjectVirtualMedia",
         }),
+        slot_patch: SlotPatch::BootOnNextReset,
+        ..MediaModel::PLAIN
     },
+    extras: &[],
     sessions: SessionModel {
         max: 13,
         timeout: Duration::from_secs(30 * 60),
@@ -157,15 +166,19 @@ pub static ILO5: Profile = Profile {
         with_text: false,
     },
     ack: Ack::Message,
+    patched: Patched::Message,
     timing: Timing {
         power_on: Duration::from_secs(2),
         post: Duration::from_secs(120),
         power_off: Duration::from_secs(5),
         graceful: Duration::from_secs(1),
         insert: Duration::from_secs(1),
+        eject: Duration::ZERO,
+        settle_after_off: Duration::ZERO,
         stale_after_eject: Duration::ZERO,
         manager_restart: Duration::from_secs(60),
     },
+    faults: "",
     decorate,
     refuse,
 };
@@ -211,7 +224,8 @@ fn decorate(resource: &Resource, view: &View<'_>, map: &mut Map<String, Value>) 
             map.insert("SKU".into(), json!(view.identity.sku));
             map.insert("SerialNumber".into(), json!(view.identity.serial));
         }
-        Resource::Slot(index) => {
+        Resource::Slot(place) => {
+            let index = &place.slot;
             // This schema version has no names and no transfer properties on the member.
             for absent in ["ImageName", "TransferMethod", "TransferProtocolType"] {
                 map.remove(absent);
@@ -219,7 +233,7 @@ fn decorate(resource: &Resource, view: &View<'_>, map: &mut Map<String, Value>) 
             let mut hpe = json!({
                 "@odata.context": "/redfish/v1/$metadata#HpeiLOVirtualMedia.HpeiLOVirtualMedia",
                 "@odata.type": "#HpeiLOVirtualMedia.v2_2_0.HpeiLOVirtualMedia",
-                "Actions": view.oem_media_actions(*index),
+                "Actions": view.oem_media_actions(*place),
             });
             if ILO5.slots[*index].optical() {
                 hpe["BootOnNextServerReset"] = json!(view.state.slots[*index].boot_next);

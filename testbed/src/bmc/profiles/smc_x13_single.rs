@@ -20,8 +20,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Ack, BootModel, ErrorModel, EtagStyle, Listing, ManagerModel, MediaModel, Probe, Profile, SessionIds,
-    SessionModel, SlotModel, SlotView, SystemModel, Timing, Versions,
+    Ack, BootModel, ErrorModel, EtagStyle, Listing, ManagerModel, MediaModel, Patched, Preconditions, Probe,
+    Profile, SessionIds, SessionModel, SlotModel, SlotView, SystemModel, Timing, Versions,
 };
 use crate::bmc::resources::View;
 use crate::bmc::routes::Resource;
@@ -29,7 +29,7 @@ use crate::bmc::routes::Resource;
 /// The model.
 pub static SMC_X13_SINGLE: Profile = Profile {
     name: "smc-x13-single",
-    recording: "supermicro",
+    recording: Some("supermicro"),
     redfish_version: "1.11.0",
     versions: Versions {
         service_root: "v1_9_0",
@@ -44,10 +44,12 @@ pub static SMC_X13_SINGLE: Profile = Profile {
         manager_account: "v1_6_0",
         role: "v1_2_4",
         task_service: "v1_1_5",
+        task: "v1_4_3",
         action_info: "v1_1_2",
     },
     odata_context: false,
     etag: EtagStyle::StrongHex32,
+    preconditions: Preconditions::NONE,
     system: SystemModel {
         id: "1",
         manufacturer: "Supermicro",
@@ -75,6 +77,7 @@ pub static SMC_X13_SINGLE: Profile = Profile {
         firmware: "11.01.01",
         model: "ASPEED",
         reset_types: &["GracefulRestart"],
+        reset_listing: Listing::Inline,
         defaults: Some((Listing::ActionInfo, &["PreserveNetworkAndUsers", "PreserveNetwork"])),
         nic_id: "1",
     },
@@ -92,12 +95,13 @@ pub static SMC_X13_SINGLE: Profile = Profile {
             "UefiBootNext",
             "UefiHttp",
         ],
-        cd_target: "UsbCd",
+        cd_target: Some("UsbCd"),
         usb_target: Some("Usb"),
         idle_target: "None",
         needs_enabled: true,
         mode_falls_to_legacy: true,
         refused_in_post: false,
+        ..BootModel::PLAIN
     },
     slots: &[SlotModel {
         view: SlotView::Manager,
@@ -105,9 +109,9 @@ pub static SMC_X13_SINGLE: Profile = Profile {
         name: "Virtual Removable Media",
         media_types: &["CD", "DVD", "Floppy", "USBStick"],
         idle_write_protected: None,
+        ..SlotModel::PLAIN
     }],
     media: MediaModel {
-        manager_order: None,
         insert_parameters: &[
             "Image",
             "UserName",
@@ -128,7 +132,9 @@ pub static SMC_X13_SINGLE: Profile = Profile {
         eject_hidden_when_empty: true,
         empty_image_is_string: false,
         oem_actions: None,
+        ..MediaModel::PLAIN
     },
+    extras: &[],
     sessions: SessionModel {
         max: 16,
         timeout: Duration::from_secs(300),
@@ -148,15 +154,19 @@ pub static SMC_X13_SINGLE: Profile = Profile {
         with_text: true,
     },
     ack: Ack::Message,
+    patched: Patched::Message,
     timing: Timing {
         power_on: Duration::from_secs(5),
         post: Duration::from_secs(150),
         power_off: Duration::from_secs(4),
         graceful: Duration::from_secs(1),
         insert: Duration::from_secs(3),
+        eject: Duration::ZERO,
+        settle_after_off: Duration::ZERO,
         stale_after_eject: Duration::ZERO,
         manager_restart: Duration::from_secs(90),
     },
+    faults: "",
     decorate,
     refuse: |_| None,
 };

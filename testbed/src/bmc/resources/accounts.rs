@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! AccountService with one administrator and the predefined roles, and an empty TaskService. All read-only.
+//! AccountService with one administrator and the predefined roles. All read-only.
 
 use serde_json::{Map, Value, json};
 
@@ -55,17 +55,4 @@ pub(super) fn role(view: &View<'_>, index: usize) -> Map<String, Value> {
     map.insert("IsPredefined".into(), json!(true));
     map.insert("AssignedPrivileges".into(), json!(privileges));
     map
-}
-
-pub(super) fn task_service(view: &View<'_>) -> Map<String, Value> {
-    let version = view.profile.versions.task_service;
-    let mut map = view.entity(&Resource::TaskService, "TaskService", version, "TaskService", "Task Service");
-    map.insert("ServiceEnabled".into(), json!(true));
-    map.insert("Status".into(), json!({"Health": "OK", "State": "Enabled"}));
-    map.insert("Tasks".into(), view.link(&Resource::Tasks));
-    map
-}
-
-pub(super) fn tasks(view: &View<'_>) -> Map<String, Value> {
-    view.collection(&Resource::Tasks, "TaskCollection", "Task Collection", &[])
 }

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::View;
+use crate::bmc::profiles::MemberOf;
 use crate::bmc::routes::Resource;
 
 pub(super) fn collection(view: &View<'_>) -> Map<String, Value> {
@@ -11,7 +12,7 @@ pub(super) fn collection(view: &View<'_>) -> Map<String, Value> {
         &Resource::ChassisCollection,
         "ChassisCollection",
         "Chassis Collection",
-        &[Resource::Chassis],
+        &view.with_extras(Resource::Chassis, MemberOf::Chassis),
     )
 }
 

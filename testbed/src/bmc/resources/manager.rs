@@ -4,12 +4,12 @@
 use serde_json::{Map, Value, json};
 
 use super::{View, media_of};
-use crate::bmc::profiles::{Listing, SlotView};
+use crate::bmc::profiles::{Listing, MemberOf, SlotView};
 use crate::bmc::routes::{Action, Resource};
 
 pub(super) fn managers(view: &View<'_>) -> Map<String, Value> {
-    let mut map =
-        view.collection(&Resource::Managers, "ManagerCollection", "Manager Collection", &[Resource::Manager]);
+    let members = view.with_extras(Resource::Manager, MemberOf::Managers);
+    let mut map = view.collection(&Resource::Managers, "ManagerCollection", "Manager Collection", &members);
     map.insert("Description".into(), json!("BMC"));
     map
 }
@@ -38,13 +38,14 @@ pub(super) fn manager(view: &View<'_>) -> Map<String, Value> {
         }),
     );
     let mut actions = Map::new();
-    actions.insert(
-        "#Manager.Reset".into(),
-        json!({
-            "target": Resource::Action(Action::ManagerReset).path(view.profile),
-            "ResetType@Redfish.AllowableValues": model.reset_types,
-        }),
-    );
+    let mut reset = json!({"target": Resource::Action(Action::ManagerReset).path(view.profile)});
+    match model.reset_listing {
+        Listing::Inline => reset["ResetType@Redfish.AllowableValues"] = json!(model.reset_types),
+        Listing::ActionInfo => {
+            reset["@Redfish.ActionInfo"] = json!(Resource::ManagerResetActionInfo.path(view.profile));
+        }
+    }
+    actions.insert("#Manager.Reset".into(), reset);
     if let Some((listing, types)) = &model.defaults {
         let mut action = json!({"target": Resource::Action(Action::ManagerDefaults).path(view.profile)});
         match listing {
@@ -57,6 +58,13 @@ pub(super) fn manager(view: &View<'_>) -> Map<String, Value> {
     }
     map.insert("Actions".into(), Value::Object(actions));
     map
+}
+
+pub(super) fn reset_action_info(view: &View<'_>) -> Map<String, Value> {
+    let types = view.profile.manager.reset_types;
+    let parameters =
+        json!([{"Name": "ResetType", "Required": true, "DataType": "String", "AllowableValues": types}]);
+    view.action_info(&Resource::ManagerResetActionInfo, "ResetActionInfo", parameters)
 }
 
 pub(super) fn defaults_action_info(view: &View<'_>) -> Map<String, Value> {

@@ -11,6 +11,7 @@ mod media;
 mod root;
 mod sessions;
 mod system;
+mod tasks;
 
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::config::Identity;
-use super::profiles::{Profile, SlotView};
-use super::routes::{Action, Resource};
+use super::profiles::{Extra, MemberOf, Profile, SlotView};
+use super::routes::{self, Action, Place, Resource};
 use super::state::State;
 
 pub(crate) use root::metadata;
@@ -33,9 +34,15 @@ pub(crate) struct View<'a> {
     pub(crate) state: &'a State,
     pub(crate) now: Timestamp,
     pub(crate) elapsed: Duration,
+    pub(crate) time_scale: f64,
 }
 
 impl View<'_> {
+    /// A time of the profile, as long as it takes here.
+    pub(crate) fn scaled(&self, duration: Duration) -> Duration {
+        duration.mul_f64(self.time_scale)
+    }
+
     /// A UUID in the case that the model uses.
     pub(crate) fn uuid(&self, uuid: Uuid) -> String {
         let text = uuid.to_string();
@@ -49,12 +56,12 @@ impl View<'_> {
     }
 
     /// OEM twins of the media actions.
-    pub(crate) fn oem_media_actions(&self, slot: usize) -> Value {
+    pub(crate) fn oem_media_actions(&self, place: Place) -> Value {
         let target = |action: Action| json!({"target": Resource::Action(action).path(self.profile)});
         self.profile.media.oem_actions.as_ref().map_or(Value::Null, |names| {
             let mut actions = Map::new();
-            actions.insert(format!("#{}", names.eject), target(Action::Eject { slot, oem: true }));
-            actions.insert(format!("#{}", names.insert), target(Action::Insert { slot, oem: true }));
+            actions.insert(format!("#{}", names.eject), target(Action::Eject { place, oem: true }));
+            actions.insert(format!("#{}", names.insert), target(Action::Insert { place, oem: true }));
             Value::Object(actions)
         })
     }
@@ -77,7 +84,12 @@ impl View<'_> {
         map
     }
 
-    fn entity(
+    /// The one resource of its kind, and what the profile lists beside it.
+    fn with_extras(&self, one: Resource, collection: MemberOf) -> Vec<Resource> {
+        std::iter::once(one).chain(routes::extra_members(self.profile, collection)).collect()
+    }
+
+    pub(crate) fn entity(
         &self,
         resource: &Resource,
         schema: &str,
@@ -120,17 +132,19 @@ pub(crate) fn render(resource: &Resource, view: &View<'_>) -> Option<Value> {
         Resource::Root => root::root(view),
         Resource::Systems => system::systems(view),
         Resource::System => system::system(view),
+        Resource::SystemSettings => system::settings(view)?,
         Resource::ResetActionInfo => system::reset_action_info(view),
         Resource::SystemNics => system::nics(view),
         Resource::SystemNic(index) => system::nic(view, *index)?,
         Resource::Managers => manager::managers(view),
         Resource::Manager => manager::manager(view),
+        Resource::ManagerResetActionInfo => manager::reset_action_info(view),
         Resource::DefaultsActionInfo => manager::defaults_action_info(view),
         Resource::ManagerNics => manager::nics(view),
         Resource::ManagerNic => manager::nic(view),
         Resource::Media(of) => media::collection(view, *of),
-        Resource::Slot(index) => media::slot(view, *index),
-        Resource::InsertActionInfo(index) => media::insert_action_info(view, *index),
+        Resource::Slot(place) => media::slot(view, *place),
+        Resource::InsertActionInfo(place) => media::insert_action_info(view, *place),
         Resource::ChassisCollection => chassis::collection(view),
         Resource::Chassis => chassis::chassis(view),
         Resource::SessionService => sessions::service(view),
@@ -141,13 +155,22 @@ pub(crate) fn render(resource: &Resource, view: &View<'_>) -> Option<Value> {
         Resource::Account => accounts::account(view),
         Resource::Roles => accounts::roles(view),
         Resource::Role(index) => accounts::role(view, *index),
-        Resource::TaskService => accounts::task_service(view),
-        Resource::Tasks => accounts::tasks(view),
+        Resource::TaskService => tasks::service(view),
+        Resource::Tasks => tasks::collection(view),
+        Resource::Task(id) | Resource::TaskMonitor(id) => tasks::task(view, *id)?,
+        Resource::Extra(index) => extra(view, &view.profile.extras[*index])?,
     };
     (view.profile.decorate)(resource, view, &mut map);
     Some(Value::Object(map))
 }
 
+/// A resource beyond the shared ones; none when it is only listed.
+fn extra(view: &View<'_>, extra: &Extra) -> Option<Map<String, Value>> {
+    let Value::Object(mut map) = (extra.body?)(view) else { return None };
+    map.insert("@odata.id".into(), json!(extra.path));
+    Some(map)
+}
+
 fn media_of(view: &View<'_>, of: SlotView) -> Option<Value> {
-    view.profile.slots.iter().any(|slot| slot.view == of).then(|| view.link(&Resource::Media(of)))
+    view.profile.slots.iter().any(|slot| slot.is_in(of)).then(|| view.link(&Resource::Media(of)))
 }

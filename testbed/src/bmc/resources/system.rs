@@ -4,15 +4,16 @@
 use serde_json::{Map, Value, json};
 
 use super::View;
-use crate::bmc::profiles::Listing;
+use crate::bmc::profiles::{Listing, MemberOf, SettingsBoot};
 use crate::bmc::routes::{Action, Resource};
+use crate::bmc::state::{Enabled, Override};
 
 pub(super) fn systems(view: &View<'_>) -> Map<String, Value> {
     let mut map = view.collection(
         &Resource::Systems,
         "ComputerSystemCollection",
         "Computer System Collection",
-        &[Resource::System],
+        &view.with_extras(Resource::System, MemberOf::Systems),
     );
     map.insert("Description".into(), json!("Collection of Computer Systems"));
     map
@@ -43,7 +44,16 @@ pub(super) fn system(view: &View<'_>) -> Map<String, Value> {
     map.insert("PowerState".into(), json!(view.state.power.shown(model.shows_transitions)));
     map.insert("Status".into(), json!({"Health": "OK", "State": "Enabled"}));
     map.insert("Boot".into(), boot(view));
-    map.insert("EthernetInterfaces".into(), view.link(&Resource::SystemNics));
+    if let Some(settings) = &view.profile.boot.settings {
+        let link = json!({
+            "@odata.type": format!("#Settings.{}.Settings", settings.link_version),
+            "SettingsObject": view.link(&Resource::SystemSettings),
+        });
+        map.insert("@Redfish.Settings".into(), link);
+    }
+    if !model.nic_ids.is_empty() {
+        map.insert("EthernetInterfaces".into(), view.link(&Resource::SystemNics));
+    }
     if let Some(of) = model.virtual_media {
         map.insert("VirtualMedia".into(), view.link(&Resource::Media(of)));
     }
@@ -63,18 +73,58 @@ pub(super) fn system(view: &View<'_>) -> Map<String, Value> {
 }
 
 fn boot(view: &View<'_>) -> Value {
-    let current = &view.state.boot_override;
+    let model = &view.profile.boot;
+    let hidden = matches!(
+        model.settings.as_ref().map(|settings| settings.boot),
+        Some(SettingsBoot::Only { shown_by_system: false })
+    );
+    let mut boot = if hidden {
+        let none = Override {
+            enabled: Enabled::Disabled,
+            target: model.idle_target,
+            http_uri: None,
+            ..view.state.boot_override.clone()
+        };
+        overridden(&none)
+    } else {
+        overridden(&view.state.boot_override)
+    };
+    if model.lists_targets {
+        boot["BootSourceOverrideTarget@Redfish.AllowableValues"] = json!(model.targets);
+        if let (enabled, true) = model.enabled {
+            boot["BootSourceOverrideEnabled@Redfish.AllowableValues"] = json!(enabled);
+        }
+    }
+    boot
+}
+
+fn overridden(current: &Override) -> Value {
     let mut boot = json!({
         "BootSourceOverrideEnabled": current.enabled.name(),
         "BootSourceOverrideMode": current.mode,
         "BootSourceOverrideTarget": current.target,
-        "BootSourceOverrideTarget@Redfish.AllowableValues": view.profile.boot.targets,
     });
-    // The recorded BMCs do not show the property before it was set.
+    // Most BMCs do not show the property before it was set.
     if let Some(uri) = &current.http_uri {
         boot["HttpBootUri"] = json!(uri);
     }
     boot
+}
+
+/// The settings of the system, where the model has any.
+pub(super) fn settings(view: &View<'_>) -> Option<Map<String, Value>> {
+    let model = view.profile.boot.settings.as_ref()?;
+    let resource = Resource::SystemSettings;
+    let mut map = view.entity(&resource, "ComputerSystem", model.version, model.id, model.name);
+    let boot = if model.boot == SettingsBoot::Never {
+        json!({})
+    } else {
+        let mut boot = overridden(&view.state.boot_override);
+        boot["BootSourceOverrideTarget@Redfish.AllowableValues"] = json!(view.profile.boot.targets);
+        boot
+    };
+    map.insert("Boot".into(), boot);
+    Some(map)
 }
 
 pub(super) fn reset_action_info(view: &View<'_>) -> Map<String, Value> {
