@@ -10,8 +10,8 @@ Builds the maintenance OS and the images for machines in QEMU.
 
 usage: artifacts.sh DISPATCHER STEPS DIRECTORY
 
-Writes maintenance.iso, debian-13.1.tar.zst, small-1.tar.zst, small-2.tar.zst and small-unbootable.tar.zst into
-DIRECTORY. Works as root or with sudo, on Debian, with the packages that maintenance-os/build.sh --help names.
+Writes maintenance.iso, debian-13.1.tar.zst, small-1.tar.zst, small-2.tar.zst, small-unbootable.tar.zst, and the whole
+disks small-disk-1.raw.zst and small-disk-seedless.raw.zst into DIRECTORY. Works as root or with sudo, on Debian, with the packages that maintenance-os/build.sh --help names.
 HELP
 }
 [ $# -eq 3 ] || { usage >&2; exit 2; }
@@ -60,3 +60,8 @@ for version in 1 2; do
 done
 make_of small-unbootable.tar.zst $small maintenance-os/packages.lock -- \
   $small --version unbootable --without-kernel --output "$directory/small-unbootable.tar.zst"
+disk=testbed/machines/small-disk.sh
+make_of small-disk-1.raw.zst $disk "$directory/small-1.tar.zst" -- \
+  $disk --from "$directory/small-1.tar.zst" --output "$directory/small-disk-1.raw.zst"
+make_of small-disk-seedless.raw.zst $disk "$directory/small-1.tar.zst" -- \
+  $disk --from "$directory/small-1.tar.zst" --output "$directory/small-disk-seedless.raw.zst" --without-seed-volume

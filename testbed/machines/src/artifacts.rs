@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use shoal_schema::kinds::ImageFormat;
 use shoal_testbed_qemu::Programs;
 
 use crate::inventory::{IMAGES, Os};
@@ -44,8 +45,9 @@ impl Artifacts {
         self.directory.join("maintenance.iso")
     }
 
-    /// The archive of an image.
+    /// The file of an image.
     pub fn image(&self, os: Os) -> PathBuf {
-        self.directory.join(format!("{}-{}.tar.zst", os.image, os.version))
+        let ending = if os.format == ImageFormat::RawDisk { "raw" } else { "tar" };
+        self.directory.join(format!("{}-{}.{ending}.zst", os.image, os.version))
     }
 }

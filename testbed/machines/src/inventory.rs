@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The files of the inventory, as a person would write them.
 
+use shoal_schema::kinds::ImageFormat;
+
 /// An image of the inventory, by name and version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Os {
@@ -8,17 +10,35 @@ pub struct Os {
     pub image: &'static str,
     /// Version.
     pub version: &'static str,
+    /// How it is packed.
+    pub format: ImageFormat,
+}
+
+impl Os {
+    /// An archive of a root file system.
+    pub const fn archive(image: &'static str, version: &'static str) -> Self {
+        Self { image, version, format: ImageFormat::RootfsTar }
+    }
+
+    /// A whole disk.
+    pub const fn disk(image: &'static str, version: &'static str) -> Self {
+        Self { image, version, format: ImageFormat::RawDisk }
+    }
 }
 
 /// A real Debian with cloud-init.
-pub const DEBIAN: Os = Os { image: "debian", version: "13.1" };
+pub const DEBIAN: Os = Os::archive("debian", "13.1");
 /// Kernel, initrd and busybox: starts in seconds, and reads the same seed.
-pub const SMALL: Os = Os { image: "small", version: "1" };
+pub const SMALL: Os = Os::archive("small", "1");
 /// The next version of it.
-pub const SMALL_NEXT: Os = Os { image: "small", version: "2" };
+pub const SMALL_NEXT: Os = Os::archive("small", "2");
 /// One without a kernel.
-pub const UNBOOTABLE: Os = Os { image: "small", version: "unbootable" };
-/// All of them.
+pub const UNBOOTABLE: Os = Os::archive("small", "unbootable");
+/// The same system as [`SMALL`], as a disk with ESP, `cidata` and a root that is mostly holes.
+pub const SMALL_DISK: Os = Os::disk("small-disk", "1");
+/// Such a disk without a volume for the seed.
+pub const SEEDLESS: Os = Os::disk("small-disk", "seedless");
+/// What every site has; others are offered by those that want them.
 pub(crate) const IMAGES: [Os; 4] = [DEBIAN, SMALL, SMALL_NEXT, UNBOOTABLE];
 
 /// Who may log in to the installed system, as user-data says.
@@ -36,6 +56,8 @@ pub struct Wanted {
     pub recipe: String,
     /// Serial of the disk.
     pub disk: String,
+    /// A failed install leaves the maintenance OS up.
+    pub keep: bool,
 }
 
 /// `shoal.yaml`: status comes at once, secrets can be read by `recipient`.
@@ -92,8 +114,11 @@ pub const LAYOUT: [&str; 4] = [
 ];
 
 /// `images/NAME.yaml`: each version with its reference.
-pub(crate) fn image(name: &str, versions: &[(&str, &str)]) -> String {
-    let line = |(version, reference): &(&str, &str)| format!("    \"{version}\": {{oci: \"{reference}\"}}\n");
+pub(crate) fn image(name: &str, versions: &[(Os, &str)]) -> String {
+    let line = |(Os { version, format, .. }, reference): &(Os, &str)| {
+        let format = if *format == ImageFormat::RawDisk { ", format: raw-disk" } else { "" };
+        format!("    \"{version}\": {{oci: \"{reference}\"{format}}}\n")
+    };
     let versions = versions.iter().map(line).collect::<Vec<_>>().concat();
     format!(
         "apiVersion: shoal.dev/v1
@@ -107,7 +132,8 @@ spec:
 
 /// `servers/NAME.yaml`.
 pub(crate) fn server(wanted: &Wanted, serial: &str, bmc: &str, fingerprint: &str) -> String {
-    let Wanted { name, os: Os { image, version }, recipe, disk } = wanted;
+    let Wanted { name, os: Os { image, version, .. }, recipe, disk, keep } = wanted;
+    let keep = if *keep { "  onFailure: keep\n" } else { "" };
     format!(
         "apiVersion: shoal.dev/v1
 kind: Server
@@ -122,6 +148,6 @@ spec:
   os: {{image: {image}, version: \"{version}\"}}
   disk: {{serial: {disk}}}
   vars: {{hostname: {name}}}
-"
+{keep}"
     )
 }

@@ -24,7 +24,9 @@ mod site;
 
 pub use artifacts::Artifacts;
 pub use disk::{Disk, FoundPartition};
-pub use inventory::{DEBIAN, LAYOUT, LINUX, Os, SMALL, SMALL_NEXT, SSH_KEY, UNBOOTABLE, Wanted};
+pub use inventory::{
+    DEBIAN, LAYOUT, LINUX, Os, SEEDLESS, SMALL, SMALL_DISK, SMALL_NEXT, SSH_KEY, UNBOOTABLE, Wanted,
+};
 pub use redfish::Person;
 pub use relay::Relay;
 pub use server::Server;

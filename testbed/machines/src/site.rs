@@ -42,7 +42,7 @@ pub struct Options {
     pub profile: &'static Profile,
     /// Its disks. The first one is installed on.
     pub disks: Vec<VmDisk>,
-    /// What is on the first disk: an archive with one file, the disk. Blank without.
+    /// What is on the first disk: a tar archive with one file, the disk, or the disk itself (`.raw.zst`). Blank without.
     pub first_disk: Option<PathBuf>,
     /// What it is to run.
     pub os: Os,
@@ -50,6 +50,8 @@ pub struct Options {
     pub recipe: String,
     /// Who the machine itself is, where it is not the one that its BMC knows.
     pub impostor: Option<Identity>,
+    /// Git says `onFailure: keep`.
+    pub keep: bool,
 }
 
 impl Default for Options {
@@ -62,6 +64,7 @@ impl Default for Options {
             os: SMALL,
             recipe: LINUX.to_owned(),
             impostor: None,
+            keep: false,
         }
     }
 }
@@ -173,6 +176,16 @@ impl Site {
         self.write_images()
     }
 
+    /// Pushes one more image, and puts it into the inventory; written, not committed.
+    pub fn offer(&mut self, os: Os) -> anyhow::Result<()> {
+        let file = self.artifacts.image(os);
+        if !file.is_file() {
+            bail!("{} is not there; 'just machines' builds it, as root", file.display());
+        }
+        let reference = self.push_image(os)?;
+        self.add_image(os, &reference)
+    }
+
     /// One more image in the inventory, which nobody pushed; written, not committed.
     pub fn add_image(&mut self, os: Os, reference: &str) -> anyhow::Result<()> {
         self.images.push((os, reference.to_owned()));
@@ -188,8 +201,7 @@ impl Site {
         let names: BTreeSet<&str> = self.images.iter().map(|(os, _)| os.image).collect();
         for name in names {
             let of_it = self.images.iter().filter(|(os, _)| os.image == name);
-            let versions: Vec<(&str, &str)> =
-                of_it.map(|(os, reference)| (os.version, reference.as_str())).collect();
+            let versions: Vec<(Os, &str)> = of_it.map(|(os, reference)| (*os, reference.as_str())).collect();
             self.repository().write(format!("images/{name}.yaml"), &inventory::image(name, &versions))?;
         }
         Ok(())
@@ -198,6 +210,13 @@ impl Site {
     /// Writes a recipe with another layout, a line of YAML for each partition; not committed.
     pub fn write_recipe(&self, name: &str, layout: &[&str]) -> anyhow::Result<()> {
         self.repository().write(format!("recipes/{name}.yaml"), &inventory::recipe(name, layout))
+    }
+
+    /// From now on BMCs are offered media over TLS alone; written, not committed.
+    pub fn give_media_over_tls(&self) -> anyhow::Result<()> {
+        let urls = format!("  mediaUrls: [{{url: \"https://{}\"}}]\n  defaults:", self.addresses.media_tls);
+        let fleet = self.repository().read("shoal.yaml")?;
+        self.repository().write("shoal.yaml", &fleet.replace("  defaults:", &urls))
     }
 
     /// Makes a machine, and its file in the inventory; committed, not pushed.
@@ -210,11 +229,21 @@ impl Site {
         config.acceleration = Acceleration::Software;
         config.network = Network::Restricted(vec![(PORT, self.relay.address())]);
         config.disks = options.disks;
+        let disk = config.disks.first().context("a machine without a disk")?;
         if let Some(archive) = &options.first_disk {
-            unpack_disk(archive, &config.directory)?;
+            if !archive.is_file() {
+                bail!("{} is not there; 'just machines' builds it, as root", archive.display());
+            }
+            unpack_disk(archive, &config.directory, disk.size_bytes)?;
         }
-        let disk = config.disks.first().context("a machine without a disk")?.serial.clone();
-        let wanted = Wanted { name: name.to_owned(), os: options.os, recipe: options.recipe, disk };
+        let disk = disk.serial.clone();
+        let wanted = Wanted {
+            name: name.to_owned(),
+            os: options.os,
+            recipe: options.recipe,
+            disk,
+            keep: options.keep,
+        };
         let known = config.identity.clone();
         if let Some(impostor) = options.impostor {
             config.identity = impostor;
@@ -392,9 +421,20 @@ impl Site {
     }
 }
 
-/// Puts the one file of an archive in the place of a machine's first disk.
-fn unpack_disk(archive: &Path, directory: &Path) -> anyhow::Result<()> {
+/// Puts a compressed disk, or the one file of an archive, in the place of a machine's first disk, which may be larger.
+fn unpack_disk(archive: &Path, directory: &Path, size: u64) -> anyhow::Result<()> {
     fs::create_dir_all(directory).context("make a machine's directory")?;
+    let first = directory.join("disk0.raw");
+    if archive.to_string_lossy().ends_with(".raw.zst") {
+        let done =
+            Command::new("zstd").args(["-q", "-d", "--sparse"]).arg(archive).arg("-o").arg(&first).status();
+        let done = done.context("run zstd")?;
+        if !done.success() {
+            bail!("zstd cannot read {}: {done}", archive.display());
+        }
+        let disk = fs::OpenOptions::new().write(true).open(&first).context("open a disk")?;
+        return disk.set_len(size).context("make a disk as large as it is to be");
+    }
     // Into a directory, not through a pipe: holes stay holes.
     let done = Command::new("tar").args(["--zstd", "-xf"]).arg(archive).arg("-C").arg(directory).status();
     let done = done.context("run tar")?;
@@ -403,7 +443,7 @@ fn unpack_disk(archive: &Path, directory: &Path) -> anyhow::Result<()> {
     }
     let mut files = fs::read_dir(directory).context("read a machine's directory")?;
     let file = files.next().with_context(|| format!("{} is empty", archive.display()))??;
-    fs::rename(file.path(), directory.join("disk0.raw")).context("put the disk in its place")
+    fs::rename(file.path(), first).context("put the disk in its place")
 }
 
 fn random(prefix: &str) -> anyhow::Result<String> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Faults that stay: what Git asks for cannot be had on this machine. Each fails at its own step, as often as a repeat
-//! may help; why and what to do stand in `shoal status` and on the status branch. The machine is left off, its BMC
-//! clean, and nothing on its disk passes for an install.
+//! may help; why and what to do stand in `shoal status` and on the status branch. The machine is left off, or in the
+//! maintenance OS where Git says so, its BMC clean, and nothing on its disk passes for an install.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
@@ -13,21 +13,25 @@ use serde_json::Value;
 use shoal_schema::api::JobEvent;
 use shoal_schema::status::{ConditionType, RecordState};
 use shoal_schema::step::Step;
-use shoal_testbed::bmc::Power;
-use shoal_testbed_machines::{Disk, LINUX, Options, Os, SMALL, SMALL_NEXT, Server, Site, UNBOOTABLE};
+use shoal_testbed::bmc::{Event, Power};
+use shoal_testbed_machines::{
+    Disk, LINUX, Options, Os, SEEDLESS, SMALL, SMALL_NEXT, Server, Site, UNBOOTABLE,
+};
 use shoal_testbed_qemu::{DiskBus, VmDisk};
 
-use crate::world::{INSTALL, assert_clean_bmc, nobody_was_told, reason, site};
+use crate::world::{INSTALL, assert_clean_bmc, bmc_events, nobody_was_told, reason, site};
 
 /// What needs no machine.
 const SHORT: Duration = Duration::from_secs(60);
 /// Bytes of every disk here.
 const DISK_BYTES: u64 = 2 << 30;
+/// Nearly the most that user-data may have.
+const USER_DATA_BYTES: usize = 1_047_000;
 
 /// Behind a port where nobody listens.
-const ELSEWHERE: Os = Os { image: "elsewhere", version: "1" };
+const ELSEWHERE: Os = Os::archive("elsewhere", "1");
 /// With a digest that nobody pushed.
-const LOST: Os = Os { image: "lost", version: "1" };
+const LOST: Os = Os::archive("lost", "1");
 
 const ESP: &str = "{size: 128M, type_guid: ef00, format: vfat, label: esp}";
 const CIDATA: &str = "{size: 34M, type_guid: \"8300\", format: vfat, label: cidata}";
@@ -178,10 +182,52 @@ async fn an_image_that_cannot_be_had_fails_at_its_step_and_says_why() -> anyhow:
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_that_has_no_place_fails_at_its_step_and_a_machine_is_kept_for_a_look_where_git_says_so()
+-> anyhow::Result<()> {
+    let Some(mut site) = site().await else { return Ok(()) };
+    let seed = Fails {
+        step: Step::WorkflowConfigDrive,
+        unit: Some("config-drive.service"),
+        code: "seed_failed",
+        says: "no FAT volume labelled cidata",
+        attempts: 1,
+    };
+    // A whole disk, as most clouds have it: where the seed belongs, only the image could say.
+    site.offer(SEEDLESS)?;
+    let server = add(&mut site, "seedless", LINUX, SEEDLESS).await?;
+    seed.by(&site, &server, RecordState::Dirty).await?;
+    server.says("brings its own bootloader", SHORT).await?;
+
+    // A volume that is smaller than the user-data. Git wants to have a look at a machine that fails.
+    site.write_recipe(
+        "stuffed",
+        &[ESP, "{size: 1M, type_guid: \"8300\", format: vfat, label: cidata}", ROOT],
+    )?;
+    let recipe = site.repository().read("recipes/stuffed.yaml")?;
+    let stuffing = format!("#cloud-config\n      # {}\n", "stuffing ".repeat(USER_DATA_BYTES / 9));
+    site.repository().write("recipes/stuffed.yaml", &recipe.replace("#cloud-config\n", &stuffing))?;
+    let server = site.add("stuffed", Options { keep: true, ..options("stuffed", SMALL) }).await?;
+    site.push()?;
+    Fails { says: "FAT volume cidata", ..seed }.by(&site, &server, RecordState::Dirty).await?;
+    let disk = Disk::new(&server.machine.disks()[0]);
+    assert_eq!(disk.fat_file("cidata", "/meta-data")?, None, "half a seed is none");
+    assert!(disk.fat_file("esp", "/EFI/BOOT/BOOTX64.EFI")?.is_some(), "all but the seed is there");
+    // The maintenance OS is up and stays: nobody switched the machine off, or on.
+    assert!(bmc_events(&server).all(|event| !matches!(event, Event::PoweredOff)));
+    assert_eq!(server.said("looks for its task"), 1);
+    Ok(())
+}
+
+/// How a machine here is made.
+fn options(recipe: &str, os: Os) -> Options {
+    let disks = vec![VmDisk { bus: DiskBus::Virtio, serial: "DISK0001".to_owned(), size_bytes: DISK_BYTES }];
+    Options { disks, os, recipe: recipe.to_owned(), ..Options::default() }
+}
+
 /// Makes a machine, without telling the controller.
 async fn make(site: &mut Site, name: &str, recipe: &str, os: Os) -> anyhow::Result<Server> {
-    let disks = vec![VmDisk { bus: DiskBus::Virtio, serial: "DISK0001".to_owned(), size_bytes: DISK_BYTES }];
-    site.add(name, Options { disks, os, recipe: recipe.to_owned(), ..Options::default() }).await
+    site.add(name, options(recipe, os)).await
 }
 
 /// Makes a machine, and pushes that it is wanted.
@@ -221,6 +267,11 @@ impl Fails {
         for part in parts {
             assert!(said.contains(part), "{name}: {part:?} is not in\n{said}");
         }
+        assert_eq!(
+            said.contains("left in the maintenance OS for a look"),
+            server.wanted.keep,
+            "{name}: {said}"
+        );
         let published = site.until_published(name, SHORT, |status| {
             status.job.as_ref().is_some_and(|job| job.status == "complete")
         });
@@ -229,7 +280,10 @@ impl Fails {
         assert_eq!(&published, error);
 
         assert_clean_bmc(server);
-        assert_eq!(server.bmc().state().power, Power::Off);
+        let (left, kept) = if server.wanted.keep { (Power::On, 1) } else { (Power::Off, 0) };
+        assert_eq!(server.bmc().state().power, left);
+        let stays_up = |event: &&JobEvent| event.message.contains("stays up for a look");
+        assert_eq!(job.events.iter().filter(stays_up).count(), kept, "{name}: {:#?}", job.events);
         nobody_was_told(site, server)?;
         let disk = Disk::new(&server.machine.disks()[0]);
         for (what, value) in site.canaries() {

@@ -5,16 +5,14 @@
 use std::time::Duration;
 
 use shoal_schema::api::{JobView, ServerView};
-use shoal_testbed::bmc::{BootDevice, Event, What};
+use shoal_testbed::bmc::{BootDevice, Event};
 use shoal_testbed::faults::FaultPlan;
 use shoal_testbed_machines::{Disk, FoundPartition, Options, Server, Site};
 use shoal_testbed_qemu::AfterPowerCut;
 use tokio::time::Instant;
 
-use crate::world::{INSTALL, assert_clean_bmc, is_ready, site};
+use crate::world::{INSTALL, LOOK, assert_clean_bmc, bmc_events, bmc_says, is_ready, site};
 
-/// Between two looks at the BMC's log: some of what is waited for is over in a moment.
-const LOOK: Duration = Duration::from_millis(10);
 /// How long the cable is out.
 const UNPLUGGED: Duration = Duration::from_secs(15);
 /// Bytes a second to a machine while its imaging is to be met.
@@ -208,29 +206,9 @@ async fn more_came(site: &Site, server: &Server, bytes: u64) -> anyhow::Result<(
     Ok(())
 }
 
-fn events(server: &Server) -> impl Iterator<Item = Event> {
-    let event = |what| match what {
-        What::Event(event) => Some(event),
-        What::Request(_) => None,
-    };
-    server.bmc().log(0).into_iter().filter_map(move |record| event(record.what))
-}
-
-/// Waits until something happened in the BMC.
-async fn bmc_says(server: &Server, what: &str, is: impl Fn(&Event) -> bool) -> anyhow::Result<()> {
-    let deadline = Instant::now() + INSTALL;
-    while !events(server).any(|event| is(&event)) {
-        if Instant::now() >= deadline {
-            anyhow::bail!("{what}: not seen by the BMC\n{}", server.last_words(60));
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-    Ok(())
-}
-
 fn maintenance_boots(server: &Server) -> usize {
     let is = |event: &Event| matches!(event, Event::Boot { device: BootDevice::Cd { .. }, .. });
-    events(server).filter(is).count()
+    bmc_events(server).filter(is).count()
 }
 
 async fn phase(site: &Site, server: &Server, label: &str) -> anyhow::Result<ServerView> {

@@ -4,7 +4,9 @@
 mod failures;
 mod faults;
 mod install;
+mod old_system;
 mod rungs;
 mod story;
 mod used_disk;
+mod whole_disk;
 mod world;

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use shoal_schema::api::ServerView;
 use shoal_schema::status::ConditionType;
-use shoal_testbed::bmc::Enabled;
+use shoal_testbed::bmc::{Enabled, Event, What};
 use shoal_testbed_machines::{Artifacts, Disk, Server, Site};
 use shoal_testbed_site::Place;
+use tokio::time::Instant;
 
 /// A whole install with its first boot, under software emulation on a machine that has other things to do.
 pub(crate) const INSTALL: Duration = Duration::from_secs(900);
+/// Between two looks: some of what is waited for is over in a moment.
+pub(crate) const LOOK: Duration = Duration::from_millis(10);
 
 /// A site, or nothing where the test is to be skipped.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
@@ -44,6 +47,27 @@ pub(crate) fn assert_clean_bmc(server: &Server) {
     let state = server.bmc().state();
     assert!(state.slots.iter().all(|slot| slot.image.is_none()), "{:?}", state.slots);
     assert_eq!(state.boot_override.enabled, Enabled::Disabled, "{:?}", state.boot_override);
+}
+
+/// What happened in the BMC so far.
+pub(crate) fn bmc_events(server: &Server) -> impl Iterator<Item = Event> {
+    let event = |what| match what {
+        What::Event(event) => Some(event),
+        What::Request(_) => None,
+    };
+    server.bmc().log(0).into_iter().filter_map(move |record| event(record.what))
+}
+
+/// Waits until something happened in the BMC.
+pub(crate) async fn bmc_says(server: &Server, what: &str, is: impl Fn(&Event) -> bool) -> anyhow::Result<()> {
+    let deadline = Instant::now() + INSTALL;
+    while !bmc_events(server).any(|event| is(&event)) {
+        if Instant::now() >= deadline {
+            anyhow::bail!("{what}: not seen by the BMC\n{}", server.last_words(60));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 /// Planted secrets are nowhere but where they belong: nobody was told, and on the disk they are in the seed and what
