@@ -22,7 +22,7 @@ mod contract;
 mod discovery;
 mod model;
 mod operate;
-mod quirks;
+mod rules;
 mod wire;
 
 pub use contract::bmc::{Bmc, Effect, PowerOff};
@@ -35,7 +35,7 @@ pub use contract::observe::{CallObserver, CallRecord, Op, Unobserved};
 pub use contract::state::{BmcState, BootOverride, PowerState, SlotState};
 pub use discovery::Discovery;
 pub use operate::RedfishBmc;
-pub use quirks::Traits;
+pub use rules::{Proof, Rule, RuleFacts, Rules};
 pub use wire::breaker::CircuitBreaker;
 pub use wire::lane::Lane;
 pub use wire::tls::{BadFingerprint, Fingerprint};

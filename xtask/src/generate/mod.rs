@@ -8,6 +8,7 @@
 mod conformance;
 mod drift;
 mod metrics;
+mod redfish_rules;
 mod references;
 mod schemas;
 
@@ -84,6 +85,7 @@ fn files(root: &Path) -> anyhow::Result<Files> {
     let metrics =
         metrics::markdown(&text).with_context(|| format!("read the metrics in {}", source.display()))?;
     add_markdown(&mut files, "metrics", &metrics);
+    add_markdown(&mut files, "redfish-rules", &redfish_rules::markdown());
     files.insert(CONFORMANCE.to_owned(), noted(&conformance::markdown(root)?));
     Ok(files)
 }

@@ -6,7 +6,7 @@ use crate::contract::error::Error;
 use crate::model::boot::Boot;
 use crate::model::json;
 use crate::model::system::System;
-use crate::quirks::Traits;
+use crate::rules::{Rule, Rules};
 
 /// Names of settings resources that some BMCs have without linking them: sushy and gofish try
 /// `/Settings`, DGX has `/SD`, XCC `/Pending`. Tried only where the system itself says nothing
@@ -28,13 +28,14 @@ pub(crate) struct BootPlace {
 
 /// The system itself if it lists targets; else its settings if they do (iDRAC10); else
 /// whichever has override properties at all.
-pub(crate) async fn place(walk: &mut Walk<'_>, system: &System) -> Result<BootPlace, Error> {
+pub(crate) async fn place(walk: &mut Walk<'_>, system: &System, rules: Rules) -> Result<BootPlace, Error> {
     let main = &system.boot;
+    let linked = system.settings.clone().filter(|_| rules.has(Rule::OverridesMayStandInTheSettings));
     if !main.targets.is_empty() {
-        return Ok(settled(main, &system.uri, system.settings.clone()));
+        return Ok(settled(main, &system.uri, linked));
     }
-    let mut candidates: Vec<String> = system.settings.clone().into_iter().collect();
-    if candidates.is_empty() && !main.has_override {
+    let mut candidates: Vec<String> = linked.clone().into_iter().collect();
+    if candidates.is_empty() && !main.has_override && rules.has(Rule::SettingsMayNotBeLinked) {
         let base = system.uri.trim_end_matches('/');
         candidates.extend(UNLINKED.map(|name| format!("{base}/{name}")));
     }
@@ -60,7 +61,7 @@ pub(crate) async fn place(walk: &mut Walk<'_>, system: &System) -> Result<BootPl
     Ok(match second {
         Some((uri, _)) if main.has_override => settled(main, &system.uri, Some(uri)),
         Some((uri, boot)) => settled(&boot, &uri, None),
-        None if main.has_override => settled(main, &system.uri, system.settings.clone()),
+        None if main.has_override => settled(main, &system.uri, linked),
         None => BootPlace {
             resource: None,
             fallback: None,
@@ -83,14 +84,14 @@ fn settled(boot: &Boot, uri: &str, fallback: Option<String>) -> BootPlace {
 
 /// The target that boots our medium. With none listed, `Cd`: a missing list must not mean
 /// "unsupported".
-pub(crate) fn choose_target(targets: &[String], traits: &Traits) -> Option<String> {
-    let first = if traits.usb_cd_is_the_virtual_cd {
+pub(crate) fn choose_target(targets: &[String], rules: Rules) -> Option<String> {
+    let first = if rules.has(Rule::SupermicroBootsUsbCd) {
         ["UsbCd", "Cd", "UefiUsbCd"]
     } else {
         ["Cd", "UsbCd", "UefiUsbCd"]
     };
     if targets.is_empty() {
-        return Some("Cd".to_owned());
+        return rules.has(Rule::MissingTargetsAreNoRefusal).then(|| "Cd".to_owned());
     }
     first.into_iter().find(|wanted| targets.iter().any(|target| target == wanted)).map(str::to_owned)
 }
@@ -101,7 +102,8 @@ mod tests {
 
     fn chosen(targets: &[&str], usb_cd: bool) -> Option<String> {
         let targets: Vec<String> = targets.iter().map(|target| (*target).to_owned()).collect();
-        choose_target(&targets, &Traits { usb_cd_is_the_virtual_cd: usb_cd, ..Traits::default() })
+        let rules = Rules::general();
+        choose_target(&targets, if usb_cd { rules.with(Rule::SupermicroBootsUsbCd) } else { rules })
     }
 
     #[test]

@@ -9,11 +9,13 @@ use crate::contract::endpoint::BmcEndpoint;
 use crate::contract::error::ErrorKind;
 use crate::model::json;
 use crate::model::system::System;
+use crate::rules::{Rule, Rules};
 
 /// The system that is meant. `sku_counts` says where the SKU is a serial number.
 pub(crate) fn system<'a>(
     systems: &'a [System],
     endpoint: &BmcEndpoint,
+    rules: Rules,
     sku_counts: impl Fn(&System) -> bool,
 ) -> Result<&'a System, ErrorKind> {
     let labels = || systems.iter().map(System::label).collect();
@@ -30,7 +32,10 @@ pub(crate) fn system<'a>(
     if let [only] = systems {
         return judged(only).into_result().map(|()| only);
     }
-    let startable: Vec<&System> = systems.iter().filter(|system| system.can_be_started()).collect();
+    let startable: Vec<&System> = systems
+        .iter()
+        .filter(|system| system.can_be_started() || !rules.has(Rule::BaseboardsAreNoMachines))
+        .collect();
     let matching: Vec<&System> =
         startable.iter().copied().filter(|system| judged(system) == Verdict::Match).collect();
     match (matching.as_slice(), startable.as_slice()) {
@@ -80,7 +85,9 @@ mod tests {
     }
 
     fn chosen(systems: &[System], endpoint: &BmcEndpoint) -> Result<String, &'static str> {
-        system(systems, endpoint, |_| false).map(|system| system.uri.clone()).map_err(|kind| kind.label())
+        system(systems, endpoint, Rules::general(), |_| false)
+            .map(|system| system.uri.clone())
+            .map_err(|kind| kind.label())
     }
 
     #[test]

@@ -11,7 +11,7 @@
 
 use super::slots::{Slot, View};
 use crate::contract::discovered::{InsertVia, Rung};
-use crate::quirks::Traits;
+use crate::rules::{Rule, Rules};
 
 /// What was picked, as positions in the list of slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +29,13 @@ pub(crate) fn pick(
     preferred: View,
     can_boot: bool,
     targets: &[String],
-    traits: &Traits,
+    rules: Rules,
 ) -> Picked {
+    let any_route = !rules.has(Rule::SlotsWithoutARouteAreSkipped);
     let usable: Vec<usize> = slots
         .iter()
         .enumerate()
-        .filter(|(_, slot)| slot.view == preferred && slot.via != InsertVia::None)
+        .filter(|(_, slot)| slot.view == preferred && (slot.via != InsertVia::None || any_route))
         .map(|(at, _)| at)
         .collect();
     let optical: Vec<usize> = usable.iter().copied().filter(|at| slots[*at].media.kinds.cd).collect();
@@ -45,7 +46,7 @@ pub(crate) fn pick(
         let second = optical.get(1).copied();
         let other =
             removable(|slot| slot.media.kinds.usb).or_else(|| removable(|slot| slot.media.kinds.floppy));
-        let (rung, task) = match (traits.one_image_at_a_time, second, other) {
+        let (rung, task) = match (rules.one_image_at_a_time(), second, other) {
             (false, Some(second), _) => (Rung::TwoCd, Some(second)),
             (false, None, Some(other)) => (Rung::CdUsb, Some(other)),
             _ => (Rung::Single, None),

@@ -25,8 +25,8 @@ use crate::contract::observe::Op;
 use crate::model::action::Parameters;
 use crate::model::json;
 use crate::model::system::System;
-use crate::quirks::vendor::Vendor;
-use crate::quirks::{self, Seen, Traits};
+use crate::rules::vendor::Vendor;
+use crate::rules::{self, Rule, Rules, Seen, service_tag_is_the_sku};
 use crate::wire::client::Wire;
 use crate::wire::login::SessionsAt;
 use slots::Slot;
@@ -41,8 +41,8 @@ pub(crate) const ROOT: &str = "/redfish/v1/";
 pub struct Discovery {
     /// For people and plans.
     pub discovered: Discovered,
-    /// What is different about this BMC.
-    pub traits: Traits,
+    /// The rules that hold for this BMC.
+    pub rules: Rules,
     pub(crate) layout: Layout,
 }
 
@@ -62,11 +62,14 @@ pub(crate) struct Reset {
     pub(crate) target: String,
     /// Empty when not listed, which does not mean that there are none (rule G15).
     pub(crate) types: Vec<String>,
+    /// A missing list is no refusal.
+    pub(crate) unlisted_may_be_tried: bool,
 }
 
 impl Reset {
     pub(crate) fn may(&self, reset_type: &str) -> bool {
-        self.types.is_empty() || self.types.iter().any(|listed| listed == reset_type)
+        (self.types.is_empty() && self.unlisted_may_be_tried)
+            || self.types.iter().any(|listed| listed == reset_type)
     }
 }
 
@@ -87,15 +90,20 @@ pub(crate) struct Manager {
 }
 
 /// Discovers, within the endpoint's budget.
-pub(crate) async fn discover(wire: &Wire, endpoint: &BmcEndpoint) -> Result<Arc<Discovery>, Error> {
+/// `off` switches rules off, for tests.
+pub(crate) async fn discover(
+    wire: &Wire,
+    endpoint: &BmcEndpoint,
+    off: &[Rule],
+) -> Result<Arc<Discovery>, Error> {
     let budget = endpoint.budgets.discover;
-    tokio::time::timeout(budget, discover_all(wire, endpoint))
+    tokio::time::timeout(budget, discover_all(wire, endpoint, off))
         .await
         .unwrap_or_else(|_| Err(wire.error(Op::Discover, None, ErrorKind::Timeout { after: budget })))
         .map(Arc::new)
 }
 
-async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint) -> Result<Discovery, Error> {
+async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Result<Discovery, Error> {
     let mut walk = Walk::new(wire);
     let not_redfish =
         |why: &str| wire.error(Op::Discover, None, ErrorKind::NotRedfish { why: why.to_owned() });
@@ -112,7 +120,9 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint) -> Result<Discovery, 
         words.extend(system.oem.clone());
         Vendor::of(words.iter().map(String::as_str))
     };
-    let system = choose::system(&systems, endpoint, |system| vendor_of(system) == Vendor::Dell)
+    let general = wire.rules();
+    let sku_counts = |system: &System| service_tag_is_the_sku(general, &vendor_of(system));
+    let system = choose::system(&systems, endpoint, general, sku_counts)
         .map_err(|kind| wire.error(Op::Discover, None, kind))?
         .clone();
     let mut vendor = vendor_of(&system);
@@ -132,21 +142,22 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint) -> Result<Discovery, 
 
     wire.set_vendor(vendor.label());
     let reset = reset(&mut walk, &system).await?;
-    let boot = boot::place(&mut walk, &system).await?;
+    let boot = boot::place(&mut walk, &system, general).await?;
     let views = slots::read(&mut walk, &system, &managers).await?;
     let media_enabled = media_enabled(&mut walk, &managers).await?;
 
-    let preferred = slots::preferred_view(&views);
-    let traits = quirks::decide(&Seen {
+    let preferred = slots::preferred_view(&views, general);
+    let rules = rules::decide(&Seen {
         model: system.model.clone().unwrap_or_default(),
         is_openbmc,
         has_system_view: preferred == slots::View::System,
         slot_ids: views.iter().filter(|raw| raw.view == preferred).map(|raw| raw.media.id.clone()).collect(),
         vendor: vendor.clone(),
-    });
-    let slots = slots::settle(views, &traits);
-    let chosen = boot::choose_target(&boot.targets, &traits);
-    let picked = ladder::pick(&slots, preferred, chosen.is_some(), &boot.targets, &traits);
+    })
+    .without(off);
+    let slots = slots::settle(views, rules);
+    let chosen = boot::choose_target(&boot.targets, rules);
+    let picked = ladder::pick(&slots, preferred, chosen.is_some(), &boot.targets, rules);
 
     let mut warnings = walk.into_warnings();
     let discovered = report::write(
@@ -160,14 +171,14 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint) -> Result<Discovery, 
             chosen,
             slots: &slots,
             picked: &picked,
-            traits: &traits,
+            rules,
             media_enabled,
         },
         &mut warnings,
     );
     Ok(Discovery {
         discovered,
-        traits,
+        rules,
         layout: Layout { system: system.uri, reset, boot, slots, sessions: wire.sessions() },
     })
 }
@@ -221,13 +232,19 @@ async fn reset(walk: &mut Walk<'_>, system: &System) -> Result<Option<Reset>, Er
         return Ok(None);
     };
     let mut parameters = action.inline.clone();
+    let rules = walk.rules();
     if parameters.allowed("ResetType").is_empty()
+        && rules.has(Rule::ResetTypesMayStandInTheActionInfo)
         && let Some(info) = &action.info
         && let Some(info) = walk.read(info).await?
     {
         parameters = parameters.or(Parameters::read(&info));
     }
-    Ok(Some(Reset { target: action.target.clone(), types: parameters.allowed("ResetType").to_vec() }))
+    Ok(Some(Reset {
+        target: action.target.clone(),
+        types: parameters.allowed("ResetType").to_vec(),
+        unlisted_may_be_tried: rules.has(Rule::MissingResetTypesAreNoRefusal),
+    }))
 }
 
 /// Whether virtual media are switched on; none where no manager says.

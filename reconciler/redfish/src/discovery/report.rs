@@ -9,8 +9,8 @@ use crate::contract::discovered::{BootFacts, Discovered, Facts, ImageSchemes, Me
 use crate::contract::endpoint::{BmcEndpoint, TlsTrust};
 use crate::model::action::Parameters;
 use crate::model::system::System;
-use crate::quirks::Traits;
-use crate::quirks::vendor::Vendor;
+use crate::rules::vendor::Vendor;
+use crate::rules::{Rule, Rules};
 
 /// All that was found.
 pub(crate) struct Findings<'a> {
@@ -23,7 +23,7 @@ pub(crate) struct Findings<'a> {
     pub(crate) chosen: Option<String>,
     pub(crate) slots: &'a [Slot],
     pub(crate) picked: &'a Picked,
-    pub(crate) traits: &'a Traits,
+    pub(crate) rules: Rules,
     pub(crate) media_enabled: Option<bool>,
 }
 
@@ -76,12 +76,12 @@ pub(crate) fn write(found: &Findings<'_>, warnings: &mut Vec<String>) -> Discove
     }
 }
 
-/// What is known to be refused: by a trait, or by the allowable values of the boot slot.
+/// What is known to be refused: by a rule, or by the allowable values of the boot slot.
 fn schemes(found: &Findings<'_>) -> ImageSchemes {
     let listed = found.picked.boot.map(|at| schemes_of(&found.slots[at].parameters)).unwrap_or_default();
     ImageSchemes {
-        http: listed.http && !found.traits.images_need_https,
-        https: listed.https && !found.traits.images_need_http,
+        http: listed.http && !found.rules.images_need_https(),
+        https: listed.https && !found.rules.has(Rule::FirstXccTakesHttpOnly),
     }
 }
 
@@ -138,7 +138,7 @@ fn warn(found: &Findings<'_>, schemes: ImageSchemes, warnings: &mut Vec<String>)
             say("the bmc does not list its boot targets: Cd is assumed".to_owned());
         }
         if let Some(mode) = found.boot.mode.as_deref().filter(|mode| *mode != "UEFI") {
-            say(if found.traits.boot_mode_change_is_a_firmware_job {
+            say(if found.rules.has(Rule::DellChangesTheBootModeByAJob) {
                 format!("the boot mode is {mode}: set it to UEFI in the firmware's settings first")
             } else {
                 format!("the boot mode is {mode}: it is set to UEFI for our boot")

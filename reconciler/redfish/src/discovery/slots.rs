@@ -13,7 +13,7 @@ use crate::contract::error::Error;
 use crate::model::action::Parameters;
 use crate::model::media::{Media, natural_order};
 use crate::model::system::System;
-use crate::quirks::Traits;
+use crate::rules::{Rule, Rules};
 
 /// Through which resource a slot was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,7 @@ pub(crate) async fn read(
     system: &System,
     managers: &[Manager],
 ) -> Result<Vec<RawSlot>, Error> {
+    let rules = walk.rules();
     let mut collections: Vec<(View, String)> = Vec::new();
     collections.extend(system.media.clone().map(|uri| (View::System, uri)));
     for manager in managers {
@@ -66,11 +67,12 @@ pub(crate) async fn read(
     let mut slots = Vec::new();
     for (view, uri) in collections {
         for found in walk.collection(&uri).await? {
-            let media = Media::read(&found.uri, &found.value);
+            let media = Media::read(&found.uri, &found.value, rules);
             let mut parameters = Parameters::default();
             if let Some(action) = &media.insert {
                 parameters = action.inline.clone();
-                if let Some(info) = &action.info {
+                let info = action.info.as_ref().filter(|_| rules.has(Rule::ActionInfoSaysWhatInsertTakes));
+                if let Some(info) = info {
                     if !infos.contains_key(info) {
                         let value = walk.read_quietly(info).await?.unwrap_or(Value::Null);
                         infos.insert(info.clone(), Parameters::read(&value));
@@ -86,15 +88,17 @@ pub(crate) async fn read(
 
 /// The system's own view where something can be inserted through it, as Ironic does; else the
 /// managers'.
-pub(crate) fn preferred_view(slots: &[RawSlot]) -> View {
+pub(crate) fn preferred_view(slots: &[RawSlot], rules: Rules) -> View {
     let usable = |raw: &RawSlot| raw.view == View::System && (raw.has_action() || raw.may_be_patched());
-    if slots.iter().any(usable) { View::System } else { View::Manager }
+    let system_first = rules.has(Rule::SlotsOfTheSystemComeFirst);
+    let has_manager = slots.iter().any(|raw| raw.view == View::Manager);
+    if slots.iter().any(usable) && (system_first || !has_manager) { View::System } else { View::Manager }
 }
 
 /// Decides routes, drops what is the same device under a second address (Lenovo, xFusion: same
 /// id and kinds in both views), and orders: the preferred view first, ids as people order them.
-pub(crate) fn settle(raw: Vec<RawSlot>, traits: &Traits) -> Vec<Slot> {
-    let preferred = preferred_view(&raw);
+pub(crate) fn settle(raw: Vec<RawSlot>, rules: Rules) -> Vec<Slot> {
+    let preferred = preferred_view(&raw, rules);
     let has_actions = |view: View| raw.iter().any(|slot| slot.view == view && slot.has_action());
     let system_has_actions = has_actions(View::System);
     let manager_has_actions = has_actions(View::Manager);
@@ -106,26 +110,32 @@ pub(crate) fn settle(raw: Vec<RawSlot>, traits: &Traits) -> Vec<Slot> {
                 && known.media.id.eq_ignore_ascii_case(&slot.media.id)
                 && known.media.kinds == slot.media.kinds
         });
-        if is_known {
+        if is_known && rules.has(Rule::OneDeviceInTwoViewsCountsOnce) {
             continue;
         }
+        let takes_patch = rules.has(Rule::XccTakesPatchUnsaid)
+            || (slot.may_be_patched() && rules.has(Rule::SlotsMayTakePatchOnly));
         // Beside slots with an action, one without is for the console (OpenBMC's proxy slots).
-        let siblings_have_actions = match slot.view {
-            View::System => system_has_actions,
-            View::Manager => manager_has_actions,
-        };
-        let via = if traits.only_ext_slots_take_addresses && !slot.media.id.starts_with("EXT") {
+        let siblings_have_actions = rules.has(Rule::ConsoleSlotsAreNotPatched)
+            && match slot.view {
+                View::System => system_has_actions,
+                View::Manager => manager_has_actions,
+            };
+        let via = if rules.has(Rule::XccTakesAddressesInExtSlotsOnly) && !slot.media.id.starts_with("EXT") {
             InsertVia::None
         } else if slot.media.insert.is_some() {
             InsertVia::Action
-        } else if slot.media.oem_insert.is_some() {
+        } else if slot.media.oem_insert.is_some() && rules.has(Rule::IloFourHasItsOwnActions) {
             InsertVia::Oem
-        } else if !siblings_have_actions && (traits.slots_take_patch_unsaid || slot.may_be_patched()) {
+        } else if !siblings_have_actions && takes_patch {
             InsertVia::Patch
         } else {
             InsertVia::None
         };
         slots.push(Slot { view: slot.view, media: slot.media, via, parameters: slot.parameters });
+    }
+    if !rules.has(Rule::SlotsAreTakenInTheOrderOfTheirIds) {
+        return slots;
     }
     slots.sort_by(|a, b| {
         (a.view != preferred)

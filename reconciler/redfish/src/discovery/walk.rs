@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
 use crate::model::json;
+use crate::rules::Rules;
 use crate::wire::client::{Failure, Wire};
 use crate::wire::exchange::Request;
 use crate::wire::redact::redact_resource;
@@ -40,6 +41,10 @@ pub(crate) struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub(crate) fn new(wire: &'a Wire) -> Self {
         Self { wire, visited: HashSet::new(), warnings: Vec::new() }
+    }
+
+    pub(crate) fn rules(&self) -> Rules {
+        self.wire.rules()
     }
 
     pub(crate) fn into_warnings(self) -> Vec<String> {

@@ -7,6 +7,7 @@ use super::action::{self, Action};
 use super::json;
 use crate::contract::image::MediaUrl;
 use crate::contract::state::SlotState;
+use crate::rules::{Rule, Rules};
 
 /// What the machine can see in a slot. DVD counts as CD.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,17 +19,19 @@ pub(crate) struct Kinds {
 
 impl Kinds {
     /// From `MediaTypes`, or, where that is missing (Gigabyte), from id and name.
-    fn read(value: &Value) -> Self {
+    fn read(value: &Value, rules: Rules) -> Self {
         let mut kinds = Self::default();
         for media_type in json::texts(value, "MediaTypes") {
             match media_type.to_ascii_lowercase().as_str() {
-                "cd" | "dvd" => kinds.cd = true,
+                "cd" => kinds.cd = true,
+                "dvd" if rules.has(Rule::DvdIsACd) => kinds.cd = true,
                 "usbstick" | "usb" | "hdd" | "removabledisk" => kinds.usb = true,
                 "floppy" => kinds.floppy = true,
                 _ => {}
             }
         }
-        if kinds == Self::default() {
+        let says_nothing = json::texts(value, "MediaTypes").is_empty();
+        if says_nothing && rules.has(Rule::KindsFallBackToTheId) {
             let names = format!(
                 "{} {}",
                 json::text(value, "Id").unwrap_or_default(),
@@ -74,20 +77,24 @@ pub(crate) struct Media {
 
 impl Media {
     /// Reads a slot. `uri` is the link that led to it.
-    pub(crate) fn read(uri: &str, value: &Value) -> Self {
+    pub(crate) fn read(uri: &str, value: &Value, rules: Rules) -> Self {
         let image = json::text(value, "Image");
         let connected_via = json::text(value, "ConnectedVia");
         // The image may be stale after an eject (Supermicro), so that it counts only
         // where nothing better is said.
-        let inserted = json::flag(value, "Inserted").unwrap_or_else(|| match connected_via.as_deref() {
-            Some(via) => via != "NotConnected",
-            None => image.is_some(),
-        });
+        let inserted = if rules.has(Rule::StaleImagesDoNotCount) {
+            json::flag(value, "Inserted").unwrap_or_else(|| match connected_via.as_deref() {
+                Some(via) => via != "NotConnected",
+                None => image.is_some(),
+            })
+        } else {
+            image.is_some()
+        };
         let tail = uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
         Self {
             uri: uri.to_owned(),
             id: json::text(value, "Id").unwrap_or_else(|| tail.to_owned()),
-            kinds: Kinds::read(value),
+            kinds: Kinds::read(value, rules),
             inserted,
             image: image.map(MediaUrl::new),
             connected_via,
@@ -150,6 +157,10 @@ mod tests {
 
     use super::*;
 
+    fn read(value: &Value) -> Media {
+        Media::read("/m/x", value, Rules::general())
+    }
+
     #[test]
     fn ids_are_ordered_as_people_do() {
         let mut ids = ["VirtualMedia10", "Remote1", "EXT2", "2", "10", "EXT1", "VirtualMedia2", "1"];
@@ -159,7 +170,7 @@ mod tests {
 
     #[test]
     fn kinds_fall_back_to_the_id_where_media_types_are_missing() {
-        let kind = |value| Media::read("/m/x", &value).kinds.label();
+        let kind = |value| read(&value).kinds.label();
         assert_eq!(kind(json!({"Id": "CD1"})), "cd");
         assert_eq!(kind(json!({"Id": "9", "MediaTypes": ["DVD"]})), "cd");
         assert_eq!(kind(json!({"MediaTypes": ["USBStick", "Floppy"]})), "usb+floppy");
@@ -168,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_stale_image_does_not_count_as_inserted() {
-        let inserted = |value| Media::read("/m/x", &value).inserted;
+        let inserted = |value| read(&value).inserted;
         assert!(!inserted(json!({"Inserted": false, "Image": "http://h/a.iso"})));
         assert!(!inserted(json!({"Image": "http://h/a.iso", "ConnectedVia": "NotConnected"})));
         assert!(inserted(json!({"Image": "http://h/a.iso", "ConnectedVia": "URI"})));

@@ -11,7 +11,7 @@ use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
 use crate::model::boot::Boot;
 use crate::model::json::same_path;
-use crate::quirks::Traits;
+use crate::rules::{Rule, Rules};
 use crate::wire::client::Failure;
 use crate::wire::exchange::Broken;
 
@@ -34,12 +34,15 @@ enum Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn is_met(&self, boot: &Boot) -> bool {
+    fn is_met(&self, boot: &Boot, rules: Rules) -> bool {
         let current = &boot.current;
         match self {
             // sushy-tools shows `Once` as `Continuous`.
             Self::Once(target) => {
-                matches!(current.enabled.as_deref(), Some("Once" | "Continuous"))
+                let enabled = current.enabled.as_deref();
+                let shown_otherwise =
+                    enabled == Some("Continuous") && rules.has(Rule::OnceMayShowAsContinuous);
+                (enabled == Some("Once") || shown_otherwise)
                     && current.target.as_deref() == Some(target)
                     && current.mode.as_deref().is_none_or(|mode| mode == UEFI)
             }
@@ -49,8 +52,8 @@ impl Wanted<'_> {
 
     /// The body. Some BMCs want all three properties each time, others refuse what changes
     /// nothing; a mode is never sent to a BMC that shows none.
-    fn body(&self, boot: &Boot, traits: &Traits, left_out: &[&str]) -> Value {
-        let all = traits.boot_override_needs_all_three;
+    fn body(&self, boot: &Boot, rules: Rules, left_out: &[&str]) -> Value {
+        let all = rules.override_needs_all_three() || !rules.has(Rule::OnlyWhatDiffersIsSent);
         let mut fields = Map::new();
         let mut set = |name: &str, value: &str, current: Option<&str>| {
             if (all || current != Some(value)) && !left_out.contains(&name) {
@@ -62,7 +65,7 @@ impl Wanted<'_> {
             Self::Once(target) => {
                 set("BootSourceOverrideTarget", target, None);
                 set(ENABLED, "Once", current.enabled.as_deref());
-                if boot.has_mode {
+                if boot.has_mode || !rules.has(Rule::NoModeWhereNoneIsShown) {
                     set(MODE, UEFI, current.mode.as_deref());
                 }
             }
@@ -80,8 +83,10 @@ impl Wanted<'_> {
     }
 
     /// Whether a refused body can be said in other words.
-    fn has_another_form(&self, left_out: &[&str]) -> bool {
-        matches!(self, Self::Cleared) && !left_out.contains(&CLEAR_BY_ENABLED_ALONE)
+    fn has_another_form(&self, left_out: &[&str], rules: Rules) -> bool {
+        rules.has(Rule::ClearingMayTakeATarget)
+            && matches!(self, Self::Cleared)
+            && !left_out.contains(&CLEAR_BY_ENABLED_ALONE)
     }
 
     fn in_words(&self) -> String {
@@ -116,6 +121,7 @@ fn no_target(bmc: &RedfishBmc, op: Op) -> Error {
 
 async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, Error> {
     let place = &bmc.discovery.layout.boot;
+    let rules = bmc.discovery.rules;
     let mut at = place.resource.as_deref().ok_or_else(|| no_target(bmc, op))?;
     let mut patience = Patience::new(bmc.budgets.boot, bmc.budgets.poll);
     let mut left_out: Vec<&str> = Vec::new();
@@ -124,14 +130,14 @@ async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, 
     loop {
         let resource = bmc.read(op, at).await?;
         let boot = Boot::read(&resource.value);
-        if wanted.is_met(&boot) {
+        if wanted.is_met(&boot, rules) {
             return Ok(effect);
         }
         if matches!(wanted, Wanted::Once(_)) {
             check_mode(bmc, op, at, &boot, &left_out)?;
         }
         effect = Effect::Changed;
-        let body = wanted.body(&boot, &bmc.discovery.traits, &left_out);
+        let body = wanted.body(&boot, rules, &left_out);
         let mut pause = bmc.budgets.rewrite;
         let error = match bmc.patch(op, &resource, &body).await {
             Ok(_) => return await_override(bmc, op, at, wanted, &mut patience).await,
@@ -152,12 +158,14 @@ async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, 
                         left_out.push(MODE);
                         continue;
                     }
-                    ErrorKind::Refused { .. } if wanted.has_another_form(&left_out) => {
+                    ErrorKind::Refused { .. } if wanted.has_another_form(&left_out, rules) => {
                         left_out.push(CLEAR_BY_ENABLED_ALONE);
                         continue;
                     }
                     ErrorKind::Refused { .. } | ErrorKind::NotFound => {
-                        match place.fallback.as_deref().filter(|fallback| !same_path(fallback, at)) {
+                        let may_move = rules.has(Rule::RefusedOverridesGoToTheSettings);
+                        let fallback = place.fallback.as_deref().filter(|_| may_move);
+                        match fallback.filter(|fallback| !same_path(fallback, at)) {
                             Some(fallback) => {
                                 at = fallback;
                                 continue;
@@ -180,7 +188,7 @@ async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, 
 /// Our media start under UEFI. Where a change of the mode is a firmware job, or is refused, it
 /// is left to a human.
 fn check_mode(bmc: &RedfishBmc, op: Op, at: &str, boot: &Boot, left_out: &[&str]) -> Result<(), Error> {
-    let may_change = !bmc.discovery.traits.boot_mode_change_is_a_firmware_job && !left_out.contains(&MODE);
+    let may_change = !bmc.has(Rule::DellChangesTheBootModeByAJob) && !left_out.contains(&MODE);
     match boot.current.mode.as_deref() {
         Some(mode) if mode != UEFI && !may_change => {
             let kind = ErrorKind::WrongBootMode { mode: mode.to_owned() };
@@ -200,13 +208,15 @@ async fn await_override(
     patience: &mut Patience,
 ) -> Result<Effect, Error> {
     let system = &bmc.discovery.layout.system;
+    let rules = bmc.discovery.rules;
     loop {
         let resource: Resource = bmc.read(op, at).await?;
         let boot = Boot::read(&resource.value);
-        if wanted.is_met(&boot) || !boot.has_override {
+        let is_hidden = !boot.has_override && rules.has(Rule::HiddenOverridesAreBelieved);
+        if wanted.is_met(&boot, rules) || is_hidden || !bmc.reads_back() {
             return Ok(Effect::Changed);
         }
-        if !same_path(at, system) && wanted.is_met(&Boot::read(&bmc.read(op, system).await?.value)) {
+        if !same_path(at, system) && wanted.is_met(&Boot::read(&bmc.read(op, system).await?.value), rules) {
             return Ok(Effect::Changed);
         }
         if !patience.wait().await {

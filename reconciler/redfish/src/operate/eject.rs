@@ -14,6 +14,7 @@ use crate::contract::discovered::InsertVia;
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
 use crate::model::media::Media;
+use crate::rules::Rule;
 use crate::wire::client::Failure;
 use crate::wire::exchange::{Answer, Broken};
 use crate::wire::retry::Replay;
@@ -34,6 +35,8 @@ pub(super) async fn eject(bmc: &RedfishBmc, uri: &str) -> Result<Effect, Error> 
         };
         if media.inserted {
             effect = Effect::Changed;
+        } else if !bmc.has(Rule::EmptySlotsAreEjectedAllTheSame) {
+            return Ok(effect);
         }
         let mut pause = bmc.budgets.rewrite;
         let error = match send(bmc, via, &resource, &media).await {
@@ -58,7 +61,8 @@ pub(super) async fn eject(bmc: &RedfishBmc, uri: &str) -> Result<Effect, Error> 
                 let passes = fails || refusal.is_not_now();
                 failures += u32::from(fails);
                 let error = bmc.wire.failed(OP, uri, Failure::Refused(refusal));
-                if !passes && matches!(error.kind(), ErrorKind::CredentialsRejected) {
+                let judged = bmc.has(Rule::EjectsAreJudgedByTheSlot);
+                if !judged || (!passes && matches!(error.kind(), ErrorKind::CredentialsRejected)) {
                     return Err(error);
                 }
                 if !is_inserted(bmc, uri).await? {
@@ -80,10 +84,14 @@ pub(super) async fn eject(bmc: &RedfishBmc, uri: &str) -> Result<Effect, Error> 
 async fn look(bmc: &RedfishBmc, uri: &str) -> Result<Option<(Resource, Media)>, Error> {
     match bmc.try_read(OP, uri).await {
         Ok(resource) => {
-            let media = Media::read(uri, &resource.value);
+            let media = bmc.media(uri, &resource.value);
             Ok(Some((resource, media)))
         }
-        Err(Failure::Refused(refusal)) if matches!(refusal.status, 404 | 410) => Ok(None),
+        Err(Failure::Refused(refusal))
+            if matches!(refusal.status, 404 | 410) && bmc.has(Rule::VanishedSlotsAreEmpty) =>
+        {
+            Ok(None)
+        }
         Err(failure) => Err(bmc.wire.failed(OP, uri, failure)),
     }
 }
@@ -117,7 +125,9 @@ async fn send(
 /// Without a body first; iLO answers 415 to that, others 400, and want an empty object.
 async fn post(bmc: &RedfishBmc, target: &str) -> Result<Answer, Failure> {
     match bmc.post(OP, target, None, Replay::Unsent).await {
-        Err(Failure::Refused(refusal)) if matches!(refusal.status, 400 | 415) => {
+        Err(Failure::Refused(refusal))
+            if matches!(refusal.status, 400 | 415) && bmc.has(Rule::EjectsMayWantABody) =>
+        {
             bmc.post(OP, target, Some(json!({})), Replay::Unsent).await
         }
         other => other,
@@ -127,7 +137,7 @@ async fn post(bmc: &RedfishBmc, target: &str) -> Result<Answer, Failure> {
 async fn await_empty(bmc: &RedfishBmc, uri: &str, patience: &mut Patience) -> Result<(), Error> {
     loop {
         match look(bmc, uri).await? {
-            Some((_, media)) if media.inserted => {
+            Some((_, media)) if media.inserted && bmc.reads_back() => {
                 if !patience.wait().await {
                     let kind = ErrorKind::NoEffect {
                         wanted: "an empty slot".to_owned(),

@@ -9,12 +9,13 @@ use super::{RedfishBmc, Resource};
 use crate::contract::bmc::Effect;
 use crate::contract::discovered::InsertVia;
 use crate::contract::error::{Error, ErrorKind};
-use crate::contract::image::{ImageKind, ImageRef};
+use crate::contract::image::{ImageKind, ImageRef, MediaUrl};
 use crate::contract::observe::Op;
 use crate::discovery::report::schemes_of;
 use crate::discovery::slots::Slot;
 use crate::model::json::same_path;
-use crate::model::media::{Kinds, Media};
+use crate::model::media::Kinds;
+use crate::rules::Rule;
 use crate::wire::client::Failure;
 use crate::wire::exchange::{Answer, Broken};
 use crate::wire::refusal::Refusal;
@@ -38,9 +39,9 @@ pub(super) async fn insert(bmc: &RedfishBmc, uri: &str, image: &ImageRef) -> Res
     check(bmc, slot, image).map_err(fail)?;
 
     let resource = bmc.read(op, uri).await?;
-    let media = Media::read(uri, &resource.value);
+    let media = bmc.media(uri, &resource.value);
     if media.inserted {
-        return if media.image.as_ref().is_some_and(|shown| image.url.same_image(shown)) {
+        return if media.image.as_ref().is_some_and(|shown| is_it(bmc, image, shown)) {
             Ok(Effect::AlreadySo)
         } else {
             Err(fail(ErrorKind::SlotOccupied { image: media.image }))
@@ -69,7 +70,7 @@ fn check(bmc: &RedfishBmc, slot: &Slot, image: &ImageRef) -> Result<(), ErrorKin
     if !(known.takes(&scheme) && listed.takes(&scheme)) {
         return Err(ErrorKind::UnsupportedImageScheme { scheme, offered: known.in_words().to_owned() });
     }
-    if bmc.discovery.traits.image_address_takes_no_query && image.url.expose().contains(['?', '=']) {
+    if bmc.has(Rule::SupermicroTakesNoQuery) && image.url.expose().contains(['?', '=']) {
         return Err(ErrorKind::UnsupportedImageUrl { why: "it must hold neither `?` nor `=`" });
     }
     Ok(())
@@ -84,7 +85,8 @@ async fn write(
     mut patience: Patience,
 ) -> Result<Effect, Error> {
     let uri = &slot.media.uri;
-    let mut body = InsertBody::new(slot.via, image, &slot.parameters, &bmc.discovery.traits);
+    let mut body = InsertBody::new(slot.via, image, &slot.parameters, bmc.discovery.rules);
+    let may_learn = bmc.has(Rule::InsertBodiesLearn);
     let mut bodies = 1;
     let mut failures = 0;
     loop {
@@ -102,7 +104,9 @@ async fn write(
             Err(Failure::Refused(refusal)) => {
                 let kind = reason(bmc, image, &refusal);
                 match kind {
-                    ErrorKind::Refused { .. } if bodies < MOST_BODIES && body.learn(&refusal) => {
+                    ErrorKind::Refused { .. }
+                        if may_learn && bodies < MOST_BODIES && body.learn(&refusal) =>
+                    {
                         bodies += 1;
                         continue;
                     }
@@ -116,11 +120,12 @@ async fn write(
             }
         };
         // It failed, or nobody knows. The slot is asked before it is sent again.
-        if failures >= MOST_FAILURES || !patience.wait_for(pause).await {
+        let most = if bmc.has(Rule::FailedInsertsAreSentAgain) { MOST_FAILURES } else { 1 };
+        if failures >= most || !patience.wait_for(pause).await {
             return Err(error);
         }
         resource = bmc.read(op, uri).await?;
-        let media = Media::read(uri, &resource.value);
+        let media = bmc.media(uri, &resource.value);
         if media.inserted {
             return await_image(bmc, op, uri, image, &mut patience).await.map(|()| Effect::Changed);
         }
@@ -135,7 +140,9 @@ fn reason(bmc: &RedfishBmc, image: &ImageRef, refusal: &Refusal) -> ErrorKind {
         return ErrorKind::UnsupportedImageScheme { scheme, offered: format!("perhaps {offered}") };
     }
     match bmc.wire.kind_of(refusal) {
-        ErrorKind::Refused { .. } | ErrorKind::ServerFault { .. } if says_occupied(refusal) => {
+        ErrorKind::Refused { .. } | ErrorKind::ServerFault { .. }
+            if bmc.has(Rule::OccupiedSlotsAreNamed) && says_occupied(refusal) =>
+        {
             ErrorKind::SlotOccupied { image: None }
         }
         kind => kind,
@@ -168,6 +175,11 @@ async fn send(
     }
 }
 
+/// Whether what the slot shows is our image.
+fn is_it(bmc: &RedfishBmc, image: &ImageRef, shown: &MediaUrl) -> bool {
+    if bmc.has(Rule::EchoesMayLackThePort) { image.url.same_image(shown) } else { image.url == *shown }
+}
+
 /// Waits until the slot shows the image. A slot that says `Inserted` and names no image is
 /// believed; one that names another is waited for, since some show the old one for a while.
 async fn await_image(
@@ -178,12 +190,14 @@ async fn await_image(
     patience: &mut Patience,
 ) -> Result<(), Error> {
     loop {
-        let media = Media::read(uri, &bmc.read(op, uri).await?.value);
+        let media = bmc.media(uri, &bmc.read(op, uri).await?.value);
         let shown = media.image.as_ref();
-        if media.inserted && shown.is_none_or(|shown| image.url.same_image(shown)) {
+        let is_there = media.inserted && shown.is_none_or(|shown| is_it(bmc, image, shown));
+        if is_there || !bmc.reads_back() {
             return Ok(());
         }
-        if !patience.wait().await {
+        let is_another = media.inserted && !bmc.has(Rule::OldImagesMayShowForAWhile);
+        if is_another || !patience.wait().await {
             let seen = json!({"Inserted": media.inserted, "Image": shown});
             let kind = ErrorKind::NoEffect { wanted: image.url.to_string(), seen: seen.to_string() };
             return Err(bmc.wire.error(op, Some(uri), kind));

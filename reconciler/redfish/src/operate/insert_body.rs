@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::contract::discovered::InsertVia;
 use crate::contract::image::ImageRef;
 use crate::model::action::Parameters;
-use crate::quirks::Traits;
+use crate::rules::{Rule, Rules};
 use crate::wire::refusal::Refusal;
 
 const OPTIONAL: [&str; 6] =
@@ -43,7 +43,7 @@ pub(crate) struct InsertBody {
 
 impl InsertBody {
     /// The first body for a route.
-    pub(crate) fn new(via: InsertVia, image: &ImageRef, parameters: &Parameters, traits: &Traits) -> Self {
+    pub(crate) fn new(via: InsertVia, image: &ImageRef, parameters: &Parameters, rules: Rules) -> Self {
         let protocol = image.url.scheme().unwrap_or_default().to_ascii_uppercase();
         let spelled = parameters
             .allowed("TransferProtocolType")
@@ -54,7 +54,7 @@ impl InsertBody {
             fields: Map::new(),
             refused: Vec::new(),
             protocol: spelled.unwrap_or(protocol),
-            image_only: traits.insert_takes_the_image_only || via == InsertVia::Oem,
+            image_only: rules.has(Rule::SupermicroTakesTheImageAlone) || via == InsertVia::Oem,
         };
         body.fields.insert("Image".to_owned(), json!(image.url.expose()));
         if via == InsertVia::Patch {
@@ -156,6 +156,7 @@ mod tests {
                 args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             }]),
             retry_after: None,
+            rules: Rules::general(),
         }
     }
 
@@ -165,13 +166,13 @@ mod tests {
         names
     }
 
-    fn body(via: InsertVia, traits: &Traits) -> InsertBody {
-        InsertBody::new(via, &image(), &Parameters::default(), traits)
+    fn body(via: InsertVia, rules: Rules) -> InsertBody {
+        InsertBody::new(via, &image(), &Parameters::default(), rules)
     }
 
     #[test]
     fn it_starts_with_the_image_and_adds_what_is_missed() {
-        let mut body = body(InsertVia::Action, &Traits::default());
+        let mut body = body(InsertVia::Action, Rules::general());
         assert_eq!(names(&body), ["Image"]);
         assert!(body.learn(&refusal("ActionParameterMissing", "", &["InsertMedia", "TransferProtocolType"])));
         assert_eq!(body.json()["TransferProtocolType"], "HTTPS");
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_taken_out_for_good() {
-        let mut body = body(InsertVia::Patch, &Traits::default());
+        let mut body = body(InsertVia::Patch, Rules::general());
         assert_eq!(names(&body), ["Image", "Inserted", "WriteProtected"]);
         let unknown = refusal("PropertyUnknown", "", &["WriteProtected"]);
         assert!(body.learn(&unknown));
@@ -200,7 +201,7 @@ mod tests {
 
     #[test]
     fn refusals_without_a_reason_lead_up_the_ladder_to_its_end() {
-        let mut body = body(InsertVia::Action, &Traits::default());
+        let mut body = body(InsertVia::Action, Rules::general());
         let silent = refusal("GeneralError", "", &[]);
         let steps = std::iter::from_fn(|| body.learn(&silent).then_some(())).count();
         assert_eq!(steps, LADDER.len());
@@ -209,9 +210,9 @@ mod tests {
 
     #[test]
     fn where_only_the_image_is_taken_the_ladder_is_not_climbed() {
-        let traits = Traits { insert_takes_the_image_only: true, ..Traits::default() };
-        assert!(!body(InsertVia::Action, &traits).learn(&refusal("GeneralError", "", &[])));
-        assert!(!body(InsertVia::Oem, &Traits::default()).learn(&refusal("GeneralError", "", &[])));
+        let rules = Rules::general().with(Rule::SupermicroTakesTheImageAlone);
+        assert!(!body(InsertVia::Action, rules).learn(&refusal("GeneralError", "", &[])));
+        assert!(!body(InsertVia::Oem, Rules::general()).learn(&refusal("GeneralError", "", &[])));
     }
 
     #[test]
@@ -221,7 +222,7 @@ mod tests {
             {"Name": "TransferProtocolType", "AllowableValues": ["Nfs", "Cifs", "https"]},
             {"Name": "TransferMethod", "Required": true}
         ]}));
-        let body = InsertBody::new(InsertVia::Action, &image(), &parameters, &Traits::default());
+        let body = InsertBody::new(InsertVia::Action, &image(), &parameters, Rules::general());
         assert_eq!(body.json()["TransferProtocolType"], "https");
         assert_eq!(body.json()["TransferMethod"], "Stream");
     }

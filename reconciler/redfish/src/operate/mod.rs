@@ -25,7 +25,9 @@ use crate::contract::observe::Op;
 use crate::contract::state::BmcState;
 use crate::discovery::slots::Slot;
 use crate::discovery::{Discovery, discover};
-use crate::quirks::vendor::Vendor;
+use crate::model::media::Media;
+use crate::rules::vendor::Vendor;
+use crate::rules::{Rule, Rules};
 use crate::wire::client::{Failure, Wire};
 use crate::wire::etag;
 use crate::wire::exchange::{Answer, Request};
@@ -44,8 +46,19 @@ pub struct RedfishBmc {
 impl RedfishBmc {
     /// Logs in and discovers. When that fails, the session is closed before the error returns.
     pub async fn connect(endpoint: &BmcEndpoint, wiring: Wiring) -> Result<Self, Error> {
-        let wire = Wire::new(endpoint, wiring)?;
-        match discover(&wire, endpoint).await {
+        Self::connect_without(endpoint, wiring, &[]).await
+    }
+
+    /// As [`RedfishBmc::connect`], with some rules switched off. For tests, which show that a
+    /// rule is needed by what happens without it.
+    #[doc(hidden)]
+    pub async fn connect_without(
+        endpoint: &BmcEndpoint,
+        wiring: Wiring,
+        off: &[Rule],
+    ) -> Result<Self, Error> {
+        let wire = Wire::new(endpoint, wiring, Rules::general().without(off))?;
+        match discover(&wire, endpoint, off).await {
             Ok(discovery) => Ok(Self { wire, discovery, budgets: endpoint.budgets }),
             Err(error) => {
                 // The first error is the one to tell; the log has this one.
@@ -58,7 +71,7 @@ impl RedfishBmc {
     /// Takes up what an earlier connection discovered, and asks nothing yet: the login happens
     /// with the first operation. Identity is not checked again; connect anew from time to time.
     pub fn resume(endpoint: &BmcEndpoint, wiring: Wiring, discovery: Arc<Discovery>) -> Result<Self, Error> {
-        let wire = Wire::new(endpoint, wiring)?;
+        let wire = Wire::new(endpoint, wiring, discovery.rules)?;
         wire.set_vendor(Vendor::of([discovery.discovered.vendor.as_str()]).label());
         if let Some(sessions) = &discovery.layout.sessions {
             wire.set_sessions(sessions.clone());
@@ -84,7 +97,11 @@ impl RedfishBmc {
     async fn try_read(&self, op: Op, path: &str) -> Result<Resource, Failure> {
         let request = Request { method: Method::GET, path: path.to_owned(), body: None, if_match: None };
         let answer = self.wire.send(op, request, Replay::Anything).await?;
-        Ok(Resource { path: path.to_owned(), etag: answer.etag(), value: answer.body.unwrap_or(Value::Null) })
+        Ok(Resource {
+            path: path.to_owned(),
+            etag: answer.etag(self.wire.rules()),
+            value: answer.body.unwrap_or(Value::Null),
+        })
     }
 
     async fn post(&self, op: Op, path: &str, body: Option<Value>, replay: Replay) -> Result<Answer, Failure> {
@@ -94,7 +111,7 @@ impl RedfishBmc {
 
     /// Patches a resource that was just read, along the ladder of `If-Match` values.
     async fn patch(&self, op: Op, resource: &Resource, body: &Value) -> Result<Answer, Failure> {
-        let mut steps = etag::ladder(resource.etag.as_deref()).into_iter().peekable();
+        let mut steps = etag::ladder(resource.etag.as_deref(), self.wire.rules()).into_iter().peekable();
         loop {
             let request = Request {
                 method: Method::PATCH,
@@ -108,6 +125,19 @@ impl RedfishBmc {
                 other => return other,
             }
         }
+    }
+
+    fn has(&self, rule: Rule) -> bool {
+        self.discovery.rules.has(rule)
+    }
+
+    /// Whether a write that was accepted is to be seen before it counts.
+    fn reads_back(&self) -> bool {
+        self.has(Rule::WritesAreReadBack)
+    }
+
+    fn media(&self, uri: &str, resource: &Value) -> Media {
+        Media::read(uri, resource, self.discovery.rules)
     }
 
     fn slot(&self, op: Op, uri: &str) -> Result<&Slot, Error> {

@@ -17,6 +17,7 @@ use crate::contract::observe::Op;
 use crate::contract::state::PowerState;
 use crate::discovery::Reset;
 use crate::model::system;
+use crate::rules::Rule;
 use crate::wire::client::Failure;
 use crate::wire::exchange::Broken;
 use crate::wire::retry::Replay;
@@ -41,9 +42,14 @@ pub(super) async fn off(bmc: &RedfishBmc, graceful: Duration) -> Result<PowerOff
         return Ok(PowerOff::AlreadyOff);
     }
     let reset = reset_of(bmc, op)?;
-    if !graceful.is_zero() && (seen == PowerState::PoweringOff || reset.may("GracefulShutdown")) {
-        let asked = seen == PowerState::PoweringOff
-            || matches!(send(bmc, op, reset, "GracefulShutdown").await?, Sent::Perhaps);
+    let going_down = seen == PowerState::PoweringOff && bmc.has(Rule::PoweringOffIsWaitedFor);
+    if !graceful.is_zero() && (going_down || reset.may("GracefulShutdown")) {
+        let asked = going_down
+            || match send(bmc, op, reset, "GracefulShutdown").await? {
+                Sent::Perhaps => true,
+                Sent::Never(error) if !bmc.has(Rule::RefusedShutdownsAreForced) => return Err(error),
+                Sent::Never(_) | Sent::NotNow(..) => false,
+            };
         // Refused means: no operating system to ask. Then it is cut off at once.
         if asked && await_power(bmc, op, graceful, |seen| seen == PowerState::Off).await? == PowerState::Off {
             return Ok(PowerOff::Graceful);
@@ -99,7 +105,7 @@ async fn reach(
             }
         };
         seen = await_power(bmc, op, wait, wanted).await?;
-        if wanted(seen) {
+        if wanted(seen) || !bmc.reads_back() {
             return Ok(Effect::Changed);
         }
     }
@@ -144,7 +150,9 @@ async fn send(bmc: &RedfishBmc, op: Op, reset: &Reset, reset_type: &str) -> Resu
         Err(failure @ Failure::Broken(_)) => Err(bmc.wire.failed(op, &reset.target, failure)),
         Err(Failure::Refused(refusal)) => {
             let pause = refusal.pause(bmc.budgets.rewrite);
-            let not_now = refusal.is_not_now() || refusal.status >= 500 || refusal.status == 409;
+            let not_now = refusal.is_not_now()
+                || refusal.status >= 500
+                || (refusal.status == 409 && bmc.has(Rule::EarlyOnConflicts));
             let error = bmc.wire.failed(op, &reset.target, Failure::Refused(refusal));
             match error.kind() {
                 ErrorKind::CredentialsRejected => Err(error),

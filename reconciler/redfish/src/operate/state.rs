@@ -7,8 +7,8 @@ use crate::contract::observe::Op;
 use crate::contract::state::{BmcState, SlotState};
 use crate::model::boot::Boot;
 use crate::model::json;
-use crate::model::media::Media;
 use crate::model::system;
+use crate::rules::Rule;
 use crate::wire::client::Failure;
 
 pub(super) async fn read(bmc: &RedfishBmc) -> Result<BmcState, Error> {
@@ -36,8 +36,10 @@ pub(super) async fn read(bmc: &RedfishBmc) -> Result<BmcState, Error> {
 /// A slot that vanished is empty: some BMCs show slots only while they are in use.
 async fn slot(bmc: &RedfishBmc, uri: &str) -> Result<SlotState, Error> {
     match bmc.try_read(Op::Read, uri).await {
-        Ok(resource) => Ok(Media::read(uri, &resource.value).state()),
-        Err(Failure::Refused(refusal)) if matches!(refusal.status, 404 | 410) => {
+        Ok(resource) => Ok(bmc.media(uri, &resource.value).state()),
+        Err(Failure::Refused(refusal))
+            if matches!(refusal.status, 404 | 410) && bmc.has(Rule::VanishedSlotsAreEmpty) =>
+        {
             Ok(SlotState { uri: uri.to_owned(), inserted: false, image: None, connected_via: None })
         }
         Err(failure) => Err(bmc.wire.failed(Op::Read, uri, failure)),

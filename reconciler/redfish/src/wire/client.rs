@@ -24,6 +24,7 @@ use super::wiring::Wiring;
 use crate::contract::endpoint::BmcEndpoint;
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
+use crate::rules::{Rule, Rules};
 
 /// Why a request came to nothing.
 pub(crate) enum Failure {
@@ -39,8 +40,8 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub(crate) fn new(endpoint: &BmcEndpoint, wiring: Wiring) -> Result<Self, Error> {
-        let exchange = Exchange::new(endpoint)
+    pub(crate) fn new(endpoint: &BmcEndpoint, wiring: Wiring, rules: Rules) -> Result<Self, Error> {
+        let exchange = Exchange::new(endpoint, rules)
             .map_err(|kind| Error::new(Op::Login, shown_host(endpoint), None, kind))?;
         let mut scrubber = Scrubber::default();
         scrubber.add(endpoint.credentials.password());
@@ -55,6 +56,7 @@ impl Wire {
                 scrubber: std::sync::Mutex::new(scrubber),
                 vendor: OnceLock::new(),
                 sessions: OnceLock::new(),
+                rules,
             }),
         })
     }
@@ -87,6 +89,11 @@ impl Wire {
     /// Hides this text in whatever the BMC says from now on.
     pub(crate) fn hide(&self, secret: &str) {
         self.link.scrub(|scrubber| scrubber.add(secret));
+    }
+
+    /// The rules that hold for every BMC, as they are here.
+    pub(crate) fn rules(&self) -> Rules {
+        self.link.rules
     }
 
     /// A refusal as a kind of failure.
@@ -122,12 +129,15 @@ impl Wire {
             if answer.is_success() {
                 return Ok(answer);
             }
-            let refusal = Refusal::of(&answer);
-            if answer.status != 401 || refusal.is_about_the_image() {
+            let refusal = Refusal::of(&answer, self.link.rules);
+            let is_ours =
+                !(self.link.rules.has(Rule::RefusedImagesAreNotOurLogin) && refusal.is_about_the_image());
+            if answer.status != 401 || !is_ours {
                 return Err(Failure::Refused(refusal));
             }
             // A session that ended is opened once more. Basic that is refused is wrong.
-            if thrown_out || !self.link.thrown_out(generation, &pass).await {
+            let may_renew = !thrown_out && self.link.rules.has(Rule::EndedSessionsAreOpenedOnceMore);
+            if !may_renew || !self.link.thrown_out(generation, &pass).await {
                 self.link.reject().await;
                 return Err(Failure::Refused(refusal));
             }

@@ -22,6 +22,7 @@ use super::session::Pass;
 use super::tls::{Distrust, TlsWatch};
 use crate::contract::endpoint::BmcEndpoint;
 use crate::contract::error::{Cause, ErrorKind};
+use crate::rules::{Rule, Rules};
 
 /// Bytes of a body that are read at most. The largest resource in the recordings has 100 kB.
 pub(crate) const LARGEST_BODY: usize = 4 * 1024 * 1024;
@@ -53,11 +54,12 @@ impl Answer {
     }
 
     /// `ETag`, or the one in the body: BMCs send either (G11). Empty ones do not count.
-    pub(crate) fn etag(&self) -> Option<String> {
+    pub(crate) fn etag(&self, rules: Rules) -> Option<String> {
+        let body = self.body.as_ref().filter(|_| rules.has(Rule::EtagsMayStandInTheBody));
         self.header(ETAG)
             .map(str::to_owned)
             .filter(|etag| !etag.is_empty())
-            .or_else(|| crate::model::json::text(self.body.as_ref()?, "@odata.etag"))
+            .or_else(|| crate::model::json::text(body?, "@odata.etag"))
     }
 
     pub(crate) fn location(&self) -> Option<&str> {
@@ -95,10 +97,11 @@ pub(crate) struct Exchange {
     origin: Url,
     watch: std::sync::Arc<TlsWatch>,
     limit: Duration,
+    rules: Rules,
 }
 
 impl Exchange {
-    pub(crate) fn new(endpoint: &BmcEndpoint) -> Result<Self, ErrorKind> {
+    pub(crate) fn new(endpoint: &BmcEndpoint, rules: Rules) -> Result<Self, ErrorKind> {
         let bad = |why: String| ErrorKind::BadEndpoint { why };
         if !matches!(endpoint.url.scheme(), "http" | "https") || !endpoint.url.has_host() {
             return Err(bad("the address must start with https:// or http:// and name a host".to_owned()));
@@ -124,7 +127,7 @@ impl Exchange {
         // Credentials in the address would end up in logs; they are not used.
         let _ = origin.set_username("");
         let _ = origin.set_password(None);
-        Ok(Self { http, origin, watch, limit: endpoint.timeouts.request })
+        Ok(Self { http, origin, watch, limit: endpoint.timeouts.request, rules })
     }
 
     pub(crate) fn watch(&self) -> &TlsWatch {
@@ -177,7 +180,8 @@ impl Exchange {
         let mut method = request.method.clone();
         for _ in 0..=MOST_REDIRECTS {
             let answer = self.hop(&method, &url, request, pass, ask_for_identity).await?;
-            if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
+            let redirects = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
+            if !redirects || !self.rules.has(Rule::RedirectsOnTheSameHostAreFollowed) {
                 return Ok(answer);
             }
             let bad = |why: &str| Broken::lasting(ErrorKind::BadRedirect { why: why.to_owned() });

@@ -21,6 +21,7 @@ use crate::contract::credentials::Credentials;
 use crate::contract::endpoint::RetryPolicy;
 use crate::contract::error::ErrorKind;
 use crate::contract::observe::{CallRecord, Op};
+use crate::rules::{Rule, Rules};
 
 /// What outlives the client while its session is being closed.
 pub(crate) struct Link {
@@ -33,6 +34,7 @@ pub(crate) struct Link {
     pub(super) scrubber: std::sync::Mutex<Scrubber>,
     pub(super) vendor: OnceLock<&'static str>,
     pub(super) sessions: OnceLock<SessionsAt>,
+    pub(super) rules: Rules,
 }
 
 impl Link {
@@ -49,18 +51,23 @@ impl Link {
         replay: Replay,
     ) -> Result<Answer, Broken> {
         let tries = self.retry.tries.max(1);
-        let mut ask_for_identity = true;
+        let rules = self.rules;
+        let mut ask_for_identity = rules.has(Rule::AnswersAreAskedForUncompressed);
+        let may_compress = rules.has(Rule::CompressedWhereNothingElseIsSent);
+        let may_repeat = replay == Replay::Anything && rules.has(Rule::BrokenReadsAreRepeated);
         let mut attempt = 1;
         loop {
             let result = self.once(op, request, pass, ask_for_identity, attempt).await;
             let asked = match &result {
                 // iLO Gen10+ refuses to send some resources uncompressed (G11).
-                Ok(answer) if answer.status == 406 && ask_for_identity => {
+                Ok(answer) if answer.status == 406 && ask_for_identity && may_compress => {
                     ask_for_identity = false;
                     continue;
                 }
-                Ok(answer) if replay.after_status(answer.status) => answer.retry_after(),
-                Err(broken) if broken.passing && (broken.unsent || replay == Replay::Anything) => None,
+                Ok(answer) if replay.after_status(answer.status, rules) => {
+                    answer.retry_after().filter(|_| rules.has(Rule::RetryAfterIsHonoured))
+                }
+                Err(broken) if broken.passing && (broken.unsent || may_repeat) => None,
                 _ => return result,
             };
             if attempt >= tries {
@@ -81,7 +88,7 @@ impl Link {
         attempt: u32,
     ) -> Result<Answer, Broken> {
         let lane = &self.wiring.lane;
-        let _gate = lane.gate.lock().await;
+        let _gate = if self.rules.has(Rule::OneRequestAtATime) { Some(lane.gate.lock().await) } else { None };
         lane.breaker.admit().map_err(|retry_in| Broken {
             kind: ErrorKind::CircuitOpen { retry_in },
             unsent: true,

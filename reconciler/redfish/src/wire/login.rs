@@ -19,6 +19,7 @@ use super::session::{self, Login, Pass};
 use crate::contract::error::ErrorKind;
 use crate::contract::observe::Op;
 use crate::discovery::ROOT;
+use crate::rules::Rule;
 
 /// Where sessions are opened.
 #[derive(Clone, Debug)]
@@ -71,7 +72,10 @@ impl Link {
             None => {
                 // A root behind a login does not say.
                 let root = self.read_root().await?;
-                match root.as_ref().map_or_else(|| Some(session::SESSIONS.to_owned()), session::sessions_of) {
+                match root.as_ref().map_or_else(
+                    || Some(session::SESSIONS.to_owned()),
+                    |root| session::sessions_of(root, self.rules),
+                ) {
                     Some(named) => named,
                     None => {
                         let _ = self.sessions.set(SessionsAt::Nowhere);
@@ -89,7 +93,7 @@ impl Link {
         let answer =
             self.tried(Op::Login, &request, None, Replay::Answered).await.map_err(Failure::Broken)?;
         if answer.is_success() {
-            let granted = session::granted(&answer, |location| self.exchange.path_of(location));
+            let granted = session::granted(&answer, self.rules, |location| self.exchange.path_of(location));
             if let Some(Login::Session { pass: Pass::Token(token), .. }) = &granted
                 && let Ok(token) = token.to_str()
             {
@@ -101,9 +105,9 @@ impl Link {
             });
             return Ok(granted.unwrap_or(Login::Basic(basic)));
         }
-        let refusal = Refusal::of(&answer);
+        let refusal = Refusal::of(&answer, self.rules);
         // No sessions here: sushy-tools, some older firmware.
-        if matches!(answer.status, 404 | 405 | 501) {
+        if matches!(answer.status, 404 | 405 | 501) && self.rules.has(Rule::BasicWhereThereAreNoSessions) {
             let _ = self.sessions.set(SessionsAt::Nowhere);
             return Ok(Login::Basic(basic));
         }
@@ -122,7 +126,7 @@ impl Link {
                 _ => Err(not_redfish("the service root is not json")),
             },
             404 => Err(not_redfish("there is no service root at /redfish/v1/")),
-            _ => Err(Failure::Refused(Refusal::of(&answer))),
+            _ => Err(Failure::Refused(Refusal::of(&answer, self.rules))),
         }
     }
 
@@ -153,7 +157,9 @@ impl Link {
         let request = Request { method: Method::DELETE, path: resource.clone(), body: None, if_match: None };
         match self.tried(Op::Logout, &request, Some(&pass), Replay::Anything).await {
             Ok(answer) if answer.is_success() || matches!(answer.status, 401 | 404 | 410) => Ok(()),
-            Ok(answer) => Err((resource, self.scrub(|scrubber| Refusal::of(&answer).kind(scrubber)))),
+            Ok(answer) => {
+                Err((resource, self.scrub(|scrubber| Refusal::of(&answer, self.rules).kind(scrubber))))
+            }
             Err(broken) => Err((resource, broken.kind)),
         }
     }

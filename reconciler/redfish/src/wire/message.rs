@@ -7,6 +7,8 @@
 use serde_json::Value;
 
 use crate::model::json;
+use crate::rules::messages::{Meaning, means};
+use crate::rules::{Rule, Rules};
 
 /// Messages of one answer that are looked at.
 const MOST_MESSAGES: usize = 16;
@@ -51,20 +53,21 @@ pub(crate) struct Messages(pub(crate) Vec<Message>);
 
 impl Messages {
     /// Collects the messages of an answer or a task.
-    pub(crate) fn read(body: &Value) -> Self {
+    pub(crate) fn read(body: &Value, rules: Rules) -> Self {
+        let any_shape = rules.has(Rule::MessagesComeInAnyShape);
         let error = json::object(body, "error");
         let mut found = Vec::new();
-        for holder in [error, body] {
+        for holder in [error, body].into_iter().take(if any_shape { 2 } else { 1 }) {
             for key in ["@Message.ExtendedInfo", "Messages"] {
                 match holder.get(key) {
                     Some(Value::Array(items)) => {
                         found.extend(items.iter().take(MOST_MESSAGES).filter_map(Message::read));
                     }
-                    Some(single @ Value::Object(_)) => found.extend(Message::read(single)),
+                    Some(single @ Value::Object(_)) if any_shape => found.extend(Message::read(single)),
                     _ => {}
                 }
             }
-            if found.is_empty() {
+            if any_shape && found.is_empty() {
                 // `error.code` and `error.message` are a summary of the list.
                 let summary = Message {
                     id: json::text(holder, "code").unwrap_or_default(),
@@ -78,9 +81,9 @@ impl Messages {
         Self(found)
     }
 
-    /// Whether some message has this key (the id without registry and version).
-    pub(crate) fn has(&self, key: &str) -> bool {
-        self.0.iter().any(|message| message.key().eq_ignore_ascii_case(key))
+    /// Whether some message means this by its key.
+    pub(crate) fn mean(&self, meaning: Meaning, rules: Rules) -> bool {
+        self.0.iter().any(|message| means(message.key(), meaning, rules))
     }
 
     /// Whether some message says this, in any case.
@@ -121,6 +124,10 @@ mod tests {
 
     use super::*;
 
+    fn read(body: &Value) -> Messages {
+        Messages::read(body, Rules::general())
+    }
+
     #[test]
     fn extended_info_may_be_a_list_an_object_or_missing() {
         let info = json!({"MessageId": "Base.1.12.ActionParameterMissing", "MessageArgs": ["InsertMedia", "TransferMethod"]});
@@ -129,19 +136,19 @@ mod tests {
             json!({"error": {"@Message.ExtendedInfo": info}}),
             json!({"@Message.ExtendedInfo": info}),
         ] {
-            let messages = Messages::read(&body);
-            assert!(messages.has("ActionParameterMissing"), "{body}");
+            let messages = read(&body);
+            assert_eq!(messages.0[0].key(), "ActionParameterMissing", "{body}");
             assert_eq!(messages.0[0].args, ["InsertMedia", "TransferMethod"]);
         }
-        let summary = Messages::read(&json!({"error": {"code": "Base.1.0.GeneralError", "message": "no"}}));
+        let summary = read(&json!({"error": {"code": "Base.1.0.GeneralError", "message": "no"}}));
         assert_eq!(summary.line(), "GeneralError: no");
-        assert_eq!(Messages::read(&json!(null)).line(), "no reason given");
-        assert_eq!(Messages::read(&json!({"error": "text"})).line(), "no reason given");
+        assert_eq!(read(&json!(null)).line(), "no reason given");
+        assert_eq!(read(&json!({"error": "text"})).line(), "no reason given");
     }
 
     #[test]
     fn messages_without_end_are_cut() {
         let many: Vec<_> = (0..1000).map(|n| json!({"Message": n.to_string()})).collect();
-        assert_eq!(Messages::read(&json!({"Messages": many})).0.len(), MOST_MESSAGES);
+        assert_eq!(read(&json!({"Messages": many})).0.len(), MOST_MESSAGES);
     }
 }

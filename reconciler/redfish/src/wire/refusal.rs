@@ -12,6 +12,8 @@ use super::exchange::Answer;
 use super::message::Messages;
 use super::redact::Scrubber;
 use crate::contract::error::ErrorKind;
+use crate::rules::messages::Meaning;
+use crate::rules::{Rule, Rules};
 
 /// An answer that is not 2xx.
 #[derive(Clone, Debug)]
@@ -19,67 +21,34 @@ pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) messages: Messages,
     pub(crate) retry_after: Option<Duration>,
+    /// The rules by which it is understood.
+    pub(crate) rules: Rules,
 }
-
-/// iLO: the BMC or the machine is in a state that passes (redfishdocs, ilo6 message registry).
-/// `ActionParameterValueConflict` is iDRAC10's answer to an `On` that comes too early after off
-/// (ironic redfish/power.py); `SYS518` is iDRAC's "data sources unavailable" (sushy connector).
-const NOT_NOW: [&str; 8] = [
-    "UnableToModifyDuringSystemPOST",
-    "InvalidOperationForSystemState",
-    "ActionParameterValueConflict",
-    "SYS518",
-    "ServiceTemporarilyUnavailable",
-    "ServiceInUnknownState",
-    "ResourceInStandby",
-    "ServiceShuttingDown",
-];
-/// iLO, Supermicro, Lenovo.
-const LICENCE: [&str; 4] =
-    ["LicenseKeyRequired", "OemLicenseNotPassed", "LicenseNotPassed", "NoLicenseInstalled"];
-const MEDIA_DISABLED: [&str; 2] = ["VirtualMediaIsDisabled", "VirtualMediaDisabled"];
-/// iLO, iBMC.
-const OCCUPIED: [&str; 4] = [
-    "MaxVirtualMediaConnectionEstablished",
-    "VirtualMediaInUse",
-    "ConnectionOccupied",
-    "VirtualMediaConnectionOccupied",
-];
-/// `RAC0218` is iDRAC's with HTTP 503.
-const SESSIONS: [&str; 3] = ["RAC0218", "SessionLimitExceeded", "CreateLimitReachedForResource"];
-/// iLO answers 400 with this to a wrong password.
-const CREDENTIALS: [&str; 3] = ["UnauthorizedLoginAttempt", "NoValidSession", "AccountLocked"];
-/// iBMC; DMTF's own.
-const SCHEME: [&str; 2] = ["FileTransferProtocolMismatch", "SourceDoesNotSupportProtocol"];
-/// DMTF's own; iDRAC's `RAC0720` is "unable to locate the ISO". bmcweb answers the first one to
-/// an `http` address as well.
-const IMAGE: [&str; 4] =
-    ["ResourceAtUriInUnknownFormat", "ResourceAtUriUnauthorized", "CouldNotEstablishConnection", "RAC0720"];
 
 impl Refusal {
     /// Of an answer that is not 2xx.
-    pub(crate) fn of(answer: &Answer) -> Self {
+    pub(crate) fn of(answer: &Answer, rules: Rules) -> Self {
         Self {
             status: answer.status,
-            messages: Messages::read(answer.body.as_ref().unwrap_or(&Value::Null)),
+            messages: Messages::read(answer.body.as_ref().unwrap_or(&Value::Null), rules),
             retry_after: answer.retry_after(),
+            rules,
         }
     }
 
-    /// Whether some message has one of these keys.
-    pub(crate) fn has_any(&self, keys: &[&str]) -> bool {
-        keys.iter().any(|key| self.messages.has(key))
+    fn means(&self, meaning: Meaning) -> bool {
+        self.messages.mean(meaning, self.rules)
     }
 
     /// Whether it says that the address's scheme is not taken.
     pub(crate) fn is_about_the_scheme(&self) -> bool {
-        self.has_any(&SCHEME)
+        self.means(Meaning::Scheme)
     }
 
     /// Whether it says that the image could not be read. bmcweb says so with 401 as well, which
     /// has nothing to do with our login then.
     pub(crate) fn is_about_the_image(&self) -> bool {
-        self.has_any(&IMAGE)
+        self.means(Meaning::Image)
     }
 
     /// The pause before the write is sent again: what the BMC asked for, or `usual`.
@@ -89,7 +58,7 @@ impl Refusal {
 
     /// Whether it passes by itself.
     pub(crate) fn is_not_now(&self) -> bool {
-        self.status == 429 || self.status == 503 || self.has_any(&NOT_NOW)
+        self.status == 429 || self.status == 503 || self.means(Meaning::NotNow)
     }
 
     /// The kind of failure.
@@ -98,15 +67,15 @@ impl Refusal {
         let status = self.status;
         if self.is_about_the_image() {
             ErrorKind::ImageUnreadable { message }
-        } else if status == 401 || self.has_any(&CREDENTIALS) {
+        } else if status == 401 || self.means(Meaning::Credentials) {
             ErrorKind::CredentialsRejected
-        } else if self.has_any(&SESSIONS) {
+        } else if self.means(Meaning::Sessions) {
             ErrorKind::SessionsExhausted { message }
-        } else if self.has_any(&LICENCE) || self.speaks_of_a_licence() {
+        } else if self.means(Meaning::Licence) || self.speaks_of_a_licence() {
             ErrorKind::LicenceMissing { message }
-        } else if self.has_any(&MEDIA_DISABLED) || self.messages.says("virtual media is disabled") {
+        } else if self.means(Meaning::MediaDisabled) || self.speaks_of_disabled_media() {
             ErrorKind::VirtualMediaDisabled { message }
-        } else if self.has_any(&OCCUPIED) {
+        } else if self.means(Meaning::Occupied) {
             ErrorKind::SlotOccupied { image: None }
         } else if self.is_not_now() {
             ErrorKind::Busy { status, message }
@@ -120,8 +89,15 @@ impl Refusal {
         }
     }
 
+    fn speaks_of_disabled_media(&self) -> bool {
+        self.rules.has(Rule::DisabledMediaAreNamed) && self.messages.says("virtual media is disabled")
+    }
+
     /// Firmware without a message key for it says it in words (Dell, Supermicro).
     fn speaks_of_a_licence(&self) -> bool {
+        if !self.rules.has(Rule::MissingLicencesAreNamed) {
+            return false;
+        }
         let about = self.messages.says("license") || self.messages.says("licence");
         about
             && ["required", "not", "missing", "insufficient", "activate"]
@@ -140,6 +116,7 @@ mod tests {
             status,
             messages: Messages(vec![Message { id: id.to_owned(), text: text.to_owned(), args: Vec::new() }]),
             retry_after: None,
+            rules: Rules::general(),
         }
     }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::contract::endpoint::RetryPolicy;
+use crate::rules::{Rule, Rules};
 
 /// What may be sent again by the wire itself. Whatever is not, goes back to the operation,
 /// which reads the world before it writes once more.
@@ -23,7 +24,10 @@ pub(crate) enum Replay {
 
 impl Replay {
     /// Whether an answer with this status is worth another try.
-    pub(crate) fn after_status(self, status: u16) -> bool {
+    pub(crate) fn after_status(self, status: u16, rules: Rules) -> bool {
+        if matches!(status, 429 | 503) && !rules.has(Rule::BusyAnswersAreRepeated) {
+            return false;
+        }
         match self {
             // 501 and 505 say "never".
             Self::Anything | Self::Answered => {
@@ -94,11 +98,15 @@ mod tests {
 
     #[test]
     fn a_write_is_replayed_only_when_it_was_certainly_not_carried_out() {
-        assert!(Replay::Unexecuted.after_status(503));
-        assert!(!Replay::Unexecuted.after_status(500));
-        assert!(!Replay::Unsent.after_status(503));
-        assert!(Replay::Anything.after_status(500));
-        assert!(!Replay::Anything.after_status(501));
-        assert!(!Replay::Anything.after_status(404));
+        for (replay, status, again) in [
+            (Replay::Unexecuted, 503, true),
+            (Replay::Unexecuted, 500, false),
+            (Replay::Unsent, 503, false),
+            (Replay::Anything, 500, true),
+            (Replay::Anything, 501, false),
+            (Replay::Anything, 404, false),
+        ] {
+            assert_eq!(replay.after_status(status, Rules::general()), again, "{replay:?} {status}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::exchange::Answer;
 use crate::contract::credentials::Credentials;
 use crate::model::json as read;
+use crate::rules::{Rule, Rules};
 
 /// Where the specification puts the collection of sessions; used when the service root does
 /// not say, as some do before a login (Cisco CIMC).
@@ -51,9 +52,14 @@ pub(crate) fn login_body(credentials: &Credentials) -> Value {
 
 /// The session in the answer to a login. Without a token there is none. `Location` may be
 /// missing; then the body may tell.
-pub(crate) fn granted(answer: &Answer, path_of: impl Fn(&str) -> Option<String>) -> Option<Login> {
+pub(crate) fn granted(
+    answer: &Answer,
+    rules: Rules,
+    path_of: impl Fn(&str) -> Option<String>,
+) -> Option<Login> {
     let token = answer.header("x-auth-token").filter(|token| !token.is_empty())?;
-    let resource = answer.location().and_then(path_of).or_else(|| read::target(answer.body.as_ref()?));
+    let body = answer.body.as_ref().filter(|_| rules.has(Rule::SessionMayBeNamedInTheBody));
+    let resource = answer.location().and_then(path_of).or_else(|| read::target(body?));
     Some(Login::Session { pass: Pass::Token(sensitive(token)?), resource })
 }
 
@@ -62,9 +68,12 @@ pub(crate) fn granted(answer: &Answer, path_of: impl Fn(&str) -> Option<String>)
 /// A root that names its systems and says nothing of sessions has none (sushy-tools answers 401
 /// to a login that nobody offered). One that names nothing at all shows its links after a login
 /// only, and then the path of the specification is as good as any.
-pub(crate) fn sessions_of(root: &Value) -> Option<String> {
+pub(crate) fn sessions_of(root: &Value, rules: Rules) -> Option<String> {
     let named = read::link(read::object(root, "Links"), "Sessions");
-    let has_service = root.get("SessionService").is_some() || root.get("Systems").is_none();
+    let is_bare = root.get("Systems").is_none();
+    let has_service = root.get("SessionService").is_some()
+        || (is_bare && rules.has(Rule::RootMayBeBareBeforeALogin))
+        || (!is_bare && !rules.has(Rule::NoLoginWhereNoneIsOffered));
     named.or_else(|| has_service.then(|| SESSIONS.to_owned()))
 }
 

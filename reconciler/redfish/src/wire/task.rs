@@ -19,6 +19,7 @@ use super::retry::Replay;
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
 use crate::model::json;
+use crate::rules::Rule;
 
 /// How a task ended, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +51,8 @@ fn places(wire: &Wire, answer: &Answer) -> Vec<String> {
         // Monitors come in two spellings; the task itself says more than its monitor.
         let task =
             path.trim_end_matches('/').trim_end_matches("/Monitor").replace("/TaskMonitors/", "/Tasks/");
-        for place in [path, task] {
+        let many = wire.rules().has(Rule::TaskMonitorsHaveManySpellings);
+        for place in std::iter::once(path).chain(many.then_some(task)) {
             if !places.iter().any(|known| json::same_path(known, &place)) {
                 places.push(place);
             }
@@ -82,7 +84,7 @@ pub(crate) async fn wait(
     deadline: Instant,
     poll: Duration,
 ) -> Result<TaskEnd, Error> {
-    if answer.status != 202 {
+    if answer.status != 202 || !wire.rules().has(Rule::TasksAreFollowed) {
         return Ok(TaskEnd::NotATask);
     }
     let mut places = places(wire, answer).into_iter();
@@ -119,7 +121,8 @@ pub(crate) async fn wait(
                         place = next;
                         continue;
                     }
-                    None => return Ok(TaskEnd::Unknown),
+                    None if wire.rules().has(Rule::VanishedTasksAreUnknown) => return Ok(TaskEnd::Unknown),
+                    None => return Err(wire.failed(op, &place, Failure::Refused(refusal))),
                 }
             }
             Err(failure) => return Err(wire.failed(op, &place, failure)),
@@ -133,7 +136,10 @@ pub(crate) async fn wait(
 
 /// The error of a failed task: its messages may name a cause that an operator can act on.
 fn failed(wire: &Wire, op: Op, place: &str, state: &str, body: &Value) -> Error {
-    let refusal = Refusal { status: 400, messages: Messages::read(body), retry_after: None };
+    let refusal = {
+        let rules = wire.rules();
+        Refusal { status: 400, messages: Messages::read(body, rules), retry_after: None, rules }
+    };
     let kind = match wire.kind_of(&refusal) {
         ErrorKind::Refused { message, .. } => ErrorKind::TaskFailed { state: state.to_owned(), message },
         known => known,

@@ -15,7 +15,7 @@ async fn set(fake: &Arc<Fake>) -> Result<Effect, Error> {
     bmc.set_boot_once_cd().await
 }
 
-fn boot(tree: &mut Tree) -> &mut Value {
+pub(crate) fn boot(tree: &mut Tree) -> &mut Value {
     &mut tree.get_mut(SYSTEM).unwrap()["Boot"]
 }
 
@@ -24,7 +24,7 @@ fn patches(fake: &Fake, ending: &str) -> Vec<Value> {
 }
 
 /// iDRAC10: allowable targets only in the settings, and the system takes no override.
-fn settings_only() -> Tree {
+pub(crate) fn settings_only() -> Tree {
     let mut tree = two_cd();
     boot(&mut tree).as_object_mut().unwrap().remove("BootSourceOverrideTarget@Redfish.AllowableValues");
     tree.get_mut(SYSTEM).unwrap()["@Redfish.Settings"] = json!({"SettingsObject": {"@odata.id": SETTINGS}});

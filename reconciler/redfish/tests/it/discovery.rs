@@ -319,3 +319,27 @@ async fn xcc_slots_are_patched_even_where_allow_does_not_say_so() {
     let (_server, bmc) = fake.connected().await;
     assert_eq!(rung(bmc.discovered()), (Rung::Single, Some("EXT1"), None));
 }
+
+#[tokio::test]
+async fn ids_and_paths_of_any_form_are_followed() {
+    // The same machine under paths that nobody would guess.
+    let text = serde_json::to_string(&two_cd()).unwrap();
+    let odd = text
+        .replace("/Systems/1", "/Systems/System.Embedded.1")
+        .replace("/Managers/1", "/Managers/Self")
+        .replace("/VirtualMedia/", "/Devices/")
+        .replace("/redfish/v1/Systems", "/redfish/v1/Machines");
+    let tree: Tree = serde_json::from_str(&odd).unwrap();
+    let found = found(tree).await;
+    assert_eq!(found.system, "/redfish/v1/Machines/System.Embedded.1");
+    assert_eq!(found.managers, ["/redfish/v1/Managers/Self"]);
+    assert_eq!(rung(&found), (Rung::TwoCd, Some("1"), Some("2")));
+}
+
+#[tokio::test]
+async fn nothing_is_asked_with_a_query_of_ours() {
+    let fake = Fake::new(two_cd());
+    let (_server, bmc) = fake.connected().await;
+    bmc.read_state().await.unwrap();
+    assert!(fake.log().iter().all(|line| !line.path.contains(['?', '$'])));
+}

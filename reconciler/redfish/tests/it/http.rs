@@ -151,18 +151,25 @@ async fn a_dead_bmc_is_not_asked_again_until_its_pause_is_over() {
 }
 
 /// Counts how many requests are under way at once.
-struct Counting {
+pub(crate) struct Counting {
     fake: Arc<Fake>,
+    /// Long enough that a second request would get in.
+    pause: Duration,
     now: AtomicUsize,
-    most: AtomicUsize,
+    pub(crate) most: AtomicUsize,
+}
+
+impl Counting {
+    pub(crate) fn new(fake: Arc<Fake>, pause: Duration) -> Self {
+        Self { fake, pause, now: AtomicUsize::new(0), most: AtomicUsize::new(0) }
+    }
 }
 
 impl Handler for Counting {
     async fn answer(&self, asked: Asked) -> Reply {
         let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
-        // Long enough that a second request would get in.
-        tokio::time::sleep(Duration::from_millis(3)).await;
+        tokio::time::sleep(self.pause).await;
         let reply = Handler::answer(&*self.fake, asked).await;
         self.now.fetch_sub(1, Ordering::SeqCst);
         reply
@@ -171,8 +178,7 @@ impl Handler for Counting {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_request_at_a_time_reaches_a_bmc_whatever_is_asked_of_its_clients() {
-    let counting =
-        Arc::new(Counting { fake: Fake::new(two_cd()), now: AtomicUsize::new(0), most: AtomicUsize::new(0) });
+    let counting = Arc::new(Counting::new(Fake::new(two_cd()), Duration::from_millis(3)));
     let server = Server::https(counting.clone()).await;
     let endpoint = endpoint(&server);
     let wiring = wiring();

@@ -11,7 +11,7 @@ use crate::support::trees::{FIRST, SECOND, SYSTEM, machine, made_by, slot, two_c
 
 const INSERT: &str = "/1/Actions/VirtualMedia.InsertMedia";
 const INSERT_SECOND: &str = "/2/Actions/VirtualMedia.InsertMedia";
-const TASK: &str = "/redfish/v1/TaskService/Tasks/42";
+pub(crate) const TASK: &str = "/redfish/v1/TaskService/Tasks/42";
 
 fn bodies(fake: &Fake) -> Vec<Vec<String>> {
     fake.asked("POST", INSERT)
@@ -227,13 +227,13 @@ async fn every_error_says_what_to_do_and_tells_no_capability() {
     }
 }
 
-fn accepted() -> Reply {
+pub(crate) fn accepted() -> Reply {
     Reply::json(202, &json!({"@odata.id": TASK, "@odata.type": "#Task.v1_4_2.Task", "TaskState": "New"}))
         .header("Location", "/redfish/v1/TaskService/TaskMonitors/42")
 }
 
 /// A BMC that inserts through a task which ends like this.
-fn with_task(end: Value, works: bool) -> std::sync::Arc<Fake> {
+pub(crate) fn with_task(end: Value, works: bool) -> std::sync::Arc<Fake> {
     let fake = Fake::new(two_cd());
     fake.hook(move |asked, state| {
         asked.path.ends_with(INSERT).then(|| {

@@ -10,6 +10,7 @@ mod insert;
 mod power;
 mod property;
 mod recordings;
+mod rules;
 mod secrets;
 mod sessions;
 mod support;

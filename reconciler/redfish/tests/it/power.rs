@@ -14,18 +14,18 @@ use crate::support::trees::{SYSTEM, two_cd};
 const RESET: &str = "ComputerSystem.Reset";
 const GRACEFUL: Duration = Duration::from_millis(150);
 
-fn resets(fake: &Fake) -> Vec<String> {
+pub(crate) fn resets(fake: &Fake) -> Vec<String> {
     fake.asked("POST", RESET)
         .iter()
         .map(|line| line.body["ResetType"].as_str().unwrap_or_default().to_owned())
         .collect()
 }
 
-fn is_reset(asked: &Asked, reset_type: &str) -> bool {
+pub(crate) fn is_reset(asked: &Asked, reset_type: &str) -> bool {
     asked.path.ends_with(RESET) && asked.json()["ResetType"] == reset_type
 }
 
-fn power(fake: &Fake, state: &str) {
+pub(crate) fn power(fake: &Fake, state: &str) {
     fake.state().tree.get_mut(SYSTEM).unwrap()["PowerState"] = json!(state);
 }
 

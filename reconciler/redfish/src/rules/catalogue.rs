@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The list of rules. Out of it the reference in `docs/reference/redfish-rules.md` is made.
+//!
+//! Each rule has one paragraph on what BMCs do, one on where that is known from, the file that
+//! applies it, and how it is proven.
+
+/// How a rule is proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A scenario of the rule's own, which succeeds with the rule and fails without it.
+    Scenario,
+    /// A test, of a rule that cannot be switched off.
+    Test {
+        /// File of the test, below the repository.
+        file: &'static str,
+        /// Its name.
+        test: &'static str,
+        /// Why there is no switch.
+        why: &'static str,
+    },
+}
+
+/// What is known of a rule.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleFacts {
+    /// Its stable name, in small letters with underscores.
+    pub id: &'static str,
+    /// What BMCs do, and what is done about it.
+    pub about: &'static [&'static str],
+    /// The file that applies it, below the repository.
+    pub file: &'static str,
+    /// On only where discovery saw a reason.
+    pub of_one_maker: bool,
+    /// How it is proven.
+    pub proof: Proof,
+}
+
+const fn test(file: &'static str, test: &'static str, why: &'static str) -> Proof {
+    Proof::Test { file, test, why }
+}
+
+macro_rules! catalogue {
+    ($($(#[doc = $doc:literal])* $name:ident $id:literal, $scope:ident, $file:literal, $proof:expr;)*) => {
+        /// Something that BMCs do, and that the client copes with.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Rule { $($(#[doc = $doc])* $name,)* }
+
+        impl Rule {
+            /// All of them, in the order of the list.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// What is known of it.
+            pub const fn facts(self) -> RuleFacts {
+                match self {
+                    $(Self::$name => RuleFacts {
+                        id: $id,
+                        about: &[$($doc),*],
+                        file: concat!("reconciler/redfish/src/", $file),
+                        of_one_maker: catalogue!(@$scope),
+                        proof: $proof,
+                    },)*
+                }
+            }
+        }
+    };
+    (@every) => { false };
+    (@some) => { true };
+}
+
+use Proof::Scenario;
+
+catalogue! {
+    // --- Finding the way ---------------------------------------------------------------------
+    /// Ids and paths differ with every maker, so no path is built: everything is reached from
+    /// the service root by links.
+    ///
+    /// Recordings of Dell, HPE, Lenovo, Supermicro, NVIDIA and Cray; bootwright.
+    LinksAreFollowed "links_are_followed", every, "discovery/mod.rs",
+        test("reconciler/redfish/tests/it/discovery.rs", "ids_and_paths_of_any_form_are_followed", "no code builds a path");
+    /// One BMC may serve several machines. Without a selector or an identity none is guessed.
+    ///
+    /// Recordings of Cray (2 to 4 blades); NVIDIA HGX.
+    SystemsAreNotGuessedBetween "systems_are_not_guessed_between", every, "discovery/choose.rs",
+        test("reconciler/redfish/tests/it/discovery.rs", "two_machines_behind_one_bmc_are_not_guessed_between", "another machine could be erased");
+    /// Baseboards show up as systems: without `Boot` or a reset action none is the machine.
+    ///
+    /// Recordings of NVIDIA GB200 and GH200 (`HGX_Baseboard_0` beside `System_0`).
+    BaseboardsAreNoMachines "baseboards_are_no_machines", every, "discovery/choose.rs", Scenario;
+    /// The serial number is the board's; the one on the label, the service tag, is the SKU.
+    ///
+    /// Dell iDRAC; Ironic release notes.
+    ServiceTagIsTheSkuOnDell "service_tag_is_the_sku_on_dell", every, "rules/decide.rs", Scenario;
+    /// Slots stand below the system, below its managers, or below both and are other devices
+    /// there. The system's own are preferred where an image can be put in.
+    ///
+    /// Dell iDRAC9 from 6.00 and iDRAC10; Ironic `redfish/boot.py`.
+    SlotsOfTheSystemComeFirst "slots_of_the_system_come_first", every, "discovery/slots.rs", Scenario;
+    /// One device shows up below the system and below its manager under two addresses.
+    ///
+    /// Recording of a Lenovo SR670 V2; bootwright's fixture of an xFusion 2288H V7.
+    OneDeviceInTwoViewsCountsOnce "one_device_in_two_views_counts_once", every, "discovery/slots.rs", Scenario;
+    /// Slots are listed in any order, and the boot image must be in the first.
+    ///
+    /// Dell iDRAC10 lists `[2, 1]` and starts from slot 1 only (Ironic af0b9751d).
+    SlotsAreTakenInTheOrderOfTheirIds "slots_are_taken_in_the_order_of_their_ids", every, "discovery/slots.rs", Scenario;
+    /// Slots for uploads and consoles stand among the others and take no address.
+    ///
+    /// Lenovo `Remote*`; Supermicro GB300 `Slot_0`; Cisco vKVM (Ironic bugs 2031595, 2039042).
+    SlotsWithoutARouteAreSkipped "slots_without_a_route_are_skipped", every, "discovery/ladder.rs", Scenario;
+    /// Beside slots with an action, one without is for the console, even where it looks as if
+    /// it could be patched.
+    ///
+    /// OpenBMC proxy slots (bmcweb `virtual_media.hpp`).
+    ConsoleSlotsAreNotPatched "console_slots_are_not_patched", every, "discovery/slots.rs", Scenario;
+    /// Some call the optical slot `DVD` and nothing else.
+    ///
+    /// Cisco UCSB and UCSX (Ironic bugs 2031595, 2039042).
+    DvdIsACd "dvd_is_a_cd", every, "model/media.rs", Scenario;
+    /// Where `MediaTypes` is missing, id and name tell what a slot is.
+    ///
+    /// Gigabyte H262 on AMI MegaRAC, `CD1` (recording of Cray's).
+    KindsFallBackToTheId "kinds_fall_back_to_the_id", every, "model/media.rs", Scenario;
+    /// Null `Members`, empty UUIDs, numbers as text and the reverse, missing properties.
+    ///
+    /// nv-redfish `bmc_quirks.rs` (BlueField); sushy; Huawei iBMC.
+    OddJsonIsEndured "odd_json_is_endured", every, "model/json.rs",
+        test("reconciler/redfish/tests/it/discovery.rs", "null_members_odd_values_and_missing_properties_are_endured", "the readers have no strict form");
+    /// `$expand` drops properties that are required, so it is never asked for.
+    ///
+    /// AMI MegaRAC (nv-redfish `bmc_quirks.rs`).
+    ExpandIsNeverAskedFor "expand_is_never_asked_for", every, "discovery/walk.rs",
+        test("reconciler/redfish/tests/it/discovery.rs", "nothing_is_asked_with_a_query_of_ours", "no code asks for it");
+
+    // --- Getting in --------------------------------------------------------------------------
+    /// The service root names nothing before a login. Sessions are opened where the
+    /// specification puts them then.
+    ///
+    /// Cisco CIMC (check_redfish #148).
+    RootMayBeBareBeforeALogin "root_may_be_bare_before_a_login", every, "wire/session.rs", Scenario;
+    /// A root that names its systems and no sessions has none: a login there is answered 401,
+    /// which would look like a wrong password.
+    ///
+    /// sushy-tools.
+    NoLoginWhereNoneIsOffered "no_login_where_none_is_offered", every, "wire/session.rs", Scenario;
+    /// A login is answered 404, 405 or 501 where there are no sessions: Basic is used.
+    ///
+    /// sushy `auth.py`; older firmware.
+    BasicWhereThereAreNoSessions "basic_where_there_are_no_sessions", every, "wire/login.rs", Scenario;
+    /// The answer to a login may lack `Location`; the body names the session then.
+    ///
+    /// sushy `sessionservice.py`.
+    SessionMayBeNamedInTheBody "session_may_be_named_in_the_body", every, "wire/session.rs", Scenario;
+    /// Sessions end early. One that ended is opened once more and the request is sent again.
+    ///
+    /// Dell iDRAC8; sushy `connector.py`.
+    EndedSessionsAreOpenedOnceMore "ended_sessions_are_opened_once_more", every, "wire/client.rs", Scenario;
+    /// BMCs lock accounts: credentials that were rejected are never sent again.
+    ///
+    /// Dell, HPE and Lenovo lock after three to five failures.
+    RejectedCredentialsAreNotTriedAgain "rejected_credentials_are_not_tried_again", every, "wire/login.rs",
+        test("reconciler/redfish/tests/it/sessions.rs", "a_client_whose_password_was_refused_never_sends_it_again", "it keeps accounts from being locked");
+    /// A BMC has few sessions, about eight on iDRAC, so one is used and always ended.
+    ///
+    /// sushy; check_redfish #89, #90, #198; gofish #75; theforeman #895.
+    SessionsAreAlwaysEnded "sessions_are_always_ended", every, "wire/client.rs",
+        test("reconciler/redfish/tests/it/sessions.rs", "a_client_that_is_dropped_closes_its_session", "a session left behind locks others out");
+    /// Too many sessions are answered 503, like a busy BMC, and need another remedy.
+    ///
+    /// Dell iDRAC `RAC0218`; sushy.
+    FullSessionsAreNamed "full_sessions_are_named", every, "rules/messages.rs", Scenario;
+
+    // --- HTTP --------------------------------------------------------------------------------
+    /// BMCs answer wrongly, or not at all, when they are asked in parallel.
+    ///
+    /// sushy; Dell iDRAC8; measured on emulators.
+    OneRequestAtATime "one_request_at_a_time", every, "wire/link.rs", Scenario;
+    /// Idle connections are dropped without notice. They are reused for two seconds only, and
+    /// reads that break off are repeated.
+    ///
+    /// sushy `connector.py`.
+    BrokenReadsAreRepeated "broken_reads_are_repeated", every, "wire/link.rs", Scenario;
+    /// A proxy's 403 looks like the BMC's, so none of the environment is used.
+    ///
+    /// bootwright.
+    NoProxyOfTheEnvironment "no_proxy_of_the_environment", every, "wire/exchange.rs",
+        test("reconciler/redfish/tests/it/http.rs", "a_proxy_in_the_environment_is_not_used", "a proxy would see credentials");
+    /// Some redirect a path to the same path with a slash at its end.
+    ///
+    /// HPE iLO4 (fakefish calls `curl -L`).
+    RedirectsOnTheSameHostAreFollowed "redirects_on_the_same_host_are_followed", every, "wire/exchange.rs", Scenario;
+    /// Compression turns ETags weak, and some services then refuse the weak form.
+    ///
+    /// sushy `connector.py`.
+    AnswersAreAskedForUncompressed "answers_are_asked_for_uncompressed", every, "wire/link.rs", Scenario;
+    /// Some resources are sent compressed only and answer 406 otherwise.
+    ///
+    /// HPE Gen10 and newer; sushy release notes.
+    CompressedWhereNothingElseIsSent "compressed_where_nothing_else_is_sent", every, "wire/link.rs", Scenario;
+    /// An ETag stands in the header, in the body, or is an empty text.
+    ///
+    /// sushy `connector.py` and release notes.
+    EtagsMayStandInTheBody "etags_may_stand_in_the_body", every, "wire/exchange.rs", Scenario;
+    /// `If-Match` is refused with the weak form, with any form, or with none. Malformed ones
+    /// are sent back as they came.
+    ///
+    /// sushy `connector._etag_handler`; Dell iDRAC10 sends `W/"'gen-1'"` (Dell #324).
+    EtagsAreTriedInSeveralForms "etags_are_tried_in_several_forms", every, "wire/etag.rs", Scenario;
+    /// 429 and 503 pass by themselves.
+    ///
+    /// sushy `connector.py`.
+    BusyAnswersAreRepeated "busy_answers_are_repeated", every, "wire/retry.rs", Scenario;
+    /// A BMC that says when to come back is not asked before.
+    ///
+    /// RFC 9110; sushy `connector.py`.
+    RetryAfterIsHonoured "retry_after_is_honoured", every, "wire/retry.rs", Scenario;
+    /// Messages come as a list or an object, at the top or below `error`, with or without a code.
+    ///
+    /// sushy release notes; sushy's NVIDIA branch; xFusion.
+    MessagesComeInAnyShape "messages_come_in_any_shape", every, "wire/message.rs", Scenario;
+
+    // --- What refusals mean ------------------------------------------------------------------
+    /// "Data sources are unavailable" passes by itself, whatever its status.
+    ///
+    /// Dell iDRAC `SYS518`; sushy `connector.py`; iDRAC-Redfish-Scripting #236.
+    IdracMaySayDataSourcesUnavailable "idrac_may_say_data_sources_unavailable", every, "rules/messages.rs", Scenario;
+    /// During POST, and shortly after a change of power, changes are answered 400.
+    ///
+    /// HPE iLO `UnableToModifyDuringSystemPOST`, `InvalidOperationForSystemState` (message
+    /// registry of iLO 6); Ironic `redfish/management.py`.
+    IloRefusesWhileInPost "ilo_refuses_while_in_post", every, "rules/messages.rs", Scenario;
+    /// An `On` that comes soon after off is answered 409 for a while.
+    ///
+    /// Dell iDRAC10 `ActionParameterValueConflict`; Ironic `redfish/power.py`.
+    EarlyOnConflicts "early_on_conflicts", every, "operate/power.rs", Scenario;
+    /// A missing licence is named, by key or by words.
+    ///
+    /// HPE iLO `LicenseKeyRequired`; Supermicro `OemLicenseNotPassed`; Dell and Lenovo in words.
+    MissingLicencesAreNamed "missing_licences_are_named", every, "rules/messages.rs", Scenario;
+    /// Virtual media that are switched off are named.
+    ///
+    /// HPE iLO `VirtualMediaIsDisabled` (message registry of iLO 6).
+    DisabledMediaAreNamed "disabled_media_are_named", every, "rules/messages.rs", Scenario;
+    /// A slot that somebody else holds is named.
+    ///
+    /// HPE iLO `MaxVirtualMediaConnectionEstablished`; Huawei and xFusion `ConnectionOccupied`;
+    /// Dell in words.
+    OccupiedSlotsAreNamed "occupied_slots_are_named", every, "rules/messages.rs", Scenario;
+    /// A scheme that is not taken is named.
+    ///
+    /// Huawei iBMC `FileTransferProtocolMismatch`; DMTF `SourceDoesNotSupportProtocol`.
+    RefusedSchemesAreNamed "refused_schemes_are_named", every, "rules/messages.rs", Scenario;
+    /// An image that the BMC cannot read is named: route, firewall, certificate.
+    ///
+    /// DMTF `ResourceAtUri...`, `CouldNotEstablishConnection`; Dell iDRAC `RAC0720`.
+    UnreadableImagesAreNamed "unreadable_images_are_named", every, "rules/messages.rs", Scenario;
+    /// A 401 about the image is no 401 about our login.
+    ///
+    /// OpenBMC `ResourceAtUriUnauthorized` (bmcweb `virtual_media.hpp`).
+    RefusedImagesAreNotOurLogin "refused_images_are_not_our_login", every, "wire/client.rs", Scenario;
+
+    // --- Media -------------------------------------------------------------------------------
+    /// A 2xx proves nothing: every write is read back until it shows, or the time is up.
+    ///
+    /// bootwright; the DMTF mock-up server answers 204 and changes nothing.
+    WritesAreReadBack "writes_are_read_back", every, "operate/mod.rs", Scenario;
+    /// Slots have no actions and are patched, with `Inserted` and `If-Match`.
+    ///
+    /// Lenovo XCC (sushy; recording of an SR670 V2; pubs.lenovo.com xcc-restapi).
+    SlotsMayTakePatchOnly "slots_may_take_patch_only", every, "discovery/slots.rs", Scenario;
+    /// Slots take a PATCH although neither actions nor `Allow` say so.
+    ///
+    /// Lenovo XCC (recording of an SR670 V2).
+    XccTakesPatchUnsaid "xcc_takes_patch_unsaid", some, "discovery/slots.rs", Scenario;
+    /// `RDOC*` are for uploads and `Remote*` for the console; both refuse an address.
+    ///
+    /// Lenovo XCC; python-redfish-lenovo #21 (Ironic's loop failed on RDOC).
+    XccTakesAddressesInExtSlotsOnly "xcc_takes_addresses_in_ext_slots_only", some, "discovery/slots.rs", Scenario;
+    /// Images are taken over HTTP only; XCC2 added HTTPS and moved the slots below the system.
+    ///
+    /// Lenovo XCC (pubs.lenovo.com xcc, xcc2).
+    FirstXccTakesHttpOnly "first_xcc_takes_http_only", some, "discovery/report.rs", Scenario;
+    /// `http` images are answered `ResourceAtUriInUnknownFormat`.
+    ///
+    /// OpenBMC (bmcweb `virtual_media.hpp`; openbmc #3991), whoever built the machine.
+    OpenBmcTakesHttpsOnly "open_bmc_takes_https_only", some, "discovery/report.rs", Scenario;
+    /// `TransferProtocolType` is CIFS, HTTPS or NFS.
+    ///
+    /// Fujitsu iRMC S5 and S6 (terraform-provider-irmc-redfish `resource_virtual_media.go`).
+    FujitsuTakesHttpsOnly "fujitsu_takes_https_only", some, "discovery/report.rs", Scenario;
+    /// `TransferProtocolType` is Nfs, Cifs or https.
+    ///
+    /// xFusion 2288H V7, iBMC 3.08.05.85 (bootwright's fixture).
+    XfusionTakesHttpsOnly "xfusion_takes_https_only", some, "discovery/report.rs", Scenario;
+    /// `http` images are refused; field notes know NFS and CIFS, newer firmware takes HTTPS.
+    ///
+    /// Huawei 2288H V5, iBMC 6.41 (public field notes).
+    HuaweiTakesNoHttp "huawei_takes_no_http", some, "discovery/report.rs", Scenario;
+    /// The second image fails, whichever comes first. Slots below the manager alone tell.
+    ///
+    /// Dell iDRAC9 before 6.00 (iDRAC-Redfish-Scripting #290, #241).
+    OldIdracFailsTheSecondImage "old_idrac_fails_the_second_image", some, "discovery/ladder.rs", Scenario;
+    /// Slots are called `CD1` and nobody reports two images at a time. `VirtualMediaN` are
+    /// independent.
+    ///
+    /// Supermicro X11 and X12; recording of a SYS-821GE-TNHR.
+    OldSupermicroHasOneImage "old_supermicro_has_one_image", some, "discovery/ladder.rs", Scenario;
+    /// What an insert takes and requires may stand in its `ActionInfo` only.
+    ///
+    /// Supermicro, OpenBMC, Gigabyte (recordings).
+    ActionInfoSaysWhatInsertTakes "action_info_says_what_insert_takes", every, "discovery/slots.rs", Scenario;
+    /// Inserts want the protocol, the method, a user, or none of them. The body starts with the
+    /// image and learns from each refusal.
+    ///
+    /// sushy `virtual_media.py`; bmclib `virtual_media.go`; AMI wants a user (sushy bug 2071945).
+    InsertBodiesLearn "insert_bodies_learn", every, "operate/insert_body.rs", Scenario;
+    /// `Inserted` and `WriteProtected` are "not in the list of valid properties".
+    ///
+    /// Supermicro X11 and X12 (community.general #4839, #6969).
+    SupermicroTakesTheImageAlone "supermicro_takes_the_image_alone", some, "operate/insert_body.rs", Scenario;
+    /// Image addresses with `?` or `=` are refused.
+    ///
+    /// Supermicro X12 (Ironic release note remove-filename-param).
+    SupermicroTakesNoQuery "supermicro_takes_no_query", some, "operate/insert.rs", Scenario;
+    /// An insert fails with 5xx while an eject is still under way.
+    ///
+    /// Ironic `redfish/boot.py` (story 2008504).
+    FailedInsertsAreSentAgain "failed_inserts_are_sent_again", every, "operate/insert.rs", Scenario;
+    /// The image is shown without its port, or by its file name only.
+    ///
+    /// xFusion 2288H V7 (bootwright's fixture).
+    EchoesMayLackThePort "echoes_may_lack_the_port", every, "operate/insert.rs", Scenario;
+    /// Right after an insert the image before is still shown.
+    ///
+    /// xFusion 2288H V7 (bootwright's fixture).
+    OldImagesMayShowForAWhile "old_images_may_show_for_a_while", every, "operate/insert.rs", Scenario;
+    /// `Image` stays after an eject; `Inserted` and `ConnectedVia` tell.
+    ///
+    /// Supermicro X11 and X12 (community.general #7470; sushy).
+    StaleImagesDoNotCount "stale_images_do_not_count", every, "model/media.rs", Scenario;
+    /// A slot that looks empty may not be, and a stale address equal to ours would make an
+    /// insert be skipped and start nothing.
+    ///
+    /// Dell iDRAC (Ironic `redfish/boot.py`).
+    EmptySlotsAreEjectedAllTheSame "empty_slots_are_ejected_all_the_same", every, "operate/eject.rs", Scenario;
+    /// An eject without a body is answered 415 or 400, one with `{}` is taken.
+    ///
+    /// HPE iLO5 and iLO6 (sushy); Dell iDRAC9.
+    EjectsMayWantABody "ejects_may_want_a_body", every, "operate/eject.rs", Scenario;
+    /// Whatever an eject is answered, what the slot shows then decides.
+    ///
+    /// sushy `virtual_media.py`; bootwright.
+    EjectsAreJudgedByTheSlot "ejects_are_judged_by_the_slot", every, "operate/eject.rs", Scenario;
+    /// Slots exist only while something is in them.
+    ///
+    /// Lenovo XCC before 2.50; bootwright.
+    VanishedSlotsAreEmpty "vanished_slots_are_empty", every, "operate/eject.rs", Scenario;
+    /// The eject action is shown only while something is inserted.
+    ///
+    /// Supermicro X13 and H13 (recording of a SYS-821GE-TNHR).
+    EjectMayShowOnlyWhenFull "eject_may_show_only_when_full", every, "operate/eject.rs",
+        test("reconciler/redfish/tests/it/eject.rs", "a_slot_that_shows_the_eject_action_only_when_full_is_ejected", "without an action there is nothing to send");
+    /// Images go in and out by `Oem.Hp` actions, with the image alone.
+    ///
+    /// HPE iLO4 (fakefish hpe-gen9; community.general #4839).
+    IloFourHasItsOwnActions "ilo_four_has_its_own_actions", every, "discovery/slots.rs", Scenario;
+
+    // --- Tasks -------------------------------------------------------------------------------
+    /// 202 is no end: the task tells, and its messages name a cause.
+    ///
+    /// xFusion, Huawei, Lenovo XCC3; sushy `taskmonitor.py`.
+    TasksAreFollowed "tasks_are_followed", every, "wire/task.rs", Scenario;
+    /// A monitor is `/TaskMonitors/9` or `/Tasks/9/Monitor`, and may not be there at all; the
+    /// task itself is.
+    ///
+    /// sushy `connector.py`; bootwright's fixture of an xFusion 2288H V7.
+    TaskMonitorsHaveManySpellings "task_monitors_have_many_spellings", every, "wire/task.rs", Scenario;
+    /// A task that is gone is neither done nor failed: the resource decides.
+    ///
+    /// Dell iDRAC before 5.00 purges tasks after a minute (Ironic release notes).
+    VanishedTasksAreUnknown "vanished_tasks_are_unknown", every, "wire/task.rs", Scenario;
+
+    // --- Boot --------------------------------------------------------------------------------
+    /// A value that changes nothing is refused, so that only what differs is sent.
+    ///
+    /// Ironic `redfish/management.py`.
+    OnlyWhatDiffersIsSent "only_what_differs_is_sent", every, "operate/boot.rs", Scenario;
+    /// Target, enabled and mode are wanted in each change; with no mode it becomes Legacy.
+    ///
+    /// AMI MegaRAC, ASRockRack (Ironic `redfish/management.py`); Gigabyte H262 (Cray's recording).
+    AmiWantsTheWholeOverride "ami_wants_the_whole_override", some, "operate/boot.rs", Scenario;
+    /// A change without a mode sets it to Legacy, one without `Enabled` is refused.
+    ///
+    /// Supermicro (Ironic stories 2008547, 2008252, 2008712; ironcore #982).
+    SupermicroForgetsTheMode "supermicro_forgets_the_mode", some, "operate/boot.rs", Scenario;
+    /// No mode is sent where none is shown.
+    ///
+    /// HPE Gen9 (Ironic `redfish/management.py`); Supermicro X10.
+    NoModeWhereNoneIsShown "no_mode_where_none_is_shown", every, "operate/boot.rs", Scenario;
+    /// A change of the boot mode is a firmware job with a restart, so it is left to a human.
+    ///
+    /// Dell iDRAC (iDRAC-Redfish-Scripting #60).
+    DellChangesTheBootModeByAJob "dell_changes_the_boot_mode_by_a_job", some, "operate/boot.rs", Scenario;
+    /// The virtual CD is `UsbCd`; `Cd` is listed as well and starts nothing.
+    ///
+    /// Supermicro (sushy `system.py`), except ARS-111GL-NHR.
+    SupermicroBootsUsbCd "supermicro_boots_usb_cd", some, "discovery/boot.rs", Scenario;
+    /// A missing list of targets does not mean that there are none.
+    ///
+    /// Recordings of NVIDIA GB200.
+    MissingTargetsAreNoRefusal "missing_targets_are_no_refusal", every, "discovery/boot.rs", Scenario;
+    /// The override, or its list of targets, stands in the settings that the system links.
+    ///
+    /// Dell iDRAC10; gofish `SetBoot`; sushy.
+    OverridesMayStandInTheSettings "overrides_may_stand_in_the_settings", every, "discovery/boot.rs", Scenario;
+    /// The settings are not linked: `/Settings`, `/SD`, `/Pending`.
+    ///
+    /// NVIDIA DGX H100 (libredfish `viking`); Lenovo XCC; Redfish-Tacklebox.
+    SettingsMayNotBeLinked "settings_may_not_be_linked", every, "discovery/boot.rs", Scenario;
+    /// The system shows the override and refuses to change it; its settings take it.
+    ///
+    /// Dell iDRAC10 (gofish `SetBoot`).
+    RefusedOverridesGoToTheSettings "refused_overrides_go_to_the_settings", every, "operate/boot.rs", Scenario;
+    /// `Once` is shown as `Continuous`.
+    ///
+    /// sushy-tools.
+    OnceMayShowAsContinuous "once_may_show_as_continuous", every, "operate/boot.rs", Scenario;
+    /// An override is taken and not shown.
+    ///
+    /// Ironic `redfish/management.py`.
+    HiddenOverridesAreBelieved "hidden_overrides_are_believed", every, "operate/boot.rs", Scenario;
+    /// An override is cleared by its target and not by `Enabled`.
+    ///
+    /// sushy-tools.
+    ClearingMayTakeATarget "clearing_may_take_a_target", every, "operate/boot.rs", Scenario;
+    /// `Once` may be lost on the way and `Continuous` may be refused: `Once` is set anew before
+    /// every start.
+    ///
+    /// Ironic `redfish/management.py`; jetlag #18 (Supermicro).
+    OverridesAreSetForEveryStart "overrides_are_set_for_every_start", every, "operate/boot.rs",
+        test("reconciler/redfish/tests/it/flow.rs", "the_writes_of_a_job_come_in_the_order_they_were_asked_for", "the order of a job is the caller's");
+
+    // --- Power -------------------------------------------------------------------------------
+    /// Reset types stand in the `ActionInfo` only.
+    ///
+    /// Supermicro, Lenovo, OpenBMC, NVIDIA (recordings).
+    ResetTypesMayStandInTheActionInfo "reset_types_may_stand_in_the_action_info", every, "discovery/mod.rs", Scenario;
+    /// A missing list of reset types does not mean that there are none.
+    ///
+    /// Recordings; gofish.
+    MissingResetTypesAreNoRefusal "missing_reset_types_are_no_refusal", every, "discovery/mod.rs", Scenario;
+    /// A shutdown is listed and refused: the machine is cut off.
+    ///
+    /// Huawei 2288H V5 (public field notes); HPE iLO (libredfish `hpe.rs`).
+    RefusedShutdownsAreForced "refused_shutdowns_are_forced", every, "operate/power.rs", Scenario;
+    /// `PoweringOff` is not off, and needs no second shutdown.
+    ///
+    /// OpenBMC (bmcweb `systems.hpp`); Ironic.
+    PoweringOffIsWaitedFor "powering_off_is_waited_for", every, "operate/power.rs", Scenario;
+    /// Restarts hang, are refused, or mean something else. Off and then on works everywhere.
+    ///
+    /// Lenovo SR675 V3 (libredfish `lenovo.rs`); HPE iLO (libredfish `hpe.rs`); Huawei.
+    RestartsAreNeverSent "restarts_are_never_sent", every, "operate/power.rs",
+        test("reconciler/redfish/tests/it/power.rs", "an_on_that_is_lost_is_repeated_and_nothing_else_is_ever_sent", "no code sends one");
+
+    // --- What the caller sees to -------------------------------------------------------------
+    /// Ejecting below a running system breaks its file systems: the machine is off before.
+    ///
+    /// Dell iDRAC (Ironic release note poweroff-before-redfish-vmedia-eject, bug 2160374).
+    OffBeforeMediaAreEjected "off_before_media_are_ejected", every, "contract/bmc.rs",
+        test("reconciler/core/tests/it/job_life.rs", "a_machine_is_never_switched_on_with_media_or_an_override_left", "the order of a job is the caller's");
+    /// Firmware reads the medium late in POST and installers at their very end: media stay until
+    /// the machine says that it is done.
+    ///
+    /// Huawei (public field notes).
+    MediaStayUntilTheMachineIsDone "media_stay_until_the_machine_is_done", every, "contract/bmc.rs",
+        test("reconciler/core/tests/it/job_life.rs", "a_medium_that_is_read_before_power_on_proves_no_boot", "the order of a job is the caller's");
+}

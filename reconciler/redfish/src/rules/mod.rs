@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What BMCs do that a client must cope with: one rule for each, in one list.
+//!
+//! A [`Rule`] is named after what it works around, and says in its comment where that is known
+//! from. Rules that hold for every BMC are always on. Those of one maker are on where [`decide`]
+//! says so, once, from what discovery saw; operations ask [`Rules::has`] and never the maker.
+//!
+//! All of it comes from recordings, other projects' sources and reports, none from our own
+//! hardware: a rule that is wrong must fail soft, since every write is read back anyway.
+//!
+//! # Guarantees
+//! A rule is switched off by tests only (`RedfishBmc::connect_without`), and one that keeps
+//! credentials, certificates or identity safe has no switch at all.
+
+mod catalogue;
+mod decide;
+pub(crate) mod messages;
+pub(crate) mod vendor;
+
+pub use catalogue::{Proof, Rule, RuleFacts};
+pub(crate) use decide::{Seen, decide, service_tag_is_the_sku};
+
+/// A set of rules that are on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Rules(u128);
+
+impl Rules {
+    /// Those that hold for every BMC.
+    pub fn general() -> Self {
+        Rule::ALL
+            .iter()
+            .filter(|rule| !rule.facts().of_one_maker)
+            .fold(Self(0), |rules, rule| rules.with(*rule))
+    }
+
+    /// Whether a rule is on.
+    pub const fn has(self, rule: Rule) -> bool {
+        self.0 & Self::bit(rule) != 0
+    }
+
+    /// Whether one of these rules is on.
+    pub(crate) fn any(self, rules: &[Rule]) -> bool {
+        rules.iter().any(|rule| self.has(*rule))
+    }
+
+    /// With one more.
+    #[must_use]
+    pub const fn with(self, rule: Rule) -> Self {
+        Self(self.0 | Self::bit(rule))
+    }
+
+    /// Without these, for tests. A rule that has no switch stays.
+    #[must_use]
+    pub fn without(self, off: &[Rule]) -> Self {
+        off.iter()
+            .filter(|rule| rule.facts().proof == Proof::Scenario)
+            .fold(self, |rules, rule| Self(rules.0 & !Self::bit(*rule)))
+    }
+
+    /// In the order of the list.
+    pub fn iter(self) -> impl Iterator<Item = Rule> {
+        Rule::ALL.iter().copied().filter(move |rule| self.has(*rule))
+    }
+
+    /// A second image at the same time fails, or nobody knows of one that did not.
+    pub(crate) fn one_image_at_a_time(self) -> bool {
+        self.any(&[Rule::OldIdracFailsTheSecondImage, Rule::OldSupermicroHasOneImage])
+    }
+
+    /// `http` images are refused.
+    pub(crate) fn images_need_https(self) -> bool {
+        self.any(&[
+            Rule::OpenBmcTakesHttpsOnly,
+            Rule::FujitsuTakesHttpsOnly,
+            Rule::XfusionTakesHttpsOnly,
+            Rule::HuaweiTakesNoHttp,
+        ])
+    }
+
+    /// Every change of the boot override carries target, enabled and mode.
+    pub(crate) fn override_needs_all_three(self) -> bool {
+        self.any(&[Rule::AmiWantsTheWholeOverride, Rule::SupermicroForgetsTheMode])
+    }
+
+    const fn bit(rule: Rule) -> u128 {
+        1 << rule as u32
+    }
+}
+
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_on_until_it_is_switched_off_and_some_have_no_switch() {
+        let all = Rules::general();
+        assert!(all.has(Rule::EmptySlotsAreEjectedAllTheSame));
+        assert!(
+            !all.without(&[Rule::EmptySlotsAreEjectedAllTheSame]).has(Rule::EmptySlotsAreEjectedAllTheSame)
+        );
+        assert!(!all.has(Rule::SupermicroForgetsTheMode));
+        assert_eq!(all.without(&[Rule::RejectedCredentialsAreNotTriedAgain]), all);
+    }
+
+    #[test]
+    fn there_is_room_for_every_rule() {
+        assert!(Rule::ALL.len() < 128, "{}", Rule::ALL.len());
+    }
+}

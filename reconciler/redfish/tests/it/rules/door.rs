@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Getting in and out.
+
+use serde_json::json;
+use shoal_redfish::{Bmc, Error, ErrorKind};
+
+use super::{Outcome, Trial, ensure};
+use crate::support::fake::{Fake, refused};
+use crate::support::server::Reply;
+use crate::support::trees::{ROOT, SESSIONS, two_cd};
+
+pub(super) async fn root_may_be_bare_before_a_login(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    fake.hook(|asked, _| {
+        let outside = asked.path.trim_end_matches('/') == ROOT && asked.header("x-auth-token").is_none();
+        outside.then(|| Reply::json(200, &json!({"@odata.id": "/redfish/v1", "RedfishVersion": "1.2.0"})))
+    });
+    trial.connect(&fake).await?;
+    Ok(())
+}
+
+pub(super) async fn no_login_where_none_is_offered(trial: Trial) -> Outcome {
+    let mut tree = two_cd();
+    tree.get_mut(ROOT).unwrap().as_object_mut().unwrap().remove("Links");
+    let fake = Fake::new(tree);
+    fake.answer("POST", SESSIONS, u32::MAX, || Reply::status(401));
+    trial.connect(&fake).await?;
+    Ok(())
+}
+
+pub(super) async fn basic_where_there_are_no_sessions(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    fake.answer("POST", SESSIONS, u32::MAX, || Reply::status(405));
+    trial.connect(&fake).await?;
+    Ok(())
+}
+
+pub(super) async fn session_may_be_named_in_the_body(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    fake.hook(|asked, state| {
+        (asked.method == "POST" && asked.path == SESSIONS).then(|| {
+            state.sessions.insert("token-7".to_owned());
+            Reply::json(201, &json!({"@odata.id": format!("{SESSIONS}/7")})).header("X-Auth-Token", "token-7")
+        })
+    });
+    let (_server, bmc) = trial.connect(&fake).await?;
+    bmc.close().await?;
+    ensure!(fake.state().sessions.is_empty(), "a session is left behind");
+    Ok(())
+}
+
+pub(super) async fn ended_sessions_are_opened_once_more(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    let (_server, bmc) = trial.connect(&fake).await?;
+    fake.state().sessions.clear();
+    bmc.read_state().await?;
+    Ok(())
+}
+
+pub(super) async fn full_sessions_are_named(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    fake.answer("POST", SESSIONS, u32::MAX, || {
+        refused(503, "IDRAC.2.7.RAC0218", "The maximum number of user sessions is reached.", &[])
+    });
+    let Err(error) = trial.connect(&fake).await else {
+        return Err("there was a session".into());
+    };
+    let named = error
+        .downcast_ref::<Error>()
+        .is_some_and(|error| matches!(error.kind(), ErrorKind::SessionsExhausted { .. }));
+    ensure!(named, "{error}");
+    Ok(())
+}

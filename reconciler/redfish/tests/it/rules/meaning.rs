@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What refusals mean, and what passes by itself.
+
+use serde_json::json;
+use shoal_redfish::Bmc;
+
+use super::{Outcome, Trial, ensure};
+use crate::flow::image;
+use crate::support::fake::{Fake, refused};
+use crate::support::server::Reply;
+use crate::support::trees::{FIRST, SYSTEM, two_cd};
+
+const INSERT: &str = "/1/Actions/VirtualMedia.InsertMedia";
+
+pub(super) async fn idrac_may_say_data_sources_unavailable(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    fake.answer("POST", INSERT, 6, || refused(500, "IDRAC.2.7.SYS518", "Data sources are unavailable", &[]));
+    let (_server, bmc) = trial.connect(&fake).await?;
+    bmc.insert(FIRST, &image("boot.iso")).await?;
+    Ok(())
+}
+
+pub(super) async fn ilo_refuses_while_in_post(trial: Trial) -> Outcome {
+    for key in ["UnableToModifyDuringSystemPOST", "InvalidOperationForSystemState"] {
+        let fake = Fake::new(two_cd());
+        fake.answer("PATCH", SYSTEM, 3, move || refused(400, &format!("iLO.2.14.{key}"), "", &[]));
+        let (_server, bmc) = trial.connect(&fake).await?;
+        bmc.set_boot_once_cd().await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn early_on_conflicts(trial: Trial) -> Outcome {
+    let mut tree = two_cd();
+    tree.get_mut(SYSTEM).unwrap()["PowerState"] = json!("Off");
+    let fake = Fake::new(tree);
+    fake.answer("POST", "ComputerSystem.Reset", 3, || {
+        refused(409, "Base.1.12.ActionParameterValueConflict", "", &["ResetType", "On"])
+    });
+    let (_server, bmc) = trial.connect(&fake).await?;
+    bmc.ensure_power_on().await?;
+    Ok(())
+}
+
+/// An insert that is refused like this must fail under this name.
+async fn named(trial: &Trial, label: &str, reply: impl Fn() -> Reply + Send + 'static) -> Outcome {
+    let fake = Fake::new(two_cd());
+    fake.answer("POST", INSERT, u32::MAX, reply);
+    let (_server, bmc) = trial.connect(&fake).await?;
+    let Err(error) = bmc.insert(FIRST, &image("boot.iso")).await else {
+        return Err("it was inserted".into());
+    };
+    ensure!(error.kind().label() == label, "{}: {error}", error.kind().label());
+    ensure!(!error.hint().is_empty(), "no hint");
+    Ok(())
+}
+
+pub(super) async fn missing_licences_are_named(trial: Trial) -> Outcome {
+    named(&trial, "licence-missing", || refused(400, "iLO.2.14.LicenseKeyRequired", "", &[])).await?;
+    named(&trial, "licence-missing", || refused(403, "Base.1.0.0.OemLicenseNotPassed", "", &["DCMS"]))
+        .await?;
+    named(&trial, "licence-missing", || refused(403, "", "A required license is missing or expired", &[]))
+        .await
+}
+
+pub(super) async fn disabled_media_are_named(trial: Trial) -> Outcome {
+    named(&trial, "virtual-media-disabled", || refused(400, "iLO.2.14.VirtualMediaIsDisabled", "", &[])).await
+}
+
+pub(super) async fn occupied_slots_are_named(trial: Trial) -> Outcome {
+    let label = "slot-occupied";
+    named(&trial, label, || refused(400, "iLO.2.14.MaxVirtualMediaConnectionEstablished", "", &[])).await?;
+    named(&trial, label, || refused(500, "", "Virtual media is already attached to the host", &[])).await
+}
+
+pub(super) async fn refused_schemes_are_named(trial: Trial) -> Outcome {
+    let label = "unsupported-image-scheme";
+    named(&trial, label, || refused(400, "iBMC.1.0.FileTransferProtocolMismatch", "", &[])).await
+}
+
+pub(super) async fn unreadable_images_are_named(trial: Trial) -> Outcome {
+    let label = "image-unreadable";
+    named(&trial, label, || refused(400, "Base.1.13.ResourceAtUriInUnknownFormat", "", &[])).await?;
+    named(&trial, label, || refused(500, "IDRAC.2.7.RAC0720", "Unable to locate the ISO", &[])).await
+}
+
+pub(super) async fn refused_images_are_not_our_login(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    fake.answer("POST", INSERT, u32::MAX, || refused(401, "Base.1.13.ResourceAtUriUnauthorized", "", &[]));
+    let (_server, bmc) = trial.connect(&fake).await?;
+    ensure!(bmc.insert(FIRST, &image("boot.iso")).await.is_err(), "it was inserted");
+    bmc.read_state().await?;
+    Ok(())
+}

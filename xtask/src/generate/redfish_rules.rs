@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! `docs/reference/redfish-rules.md`: what BMCs do, which file copes with it, and which test shows
+//! that this is needed.
+
+use std::fmt::Write as _;
+
+use shoal_redfish::{Proof, Rule};
+
+/// Where the scenarios of the rules stand.
+const SCENARIOS: &str = "reconciler/redfish/tests/it/rules";
+
+/// The reference.
+pub(super) fn markdown() -> String {
+    let mut out = String::from(
+        "# Redfish rules\n\nWhat BMCs do, and what Shoal's client does about it. Nothing here was tried on hardware of \
+         our own: each rule comes from a recording, from another project's source or from a report, and fails soft, \
+         since every write is read back.\n\n\
+         A rule of one maker is on where discovery saw a reason; the others are always on. A test below ",
+    );
+    let _ = write!(
+        out,
+        "`{SCENARIOS}` runs a scenario of the rule's own twice: with all rules it must end well, and without this one \
+         it must not. A rule without a switch says why it has none.\n\n\
+         | rule | what it works around | known from | on | applied in | test |\n|---|---|---|---|---|---|\n"
+    );
+    for rule in Rule::ALL {
+        let facts = rule.facts();
+        let paragraphs = paragraphs(facts.about);
+        let when = if facts.of_one_maker { "where seen" } else { "always" };
+        let test = match facts.proof {
+            Proof::Scenario => format!("`rules::{}`", facts.id),
+            Proof::Test { file, test, why } => format!("`{test}` in `{file}`; no switch: {why}"),
+        };
+        let _ = writeln!(
+            out,
+            "| `{rule:?}` | {} | {} | {when} | `{}` | {test} |",
+            cell(&paragraphs[0]),
+            cell(&paragraphs[1..].join(" ")),
+            facts.file,
+        );
+    }
+    out
+}
+
+/// The lines of a doc comment, one text for each paragraph.
+fn paragraphs(lines: &[&str]) -> Vec<String> {
+    lines
+        .split(|line| line.trim().is_empty())
+        .map(|lines| lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_a_row() {
+        let text = markdown();
+        for rule in Rule::ALL {
+            assert!(text.contains(&format!("| `{rule:?}` |")), "{rule:?}");
+        }
+        assert_eq!(text.lines().filter(|line| line.starts_with("| `")).count(), Rule::ALL.len());
+    }
+}
