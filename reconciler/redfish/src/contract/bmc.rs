@@ -15,7 +15,7 @@ use async_trait::async_trait;
 
 use super::discovered::Discovered;
 use super::error::Error;
-use super::image::ImageRef;
+use super::image::{ImageRef, MediaUrl};
 use super::state::BmcState;
 
 /// Whether an operation had to change anything.
@@ -84,7 +84,12 @@ pub trait Bmc: Send + Sync {
     /// has it, mode.
     async fn set_boot_once_cd(&self) -> Result<Effect, Error>;
 
-    /// No boot override any more.
+    /// Boot `image` over HTTP at the next start, once: for machines without a slot, whose
+    /// firmware fetches an image by itself. The image is one composed out of maintenance OS and
+    /// task data, as for a single slot.
+    async fn set_boot_once_http(&self, image: &MediaUrl) -> Result<Effect, Error>;
+
+    /// No boot override any more, and no address of ours in it.
     async fn clear_boot_override(&self) -> Result<Effect, Error>;
 
     /// `BootProgress.LastState`, where the BMC has it.

@@ -44,6 +44,11 @@ impl MediaUrl {
         &self.0
     }
 
+    /// Path segments that may be capabilities, to be hidden in whatever a BMC says.
+    pub(crate) fn capabilities(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter(|segment| segment.len() > 20)
+    }
+
     /// The scheme in lower case, if this is an address.
     pub fn scheme(&self) -> Option<String> {
         let (scheme, rest) = self.0.split_once("://")?;

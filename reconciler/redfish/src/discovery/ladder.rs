@@ -58,7 +58,9 @@ pub(crate) fn pick(
             spares: optical.into_iter().filter(|at| Some(*at) != task && *at != boot).collect(),
         };
     }
-    let over_http = targets.iter().any(|target| target == "UefiHttp");
+    let listed = targets.iter().any(|target| target == "UefiHttp");
+    let over_http = (listed && rules.has(Rule::HttpBootIsTheLastRung))
+        || rules.has(Rule::GraceHopperBootsOverHttpUnlisted);
     Picked {
         rung: if over_http { Rung::UefiHttp } else { Rung::None },
         boot: None,

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::json;
+use crate::contract::image::MediaUrl;
 use crate::contract::state::BootOverride;
 
 const TARGETS: &str = "BootSourceOverrideTarget@Redfish.AllowableValues";
@@ -13,6 +14,8 @@ const MODES: &str = "BootSourceOverrideMode@Redfish.AllowableValues";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Boot {
     pub(crate) current: BootOverride,
+    /// What is booted over HTTP. Holds a capability, so it is no part of the override that callers see.
+    pub(crate) http_uri: Option<MediaUrl>,
     pub(crate) targets: Vec<String>,
     pub(crate) modes: Vec<String>,
     /// Whether the object has override properties, be they null.
@@ -36,6 +39,7 @@ impl Boot {
                 target: json::text(boot, "BootSourceOverrideTarget"),
                 mode: json::text(boot, "BootSourceOverrideMode"),
             },
+            http_uri: json::text(boot, "HttpBootUri").map(MediaUrl::new),
             targets: json::texts(boot, TARGETS),
             modes,
             has_override: boot.get("BootSourceOverrideTarget").is_some()

@@ -8,6 +8,7 @@ use super::{RedfishBmc, Resource};
 use crate::contract::bmc::Effect;
 use crate::contract::discovered::Rung;
 use crate::contract::error::{Error, ErrorKind};
+use crate::contract::image::MediaUrl;
 use crate::contract::observe::Op;
 use crate::model::boot::Boot;
 use crate::model::json::same_path;
@@ -16,6 +17,8 @@ use crate::wire::client::Failure;
 use crate::wire::exchange::Broken;
 
 const UEFI: &str = "UEFI";
+const OVER_HTTP: &str = "UefiHttp";
+const ADDRESS: &str = "HttpBootUri";
 const MODE: &str = "BootSourceOverrideMode";
 const ENABLED: &str = "BootSourceOverrideEnabled";
 /// No property: left out when a BMC refuses to be cleared by `Enabled` alone (sushy-tools looks
@@ -29,24 +32,32 @@ const MOST_FAILURES: u32 = 4;
 enum Wanted<'a> {
     /// Once, from this target, under UEFI.
     Once(&'a str),
-    /// Nothing.
-    Cleared,
+    /// Once, over HTTP, from this address.
+    Http(&'a MediaUrl),
+    /// Nothing, and no address for booting over HTTP.
+    Cleared { address: bool },
 }
 
 impl Wanted<'_> {
-    fn is_met(&self, boot: &Boot, rules: Rules) -> bool {
+    /// `was_sent` after it was taken: an address that is not shown is believed then.
+    fn is_met(&self, boot: &Boot, rules: Rules, was_sent: bool) -> bool {
         let current = &boot.current;
+        let is_once = |target: &str| {
+            let enabled = current.enabled.as_deref();
+            // sushy-tools.
+            let shown_otherwise = enabled == Some("Continuous") && rules.has(Rule::OnceMayShowAsContinuous);
+            (enabled == Some("Once") || shown_otherwise)
+                && current.target.as_deref() == Some(target)
+                && current.mode.as_deref().is_none_or(|mode| mode == UEFI)
+        };
         match self {
-            // sushy-tools shows `Once` as `Continuous`.
-            Self::Once(target) => {
-                let enabled = current.enabled.as_deref();
-                let shown_otherwise =
-                    enabled == Some("Continuous") && rules.has(Rule::OnceMayShowAsContinuous);
-                (enabled == Some("Once") || shown_otherwise)
-                    && current.target.as_deref() == Some(target)
-                    && current.mode.as_deref().is_none_or(|mode| mode == UEFI)
+            Self::Once(target) => is_once(target),
+            Self::Http(image) => {
+                is_once(OVER_HTTP) && boot.http_uri.as_ref().map_or(was_sent, |shown| image.same_image(shown))
             }
-            Self::Cleared => !current.is_active(),
+            Self::Cleared { address } => {
+                !current.is_active() && (!*address || was_sent || boot.http_uri.is_none())
+            }
         }
     }
 
@@ -61,23 +72,34 @@ impl Wanted<'_> {
             }
         };
         let current = &boot.current;
+        let target = match self {
+            Self::Once(target) => Some(*target),
+            Self::Http(_) => Some(OVER_HTTP),
+            Self::Cleared { .. } => None,
+        };
+        if let Some(target) = target {
+            set("BootSourceOverrideTarget", target, None);
+            set(ENABLED, "Once", current.enabled.as_deref());
+            if boot.has_mode || !rules.has(Rule::NoModeWhereNoneIsShown) {
+                set(MODE, UEFI, current.mode.as_deref());
+            }
+        } else {
+            set(ENABLED, "Disabled", None);
+            if all || left_out.contains(&CLEAR_BY_ENABLED_ALONE) {
+                set("BootSourceOverrideTarget", "None", None);
+            }
+            if all && let Some(mode) = current.mode.as_deref() {
+                set(MODE, mode, None);
+            }
+        }
         match self {
-            Self::Once(target) => {
-                set("BootSourceOverrideTarget", target, None);
-                set(ENABLED, "Once", current.enabled.as_deref());
-                if boot.has_mode || !rules.has(Rule::NoModeWhereNoneIsShown) {
-                    set(MODE, UEFI, current.mode.as_deref());
-                }
+            Self::Http(image) => {
+                fields.insert(ADDRESS.to_owned(), json!(image.expose()));
             }
-            Self::Cleared => {
-                set(ENABLED, "Disabled", None);
-                if all || left_out.contains(&CLEAR_BY_ENABLED_ALONE) {
-                    set("BootSourceOverrideTarget", "None", None);
-                }
-                if all && let Some(mode) = current.mode.as_deref() {
-                    set(MODE, mode, None);
-                }
+            Self::Cleared { address: true } if boot.http_uri.is_some() => {
+                fields.insert(ADDRESS.to_owned(), Value::Null);
             }
+            _ => {}
         }
         json!({"Boot": fields})
     }
@@ -85,14 +107,15 @@ impl Wanted<'_> {
     /// Whether a refused body can be said in other words.
     fn has_another_form(&self, left_out: &[&str], rules: Rules) -> bool {
         rules.has(Rule::ClearingMayTakeATarget)
-            && matches!(self, Self::Cleared)
+            && matches!(self, Self::Cleared { .. })
             && !left_out.contains(&CLEAR_BY_ENABLED_ALONE)
     }
 
     fn in_words(&self) -> String {
         match self {
             Self::Once(target) => format!("Once {target} {UEFI}"),
-            Self::Cleared => "no override".to_owned(),
+            Self::Http(image) => format!("Once {OVER_HTTP} {UEFI} of {image}"),
+            Self::Cleared { .. } => "no override".to_owned(),
         }
     }
 }
@@ -106,12 +129,30 @@ pub(super) async fn set_once(bmc: &RedfishBmc) -> Result<Effect, Error> {
     reach(bmc, Op::BootOverride, &Wanted::Once(target)).await
 }
 
+pub(super) async fn set_once_http(bmc: &RedfishBmc, image: &MediaUrl) -> Result<Effect, Error> {
+    if bmc.discovery.discovered.rung != Rung::UefiHttp {
+        return Err(no_target(bmc, Op::BootOverride));
+    }
+    for segment in image.capabilities() {
+        bmc.wire.hide(segment);
+    }
+    let scheme = image.scheme().unwrap_or_default();
+    if !matches!(scheme.as_str(), "http" | "https") {
+        let kind = ErrorKind::UnsupportedImageScheme { scheme, offered: "http and https".to_owned() };
+        return Err(bmc.wire.error(Op::BootOverride, Some(&bmc.discovery.layout.system), kind));
+    }
+    reach(bmc, Op::BootOverride, &Wanted::Http(image)).await
+}
+
 pub(super) async fn clear(bmc: &RedfishBmc) -> Result<Effect, Error> {
     if bmc.discovery.layout.boot.resource.is_none() {
         // What takes no override has none.
         return Ok(Effect::AlreadySo);
     }
-    reach(bmc, Op::BootClear, &Wanted::Cleared).await
+    // Where we never set an address, one that is there is somebody else's.
+    let ours = bmc.discovery.discovered.rung == Rung::UefiHttp;
+    let address = ours && bmc.has(Rule::HttpBootAddressesAreTakenBack);
+    reach(bmc, Op::BootClear, &Wanted::Cleared { address }).await
 }
 
 fn no_target(bmc: &RedfishBmc, op: Op) -> Error {
@@ -130,10 +171,10 @@ async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, 
     loop {
         let resource = bmc.read(op, at).await?;
         let boot = Boot::read(&resource.value);
-        if wanted.is_met(&boot, rules) {
+        if wanted.is_met(&boot, rules, false) {
             return Ok(effect);
         }
-        if matches!(wanted, Wanted::Once(_)) {
+        if matches!(wanted, Wanted::Once(_) | Wanted::Http(_)) {
             check_mode(bmc, op, at, &boot, &left_out)?;
         }
         effect = Effect::Changed;
@@ -154,6 +195,8 @@ async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, 
                 let refused_mode = !left_out.contains(&MODE) && refusal.messages.name(MODE);
                 let error = bmc.wire.failed(op, at, Failure::Refused(refusal));
                 match error.kind() {
+                    // No override is active; an address that the BMC will not give up starts nothing.
+                    ErrorKind::Refused { .. } if wanted.is_met(&boot, rules, true) => return Ok(effect),
                     ErrorKind::Refused { .. } if refused_mode => {
                         left_out.push(MODE);
                         continue;
@@ -213,10 +256,12 @@ async fn await_override(
         let resource: Resource = bmc.read(op, at).await?;
         let boot = Boot::read(&resource.value);
         let is_hidden = !boot.has_override && rules.has(Rule::HiddenOverridesAreBelieved);
-        if wanted.is_met(&boot, rules) || is_hidden || !bmc.reads_back() {
+        if wanted.is_met(&boot, rules, true) || is_hidden || !bmc.reads_back() {
             return Ok(Effect::Changed);
         }
-        if !same_path(at, system) && wanted.is_met(&Boot::read(&bmc.read(op, system).await?.value), rules) {
+        if !same_path(at, system)
+            && wanted.is_met(&Boot::read(&bmc.read(op, system).await?.value), rules, true)
+        {
             return Ok(Effect::Changed);
         }
         if !patience.wait().await {

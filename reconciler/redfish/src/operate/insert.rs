@@ -33,7 +33,7 @@ pub(super) async fn insert(bmc: &RedfishBmc, uri: &str, image: &ImageRef) -> Res
     let op = if is_task_slot { Op::InsertTask } else { Op::InsertBoot };
     let slot = bmc.slot(op, uri)?;
     let fail = |kind| bmc.wire.error(op, Some(uri), kind);
-    for segment in image.url.expose().split('/').filter(|segment| segment.len() > 20) {
+    for segment in image.url.capabilities() {
         bmc.wire.hide(segment);
     }
     check(bmc, slot, image).map_err(fail)?;

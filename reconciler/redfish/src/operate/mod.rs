@@ -20,7 +20,7 @@ use crate::contract::bmc::{Bmc, Effect, PowerOff};
 use crate::contract::discovered::Discovered;
 use crate::contract::endpoint::{BmcEndpoint, Budgets};
 use crate::contract::error::{Error, ErrorKind};
-use crate::contract::image::ImageRef;
+use crate::contract::image::{ImageRef, MediaUrl};
 use crate::contract::observe::Op;
 use crate::contract::state::BmcState;
 use crate::discovery::slots::Slot;
@@ -180,6 +180,10 @@ impl Bmc for RedfishBmc {
 
     async fn set_boot_once_cd(&self) -> Result<Effect, Error> {
         boot::set_once(self).await
+    }
+
+    async fn set_boot_once_http(&self, image: &MediaUrl) -> Result<Effect, Error> {
+        boot::set_once_http(self, image).await
     }
 
     async fn clear_boot_override(&self) -> Result<Effect, Error> {

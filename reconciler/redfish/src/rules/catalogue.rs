@@ -439,6 +439,21 @@ catalogue! {
     OverridesAreSetForEveryStart "overrides_are_set_for_every_start", every, "operate/boot.rs",
         test("reconciler/redfish/tests/it/flow.rs", "the_writes_of_a_job_come_in_the_order_they_were_asked_for", "the order of a job is the caller's");
 
+    /// Machines without a slot may fetch an image by themselves: the last rung of the ladder.
+    ///
+    /// Listed by NVIDIA BlueField and DGX, Dell, HPE, Supermicro (recordings); sushy
+    /// `system.py`; Ironic `redfish-https` boot.
+    HttpBootIsTheLastRung "http_boot_is_the_last_rung", every, "discovery/ladder.rs", Scenario;
+    /// Boot over HTTP is taken, though it is not listed.
+    ///
+    /// NVIDIA GH200 (libredfish `nvidia_gh200.rs`).
+    GraceHopperBootsOverHttpUnlisted "grace_hopper_boots_over_http_unlisted", some, "discovery/ladder.rs", Scenario;
+    /// The address stays after the boot, and it holds a capability: it is taken back with the
+    /// override.
+    ///
+    /// sushy `system.py` clears it whenever the target is another one.
+    HttpBootAddressesAreTakenBack "http_boot_addresses_are_taken_back", every, "operate/boot.rs", Scenario;
+
     // --- Power -------------------------------------------------------------------------------
     /// Reset types stand in the `ActionInfo` only.
     ///

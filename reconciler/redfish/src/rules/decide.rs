@@ -49,6 +49,9 @@ pub(crate) fn decide(seen: &Seen) -> Rules {
             on(Rule::XccTakesAddressesInExtSlotsOnly, is_xcc);
             on(Rule::FirstXccTakesHttpOnly, is_xcc && !seen.has_system_view);
         }
+        Vendor::Nvidia => {
+            on(Rule::GraceHopperBootsOverHttpUnlisted, seen.model.to_ascii_lowercase().contains("gh200"))
+        }
         Vendor::Supermicro if !seen.is_openbmc => {
             let model = seen.model.to_ascii_lowercase();
             on(Rule::SupermicroBootsUsbCd, !PLAIN_CD_MODELS.iter().any(|plain| model.contains(plain)));

@@ -265,3 +265,47 @@ async fn a_bmc_that_looks_at_the_target_only_is_cleared_by_the_target() {
     assert_eq!(bmc.clear_boot_override().await.unwrap(), Effect::Changed);
     assert!(!bmc.read_state().await.unwrap().boot.is_active());
 }
+
+#[tokio::test]
+async fn a_machine_that_boots_over_http_is_set_once_and_cleared_once() {
+    let mut tree = machine(&[]);
+    boot(&mut tree)["BootSourceOverrideTarget@Redfish.AllowableValues"] = json!(["None", "UefiHttp"]);
+    let fake = Fake::new(tree);
+    let (_server, bmc) = fake.connected().await;
+    let url = crate::flow::image("boot.iso").url;
+    assert_eq!(bmc.set_boot_once_http(&url).await.unwrap(), Effect::Changed);
+    assert_eq!(bmc.set_boot_once_http(&url).await.unwrap(), Effect::AlreadySo);
+    assert_eq!(
+        patches(&fake, SYSTEM),
+        [json!({
+            "BootSourceOverrideTarget": "UefiHttp", "BootSourceOverrideEnabled": "Once", "HttpBootUri": url.expose()
+        })]
+    );
+    let error = bmc.set_boot_once_cd().await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::NoBootTarget { .. }), "{error}");
+    assert_eq!(bmc.clear_boot_override().await.unwrap(), Effect::Changed);
+    assert_eq!(bmc.clear_boot_override().await.unwrap(), Effect::AlreadySo);
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_given_up_does_not_hinder_clearing() {
+    let mut tree = machine(&[]);
+    boot(&mut tree)["BootSourceOverrideTarget@Redfish.AllowableValues"] = json!(["None", "UefiHttp"]);
+    boot(&mut tree)["HttpBootUri"] = json!("http://h/boot.efi");
+    let fake = Fake::new(tree);
+    fake.answer("PATCH", SYSTEM, u32::MAX, || Reply::status(400));
+    let (_server, bmc) = fake.connected().await;
+    bmc.clear_boot_override().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_http_boot_address_of_somebody_else_is_left_where_we_boot_from_media() {
+    let mut tree = two_cd();
+    boot(&mut tree)["HttpBootUri"] = json!("http://h/boot.efi");
+    let fake = Fake::new(tree);
+    let (_server, bmc) = fake.connected().await;
+    assert_eq!(bmc.clear_boot_override().await.unwrap(), Effect::AlreadySo);
+    assert!(fake.writes().is_empty());
+    let error = bmc.set_boot_once_http(&crate::flow::image("boot.iso").url).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::NoBootTarget { .. }), "{error}");
+}

@@ -6,9 +6,10 @@ use shoal_redfish::{Bmc, ErrorKind};
 
 use super::{Outcome, Trial, ensure};
 use crate::boot::{boot, settings_only};
+use crate::flow::image;
 use crate::support::fake::Fake;
 use crate::support::server::Reply;
-use crate::support::trees::{SYSTEM, Tree, made_by, two_cd};
+use crate::support::trees::{SYSTEM, Tree, machine, made_by, two_cd};
 
 const TARGETS: &str = "BootSourceOverrideTarget@Redfish.AllowableValues";
 const MODE: &str = "BootSourceOverrideMode";
@@ -158,5 +159,42 @@ pub(super) async fn clearing_may_take_a_target(trial: Trial) -> Outcome {
     });
     let (_server, bmc) = trial.connect(&fake).await?;
     bmc.clear_boot_override().await?;
+    Ok(())
+}
+
+fn without_slots(targets: &[&str]) -> Tree {
+    let mut tree = machine(&[]);
+    boot(&mut tree)[TARGETS] = json!(targets);
+    tree
+}
+
+pub(super) async fn http_boot_is_the_last_rung(trial: Trial) -> Outcome {
+    let fake = Fake::new(without_slots(&["None", "Pxe", "UefiHttp"]));
+    let (_server, bmc) = trial.connect(&fake).await?;
+    let composed = image("boot.iso").url;
+    bmc.set_boot_once_http(&composed).await?;
+    let shown = fake.state().tree[SYSTEM]["Boot"].clone();
+    ensure!(shown["BootSourceOverrideTarget"] == "UefiHttp", "{shown}");
+    ensure!(shown["HttpBootUri"] == composed.expose(), "{shown}");
+    Ok(())
+}
+
+pub(super) async fn grace_hopper_boots_over_http_unlisted(trial: Trial) -> Outcome {
+    let mut tree = made_by(without_slots(&["None", "Pxe"]), "NVIDIA");
+    tree.get_mut(SYSTEM).unwrap()["Model"] = json!("GH200 Grace Hopper");
+    let (_server, bmc) = trial.connect(&Fake::new(tree)).await?;
+    bmc.set_boot_once_http(&image("boot.iso").url).await?;
+    Ok(())
+}
+
+pub(super) async fn http_boot_addresses_are_taken_back(trial: Trial) -> Outcome {
+    let fake = Fake::new(without_slots(&["None", "UefiHttp"]));
+    let (_server, bmc) = trial.connect(&fake).await?;
+    bmc.set_boot_once_http(&image("boot.iso").url).await?;
+    // The machine started, and the override is used up.
+    boot(&mut fake.state().tree)["BootSourceOverrideEnabled"] = json!("Disabled");
+    bmc.clear_boot_override().await?;
+    let left = fake.state().tree[SYSTEM]["Boot"]["HttpBootUri"].clone();
+    ensure!(left.is_null(), "{left}");
     Ok(())
 }

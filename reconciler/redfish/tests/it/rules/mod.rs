@@ -170,7 +170,10 @@ scenarios! {
         RefusedOverridesGoToTheSettings refused_overrides_go_to_the_settings,
         OnceMayShowAsContinuous once_may_show_as_continuous,
         HiddenOverridesAreBelieved hidden_overrides_are_believed,
-        ClearingMayTakeATarget clearing_may_take_a_target;
+        ClearingMayTakeATarget clearing_may_take_a_target,
+        HttpBootIsTheLastRung http_boot_is_the_last_rung,
+        GraceHopperBootsOverHttpUnlisted grace_hopper_boots_over_http_unlisted,
+        HttpBootAddressesAreTakenBack http_boot_addresses_are_taken_back;
     power:
         ResetTypesMayStandInTheActionInfo reset_types_may_stand_in_the_action_info,
         MissingResetTypesAreNoRefusal missing_reset_types_are_no_refusal,
