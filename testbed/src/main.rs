@@ -113,7 +113,7 @@ fn main() -> anyhow::Result<()> {
 
 fn list_profiles() -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    for profile in profiles::ALL {
+    for profile in profiles::every() {
         let (maker, model) = (profile.system.manufacturer, profile.system.model);
         writeln!(out, "{:<16} {maker} {model}, {}", profile.name, profile.manager.firmware)?;
     }
@@ -140,7 +140,7 @@ async fn serve(args: BmcArgs) -> anyhow::Result<()> {
 
 fn farm_config(args: BmcArgs, seed: u64, scratch: &Path) -> anyhow::Result<FarmConfig> {
     let Some(profile) = profiles::by_name(&args.profile) else {
-        let known: Vec<&str> = profiles::ALL.iter().map(|profile| profile.name).collect();
+        let known: Vec<&str> = profiles::every().map(|profile| profile.name).collect();
         bail!("no profile {:?}; there are {}", args.profile, known.join(", "));
     };
     let password = match &args.password_env {

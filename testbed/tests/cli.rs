@@ -143,7 +143,7 @@ fn what_makes_no_sense_is_refused_with_the_reason() {
     std::fs::write(&broken, "rules: [{name: x, fault: {kind: explode}}]").expect("a file");
     let broken = broken.to_str().expect("a path of text");
     for (args, reason) in [
-        (vec!["bmc", "--profile", "ilo9"], "there are idrac9-6, ilo5, smc-x13-single"),
+        (vec!["bmc", "--profile", "ilo9"], "there are idrac9-6, idrac10, ilo5, xcc, "),
         (vec!["bmc", "--profile", "ilo5", "--listen", "nowhere"], "--listen"),
         (vec!["bmc", "--profile", "ilo5", "--faults", "/nonexistent/faults"], "read /nonexistent/faults"),
         (vec!["bmc", "--profile", "ilo5", "--faults", broken], "explode"),
@@ -160,7 +160,7 @@ fn what_makes_no_sense_is_refused_with_the_reason() {
 fn profiles_are_listed_by_name() {
     let output = testbed(&["profiles"]).output().expect("the binary runs");
     let text = String::from_utf8(output.stdout).expect("text");
-    for name in ["idrac9-6", "ilo5", "smc-x13-single"] {
+    for name in ["idrac9-6", "ilo5", "smc-x13-single", "ibmc-xfusion", "bluefield", "hostile"] {
         assert!(text.lines().any(|line| line.starts_with(name)), "{text}");
     }
 }

@@ -64,6 +64,7 @@ impl Bmc {
         locked.state.counters.sessions += 1;
         let id = match model.ids {
             SessionIds::Counter(first) => (first + count).to_string(),
+            SessionIds::Random(length) => self.random_hex("session id", count, length),
             SessionIds::UserHex => format!("{user}{}", self.random_hex("session id", count, 24)),
         };
         let token = self.random_hex("session token", count, 32);

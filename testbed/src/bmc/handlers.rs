@@ -61,7 +61,6 @@ impl Bmc {
             state: &locked.state,
             now: self.shared.clock.now(),
             elapsed: self.shared.clock.elapsed(),
-            time_scale: self.shared.time_scale,
         };
         resources::render(resource, &view)
     }

@@ -14,6 +14,7 @@ use super::behaviour::{Mishap, Occasion};
 use super::config::BootReads;
 use super::disk::{Installed, read_back};
 use super::host::TaskSource;
+use super::http_boot::{self, Fetched};
 use super::log::{Happening, Running};
 use super::maintenance::maintenance;
 use super::media::VirtualMedium;
@@ -110,7 +111,24 @@ impl Boot {
                     None => self.start_medium(slot).await,
                 }
             }
-            other => self.nothing(format!("nothing here boots from {other:?}")).await,
+            other => match http_boot::uri(&other).map(str::to_owned) {
+                Some(uri) => self.start_http(uri).await,
+                None => self.nothing(format!("nothing here boots from {other:?}")).await,
+            },
+        }
+    }
+
+    async fn start_http(self, uri: String) {
+        if self.plan.mode == BootMode::Legacy {
+            return self.nothing("HTTP boot is UEFI's alone".to_owned()).await;
+        }
+        match http_boot::fetch(&uri).await {
+            Ok(Fetched { label, bytes, task }) => {
+                self.note(Happening::ImageFetched { uri, label, bytes });
+                let source = task.map_or(TaskSource::Attached(self.plan.media.clone()), TaskSource::Kept);
+                self.maintain(source).await;
+            }
+            Err(error) => self.nothing(shoal_dispatcher::cause::chain(&error)).await,
         }
     }
 

@@ -66,6 +66,15 @@ pub enum Happening {
         /// Bytes read of it.
         bytes: u64,
     },
+    /// An image was fetched by UEFI HTTP boot.
+    ImageFetched {
+        /// Its address.
+        uri: String,
+        /// Its volume label.
+        label: String,
+        /// Its size in bytes.
+        bytes: u64,
+    },
     /// A task medium was found.
     TaskFound {
         /// The device that it showed up as.

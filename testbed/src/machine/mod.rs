@@ -26,6 +26,7 @@ mod boot;
 mod config;
 mod disk;
 mod host;
+mod http_boot;
 mod log;
 mod maintenance;
 mod media;

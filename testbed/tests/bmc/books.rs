@@ -55,7 +55,7 @@ async fn the_books_are_right_after_any_sequence_of_requests() {
         let mut dice = Dice(seed);
         let images = route::images(profile, 4096).await;
         let fixture = Fixture::with(profile, Options { time_scale: 0.00001, ..Options::default() }).await;
-        for _ in 0..120 {
+        for _ in 0..240 {
             a_random_request(&fixture, profile, &images, &mut dice).await;
             // Half of the time the next request meets a transition, half of the time a machine at rest: without the
             // latter it would be chance whether any POST ever ends.

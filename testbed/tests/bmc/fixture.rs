@@ -64,7 +64,7 @@ pub(crate) fn bmc_config(
         credentials: credentials(),
         machine,
         powered_on,
-        log_capacity: 500,
+        log_capacity: 2000,
     }
 }
 

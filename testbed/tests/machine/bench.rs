@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use shoal_testbed::bmc::profiles::{IDRAC9_6, Profile};
+use shoal_testbed::bmc::profiles::{IDRAC9_6, InsertRoute, Profile};
 use shoal_testbed::bmc::{
     BmcConfig, BmcHandle, Clock, Credentials, Disk, Farm, FarmConfig, Identity, MediumKind, Password, Power,
     TokioClock,
@@ -130,7 +130,10 @@ impl Bench {
     }
 
     async fn send(&self, method: http::Method, path: &str, body: Value) {
-        let request = self.http.request(method, format!("{}{path}", self.bmc().url()));
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.bmc().url()));
+        if method == http::Method::PATCH {
+            request = request.header("if-match", "*");
+        }
         let answer = request.basic_auth("root", Some("secret")).json(&body).send().await.expect("an answer");
         assert!(answer.status().is_success(), "{path}: {}", answer.text().await.expect("a body"));
     }
@@ -140,36 +143,73 @@ impl Bench {
         self.send(http::Method::POST, &path, json!({"ResetType": kind})).await;
     }
 
-    /// Inserts an image into the slot with this index.
+    /// Inserts an image into the slot with this index, on the model's own route.
     pub(crate) async fn insert(&self, slot: usize, url: &str) {
-        let path = format!("{}/Actions/VirtualMedia.InsertMedia", self.bmc().state().slots[slot].path);
-        self.send(http::Method::POST, &path, json!({"Image": url})).await;
+        let media = &self.bmc().profile().media;
+        let path = &self.bmc().state().slots[slot].path;
+        let mut body = serde_json::Map::new();
+        for name in media.required_parameters {
+            let value = match *name {
+                "Image" => url,
+                "TransferProtocolType" if url.starts_with("https") => "HTTPS",
+                "TransferProtocolType" => "HTTP",
+                _ => "none",
+            };
+            body.insert((*name).to_owned(), json!(value));
+        }
+        match media.route {
+            InsertRoute::Action => {
+                let action = format!("{path}/Actions/VirtualMedia.InsertMedia");
+                self.send(http::Method::POST, &action, body.into()).await;
+            }
+            InsertRoute::Patch => {
+                body.insert("Inserted".to_owned(), json!(true));
+                self.send(http::Method::PATCH, path, body.into()).await;
+            }
+        }
+        // Where it is a task, it is not over yet.
+        self.until("inserted", |bench| bench.bmc().state().slots[slot].image.is_some()).await;
     }
 
     pub(crate) async fn eject_all(&self) {
         for slot in self.bmc().state().slots.iter().filter(|slot| slot.image.is_some()) {
-            let path = format!("{}/Actions/VirtualMedia.EjectMedia", slot.path);
-            self.send(http::Method::POST, &path, json!({})).await;
+            match self.bmc().profile().media.route {
+                InsertRoute::Action => {
+                    let path = format!("{}/Actions/VirtualMedia.EjectMedia", slot.path);
+                    self.send(http::Method::POST, &path, json!({})).await;
+                }
+                InsertRoute::Patch => {
+                    self.send(http::Method::PATCH, &slot.path, json!({"Image": null})).await;
+                }
+            }
         }
+        let empty = |bench: &Self| bench.bmc().state().slots.iter().all(|slot| slot.image.is_none());
+        self.until("ejected", empty).await;
     }
 
     /// One-time boot from the virtual CD.
     pub(crate) async fn boot_once(&self) {
-        let boot = json!({"Boot": {
+        self.set_boot(json!({
             "BootSourceOverrideEnabled": "Once",
             "BootSourceOverrideTarget": self.bmc().profile().boot.cd_target,
             "BootSourceOverrideMode": "UEFI",
-        }});
-        self.send(http::Method::PATCH, &self.system(), boot).await;
+        }))
+        .await;
     }
 
     /// The same, with the firmware mode left out.
     pub(crate) async fn boot_once_without_mode(&self) {
-        let boot = json!({"Boot": {
+        self.set_boot(json!({
             "BootSourceOverrideEnabled": "Once",
             "BootSourceOverrideTarget": self.bmc().profile().boot.cd_target,
-        }});
-        self.send(http::Method::PATCH, &self.system(), boot).await;
+        }))
+        .await;
+    }
+
+    /// Sets the boot override where the model takes it.
+    pub(crate) async fn set_boot(&self, boot: Value) {
+        let path = self.bmc().profile().boot_path();
+        self.send(http::Method::PATCH, &path, json!({"Boot": boot})).await;
     }
 
     /// What a controller does to start an attempt: media in, one-time boot, power on.

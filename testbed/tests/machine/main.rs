@@ -8,4 +8,5 @@ mod controller;
 mod disks;
 mod install;
 mod mishaps;
+mod models;
 mod network;

@@ -184,6 +184,8 @@ pub enum SessionIds {
     Counter(u64),
     /// User name and hex digits.
     UserHex,
+    /// So many hex digits.
+    Random(usize),
 }
 
 /// Sessions.

@@ -23,7 +23,10 @@ use crate::bmc::resources::View;
 use crate::bmc::routes::Resource;
 
 /// The model.
-pub static IDRAC9_6: Profile = Profile {
+pub static IDRAC9_6: Profile = MODEL;
+
+/// The model, for others to differ from.
+pub(super) const MODEL: Profile = Profile {
     name: "idrac9-6",
     recording: Some("dell"),
     redfish_version: "1.13.1",
@@ -290,6 +293,18 @@ fn refuse(refusal: &Refusal) -> Option<Said> {
             "PSU501",
             if *power == "Off" { "Server is already powered OFF." } else { "Server is already powered ON." },
             "No response action is required.",
+        )),
+        Refusal::NotReady => Some(Said::oem(
+            503,
+            "SYS518",
+            "iDRAC is currently unable to display any information because data sources are unavailable.",
+            "Wait for a few minutes and retry the operation.",
+        )),
+        Refusal::Unlicensed => Some(Said::oem(
+            403,
+            "LIC501",
+            "A required license is missing or expired.",
+            "Obtain an appropriate license and try again, or contact your service provider for additional details.",
         )),
         Refusal::NothingInserted { .. } => Some(Said::oem(
             500,

@@ -294,6 +294,24 @@ fn refuse(refusal: &Refusal) -> Option<Said> {
              established.",
             "Close an established Virtual Media connection, and then retry creating or opening another connection.",
         )),
+        Refusal::Unlicensed => Some(Said::oem(
+            403,
+            "LicenseKeyRequired",
+            "A license key is required to use this operation or feature.",
+            "Ensure that an appropriate license is installed, and then retry the operation.",
+        )),
+        Refusal::MediaDisabled => Some(Said::oem(
+            400,
+            "VirtualMediaIsDisabled",
+            "Virtual Media has been disabled in the BMC.",
+            "Enable Virtual Media to perform this operation.",
+        )),
+        Refusal::NotReady => Some(Said::oem(
+            503,
+            "ServiceTemporarilyUnavailable",
+            "The service is temporarily unavailable.",
+            "Retry the operation later.",
+        )),
         _ => None,
     }
 }

@@ -7,11 +7,19 @@
 //!
 //! Adding a model is a new file here and a line in [`ALL`].
 
+mod ami_dgx;
+mod bluefield;
 mod habits;
+mod hostile;
+mod ibmc_xfusion;
+mod idrac10;
 mod idrac9_6;
 mod ilo5;
 mod model;
+mod openbmc_gb200;
+mod smc_x12;
 mod smc_x13_single;
+mod xcc;
 
 use std::time::Duration;
 
@@ -21,24 +29,48 @@ use super::errors::{Refusal, Said};
 use super::resources::View;
 use super::routes::{Place, Resource};
 
+pub use ami_dgx::AMI_DGX;
+pub use bluefield::BLUEFIELD;
 pub use habits::{
     Ack, ErrorModel, EtagStyle, InsertRoute, MediaModel, OemMediaActions, Patched, Preconditions, Probe,
     SessionIds, SessionModel, SlotPatch, TaskModel, Timing,
 };
+pub use hostile::HOSTILE;
+pub use ibmc_xfusion::IBMC_XFUSION;
 pub use idrac9_6::IDRAC9_6;
+pub use idrac10::IDRAC10;
 pub use ilo5::ILO5;
 pub use model::{
     BootModel, Extra, Listing, ManagerModel, MemberOf, SettingsBoot, SettingsModel, SlotModel, SlotView,
     SystemModel, Takes,
 };
+pub use openbmc_gb200::OPENBMC_GB200;
+pub use smc_x12::SMC_X12;
 pub use smc_x13_single::SMC_X13_SINGLE;
+pub use xcc::XCC;
 
 /// Every model that keeps to its own rules.
-pub static ALL: [&Profile; 3] = [&IDRAC9_6, &ILO5, &SMC_X13_SINGLE];
+pub static ALL: [&Profile; 10] = [
+    &IDRAC9_6,
+    &IDRAC10,
+    &ILO5,
+    &XCC,
+    &SMC_X12,
+    &SMC_X13_SINGLE,
+    &OPENBMC_GB200,
+    &AMI_DGX,
+    &IBMC_XFUSION,
+    &BLUEFIELD,
+];
+
+/// Every model, those too that break their own rules.
+pub fn every() -> impl Iterator<Item = &'static Profile> {
+    ALL.into_iter().chain([&HOSTILE])
+}
 
 /// The model of that name.
 pub fn by_name(name: &str) -> Option<&'static Profile> {
-    ALL.into_iter().find(|profile| profile.name == name)
+    every().find(|profile| profile.name == name)
 }
 
 /// A model of a BMC.

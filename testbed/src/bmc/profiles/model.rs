@@ -142,6 +142,13 @@ pub struct Extra {
     pub(crate) body: Option<fn(&View<'_>) -> Value>,
 }
 
+impl Extra {
+    /// Whether it is listed and not there.
+    pub fn is_missing(&self) -> bool {
+        self.body.is_none()
+    }
+}
+
 /// Collections that list more than the one resource of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberOf {

@@ -27,7 +27,10 @@ use crate::bmc::resources::View;
 use crate::bmc::routes::Resource;
 
 /// The model.
-pub static SMC_X13_SINGLE: Profile = Profile {
+pub static SMC_X13_SINGLE: Profile = MODEL;
+
+/// The model, for others to differ from.
+pub(super) const MODEL: Profile = Profile {
     name: "smc-x13-single",
     recording: Some("supermicro"),
     redfish_version: "1.11.0",

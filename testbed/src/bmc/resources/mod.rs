@@ -34,15 +34,9 @@ pub(crate) struct View<'a> {
     pub(crate) state: &'a State,
     pub(crate) now: Timestamp,
     pub(crate) elapsed: Duration,
-    pub(crate) time_scale: f64,
 }
 
 impl View<'_> {
-    /// A time of the profile, as long as it takes here.
-    pub(crate) fn scaled(&self, duration: Duration) -> Duration {
-        duration.mul_f64(self.time_scale)
-    }
-
     /// A UUID in the case that the model uses.
     pub(crate) fn uuid(&self, uuid: Uuid) -> String {
         let text = uuid.to_string();

@@ -50,9 +50,9 @@ pub(super) fn task(view: &View<'_>, id: u64) -> Option<Map<String, Value>> {
     Some(map)
 }
 
-/// A task that has ended is forgotten after a while.
+/// A task that has ended is forgotten after a while. That while is not scaled: it is the client's to use.
 fn is_there(view: &View<'_>, task: &Task) -> bool {
-    let kept = view.profile.media.tasks.as_ref().map(|tasks| view.scaled(tasks.kept));
+    let kept = view.profile.media.tasks.as_ref().map(|tasks| tasks.kept);
     match (&task.outcome, kept) {
         (Some((_, ended, _)), Some(kept)) => view.elapsed < *ended + kept,
         _ => true,
