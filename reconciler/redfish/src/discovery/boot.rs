@@ -93,7 +93,10 @@ pub(crate) fn choose_target(targets: &[String], rules: Rules) -> Option<String> 
     if targets.is_empty() {
         return rules.has(Rule::MissingTargetsAreNoRefusal).then(|| "Cd".to_owned());
     }
-    first.into_iter().find(|wanted| targets.iter().any(|target| target == wanted)).map(str::to_owned)
+    // Supermicro X10 spells it `CD`.
+    first
+        .into_iter()
+        .find_map(|wanted| targets.iter().find(|target| target.eq_ignore_ascii_case(wanted)).cloned())
 }
 
 #[cfg(test)]
@@ -111,6 +114,7 @@ mod tests {
         assert_eq!(chosen(&["None", "Cd", "UsbCd"], false).as_deref(), Some("Cd"));
         assert_eq!(chosen(&["None", "Cd", "UsbCd"], true).as_deref(), Some("UsbCd"));
         assert_eq!(chosen(&["None", "Cd"], true).as_deref(), Some("Cd"));
+        assert_eq!(chosen(&["None", "CD"], true).as_deref(), Some("CD"));
         assert_eq!(chosen(&["None", "UefiHttp", "Pxe"], false), None);
         assert_eq!(chosen(&[], false).as_deref(), Some("Cd"));
     }

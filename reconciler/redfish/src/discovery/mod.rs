@@ -10,6 +10,7 @@ pub(crate) mod boot;
 pub(crate) mod choose;
 pub(crate) mod identity;
 pub(crate) mod ladder;
+pub(crate) mod licence;
 pub(crate) mod report;
 pub(crate) mod slots;
 pub(crate) mod walk;
@@ -22,8 +23,9 @@ use crate::contract::discovered::Discovered;
 use crate::contract::endpoint::BmcEndpoint;
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
-use crate::model::action::Parameters;
+use crate::model::action::{self, Parameters};
 use crate::model::json;
+use crate::model::oem;
 use crate::model::system::System;
 use crate::rules::vendor::Vendor;
 use crate::rules::{self, Rule, Rules, Seen, service_tag_is_the_sku};
@@ -54,6 +56,26 @@ pub(crate) struct Layout {
     pub(crate) boot: boot::BootPlace,
     pub(crate) slots: Vec<Slot>,
     pub(crate) sessions: Option<SessionsAt>,
+    /// Where remote media are switched on, if they were off.
+    pub(crate) remote_media: Option<RemoteMedia>,
+    /// Where configuration is imported.
+    pub(crate) import: Option<Import>,
+}
+
+/// Remote media that are switched off as a whole.
+#[derive(Clone, Debug)]
+pub(crate) struct RemoteMedia {
+    pub(crate) manager: String,
+    /// The action that switches them on.
+    pub(crate) target: String,
+}
+
+/// Import of server configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Import {
+    pub(crate) target: String,
+    /// Where the outcome shows.
+    pub(crate) attributes: Option<String>,
 }
 
 /// How the system is reset.
@@ -87,6 +109,10 @@ pub(crate) struct Manager {
     pub(crate) media: Option<String>,
     pub(crate) network: Option<String>,
     pub(crate) oem: Vec<String>,
+    pub(crate) remote_media: Option<RemoteMedia>,
+    pub(crate) remote_media_are_off: bool,
+    pub(crate) import: Option<Import>,
+    pub(crate) licence: Option<String>,
 }
 
 /// Discovers, within the endpoint's budget.
@@ -146,6 +172,9 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
     let views = slots::read(&mut walk, &system, &managers).await?;
     let media_enabled = media_enabled(&mut walk, &managers).await?;
 
+    let ilo = managers.iter().find_map(|manager| manager.licence.as_deref());
+    let missing_licence = licence::missing(&mut walk, &root, ilo, &views).await?;
+
     let preferred = slots::preferred_view(&views, general);
     let rules = rules::decide(&Seen {
         model: system.model.clone().unwrap_or_default(),
@@ -173,13 +202,22 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
             picked: &picked,
             rules,
             media_enabled,
+            missing_licence,
         },
         &mut warnings,
     );
     Ok(Discovery {
         discovered,
         rules,
-        layout: Layout { system: system.uri, reset, boot, slots, sessions: wire.sessions() },
+        layout: Layout {
+            system: system.uri,
+            reset,
+            boot,
+            slots,
+            sessions: wire.sessions(),
+            remote_media: managers.iter().find_map(|manager| manager.remote_media.clone()),
+            import: managers.iter().find_map(|manager| manager.import.clone()),
+        },
     })
 }
 
@@ -222,6 +260,15 @@ async fn managers(walk: &mut Walk<'_>, root: &Value, system: &System) -> Result<
             media: json::link(&value, "VirtualMedia"),
             network: json::link(&value, "NetworkProtocol"),
             oem: json::keys(&value, "Oem"),
+            licence: licence::of_ilo(&value),
+            remote_media_are_off: oem::remote_media_are_off(&value),
+            remote_media: action::find_oem(&value, ".EnableRMedia")
+                .filter(|_| oem::remote_media_are_off(&value))
+                .map(|action| RemoteMedia { manager: uri.clone(), target: action.target }),
+            import: action::find_oem(&value, "OemManager.ImportSystemConfiguration").map(|action| Import {
+                target: action.target,
+                attributes: oem::dell_attributes(&value, uri.rsplit('/').next().unwrap_or_default()),
+            }),
             uri,
         })
         .collect())

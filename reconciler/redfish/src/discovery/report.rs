@@ -25,6 +25,7 @@ pub(crate) struct Findings<'a> {
     pub(crate) picked: &'a Picked,
     pub(crate) rules: Rules,
     pub(crate) media_enabled: Option<bool>,
+    pub(crate) missing_licence: Option<String>,
 }
 
 /// Writes the report. `warnings` are those of the walk; more are added.
@@ -108,8 +109,19 @@ fn warn(found: &Findings<'_>, schemes: ImageSchemes, warnings: &mut Vec<String>)
     if found.reset.is_none() {
         say("the system has no reset action".to_owned());
     }
+    if let Some(missing) = &found.missing_licence {
+        say(missing.clone());
+    }
     if found.media_enabled == Some(false) {
         say("virtual media are disabled in the manager's network protocol".to_owned());
+    }
+    if found.managers.iter().any(|manager| manager.remote_media_are_off) {
+        let may_switch = found.managers.iter().any(|manager| manager.remote_media.is_some());
+        say(if found.slots.is_empty() || !may_switch {
+            "remote media are switched off: enable remote media support in the bmc's settings".to_owned()
+        } else {
+            "remote media are switched off: they are switched on before the first image".to_owned()
+        });
     }
     for slot in found.slots {
         let media = &slot.media;

@@ -12,6 +12,7 @@ use crate::contract::discovered::InsertVia;
 use crate::contract::error::Error;
 use crate::model::action::Parameters;
 use crate::model::media::{Media, natural_order};
+use crate::model::oem;
 use crate::model::system::System;
 use crate::rules::{Rule, Rules};
 
@@ -29,6 +30,7 @@ pub(crate) struct RawSlot {
     pub(crate) media: Media,
     pub(crate) takes_patch: Option<bool>,
     pub(crate) parameters: Parameters,
+    pub(crate) listing: Option<String>,
 }
 
 /// A slot whose insert route is decided.
@@ -39,11 +41,13 @@ pub(crate) struct Slot {
     pub(crate) via: InsertVia,
     /// What the insert action takes, as far as the BMC says.
     pub(crate) parameters: Parameters,
+    /// The collection that tells whether something is in the slot, where it does not itself.
+    pub(crate) listing: Option<String>,
 }
 
 impl RawSlot {
     fn has_action(&self) -> bool {
-        self.media.insert.is_some() || self.media.oem_insert.is_some()
+        self.media.insert.is_some() || self.media.oem.is_some()
     }
 
     fn may_be_patched(&self) -> bool {
@@ -66,7 +70,8 @@ pub(crate) async fn read(
     let mut infos: HashMap<String, Parameters> = HashMap::new();
     let mut slots = Vec::new();
     for (view, uri) in collections {
-        for found in walk.collection(&uri).await? {
+        let (members, page) = walk.pages(&uri).await?;
+        for found in members {
             let media = Media::read(&found.uri, &found.value, rules);
             let mut parameters = Parameters::default();
             if let Some(action) = &media.insert {
@@ -80,7 +85,22 @@ pub(crate) async fn read(
                     parameters = parameters.or(infos.get(info).cloned().unwrap_or_default());
                 }
             }
-            slots.push(RawSlot { view, media, takes_patch: found.takes_patch, parameters });
+            slots.push(RawSlot { view, media, takes_patch: found.takes_patch, parameters, listing: None });
+        }
+        if let Some(page) = page
+            && let Some(config) = oem::iso_config(&page)
+            && let Some(value) = walk.read(&config).await?
+        {
+            let media = Media::read(&config, &value, rules);
+            if media.oem.is_some() {
+                slots.push(RawSlot {
+                    view,
+                    media: media.listed_in(&page),
+                    takes_patch: None,
+                    parameters: Parameters::default(),
+                    listing: Some(uri),
+                });
+            }
         }
     }
     Ok(slots)
@@ -125,14 +145,20 @@ pub(crate) fn settle(raw: Vec<RawSlot>, rules: Rules) -> Vec<Slot> {
             InsertVia::None
         } else if slot.media.insert.is_some() {
             InsertVia::Action
-        } else if slot.media.oem_insert.is_some() && rules.has(Rule::IloFourHasItsOwnActions) {
+        } else if slot.media.oem.is_some() {
             InsertVia::Oem
         } else if !siblings_have_actions && takes_patch {
             InsertVia::Patch
         } else {
             InsertVia::None
         };
-        slots.push(Slot { view: slot.view, media: slot.media, via, parameters: slot.parameters });
+        slots.push(Slot {
+            view: slot.view,
+            media: slot.media,
+            via,
+            parameters: slot.parameters,
+            listing: slot.listing,
+        });
     }
     if !rules.has(Rule::SlotsAreTakenInTheOrderOfTheirIds) {
         return slots;

@@ -87,7 +87,13 @@ impl<'a> Walk<'a> {
 
     /// Reads the members of a collection, over all its pages.
     pub(crate) async fn collection(&mut self, path: &str) -> Result<Vec<Found>, Error> {
+        Ok(self.pages(path).await?.0)
+    }
+
+    /// The members of a collection, and its first page.
+    pub(crate) async fn pages(&mut self, path: &str) -> Result<(Vec<Found>, Option<Value>), Error> {
         let mut found = Vec::new();
+        let mut first = None;
         let mut page = Some(path.to_owned());
         while let Some(path) = page {
             let Some(value) = self.read(&path).await? else {
@@ -98,8 +104,9 @@ impl<'a> Walk<'a> {
             }
             page = json::link(&value, "Members@odata.nextLink")
                 .or_else(|| json::link(&value, "@odata.nextLink"));
+            first.get_or_insert(value);
         }
-        Ok(found)
+        Ok((found, first))
     }
 
     /// None: read before. An inner error: refused, or no resource.

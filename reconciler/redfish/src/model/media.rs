@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::action::{self, Action};
 use super::json;
+use super::oem::{self, OemRoute};
 use crate::contract::image::MediaUrl;
 use crate::contract::state::SlotState;
 use crate::rules::{Rule, Rules};
@@ -69,8 +70,7 @@ pub(crate) struct Media {
     pub(crate) connected_via: Option<String>,
     pub(crate) insert: Option<Action>,
     pub(crate) eject: Option<Action>,
-    pub(crate) oem_insert: Option<Action>,
-    pub(crate) oem_eject: Option<Action>,
+    pub(crate) oem: Option<OemRoute>,
     /// Has the properties that a PATCH would set.
     pub(crate) has_patchable_properties: bool,
 }
@@ -90,6 +90,10 @@ impl Media {
         } else {
             image.is_some()
         };
+        let oem = OemRoute::read(value, rules);
+        if let Some(OemRoute::IsoConfig { .. }) = oem {
+            return Self::of_configuration(uri, value, oem);
+        }
         let tail = uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
         Self {
             uri: uri.to_owned(),
@@ -100,10 +104,33 @@ impl Media {
             connected_via,
             insert: action::find(value, "#VirtualMedia.InsertMedia"),
             eject: action::find(value, "#VirtualMedia.EjectMedia"),
-            oem_insert: action::find_oem(value, ".InsertVirtualMedia"),
-            oem_eject: action::find_oem(value, ".EjectVirtualMedia"),
+            oem,
             has_patchable_properties: value.get("Image").is_some() && value.get("Inserted").is_some(),
         }
+    }
+
+    /// The one CD of a BMC that mounts by configuration. What the collection lists decides
+    /// whether something is in it.
+    fn of_configuration(uri: &str, value: &Value, oem: Option<OemRoute>) -> Self {
+        Self {
+            uri: uri.to_owned(),
+            id: "CfgCD".to_owned(),
+            kinds: Kinds { cd: true, ..Kinds::default() },
+            inserted: false,
+            image: oem::configured_image(value),
+            connected_via: None,
+            insert: None,
+            eject: None,
+            oem,
+            has_patchable_properties: false,
+        }
+    }
+
+    /// With what the collection lists, for a slot that does not say itself what is in it.
+    pub(crate) fn listed_in(mut self, collection: &Value) -> Self {
+        self.inserted = !json::links(collection, "Members").is_empty();
+        self.image = self.image.filter(|_| self.inserted);
+        self
     }
 
     /// Connected from somebody's console, not from a URL.

@@ -5,4 +5,5 @@ pub(crate) mod action;
 pub(crate) mod boot;
 pub(crate) mod json;
 pub(crate) mod media;
+pub(crate) mod oem;
 pub(crate) mod system;

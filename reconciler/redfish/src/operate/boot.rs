@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::patience::Patience;
-use super::{RedfishBmc, Resource};
+use super::{RedfishBmc, Resource, boot_by_import};
 use crate::contract::bmc::Effect;
 use crate::contract::discovered::Rung;
 use crate::contract::error::{Error, ErrorKind};
@@ -126,6 +126,14 @@ pub(super) async fn set_once(bmc: &RedfishBmc) -> Result<Effect, Error> {
     else {
         return Err(no_target(bmc, Op::BootOverride));
     };
+    if let Some(import) = boot_by_import::needed(bmc) {
+        let system = &bmc.discovery.layout.system;
+        let boot = Boot::read(&bmc.read(Op::BootOverride, system).await?.value);
+        check_mode(bmc, Op::BootOverride, system, &boot, &[])?;
+        if let Some(effect) = boot_by_import::reach(bmc, Op::BootOverride, import, true).await? {
+            return Ok(effect);
+        }
+    }
     reach(bmc, Op::BootOverride, &Wanted::Once(target)).await
 }
 
@@ -145,14 +153,21 @@ pub(super) async fn set_once_http(bmc: &RedfishBmc, image: &MediaUrl) -> Result<
 }
 
 pub(super) async fn clear(bmc: &RedfishBmc) -> Result<Effect, Error> {
+    let mut imported = Effect::AlreadySo;
+    if let Some(import) = boot_by_import::needed(bmc)
+        && let Some(effect) = boot_by_import::reach(bmc, Op::BootClear, import, false).await?
+    {
+        imported = effect;
+    }
     if bmc.discovery.layout.boot.resource.is_none() {
         // What takes no override has none.
-        return Ok(Effect::AlreadySo);
+        return Ok(imported);
     }
     // Where we never set an address, one that is there is somebody else's.
     let ours = bmc.discovery.discovered.rung == Rung::UefiHttp;
     let address = ours && bmc.has(Rule::HttpBootAddressesAreTakenBack);
-    reach(bmc, Op::BootClear, &Wanted::Cleared { address }).await
+    let cleared = reach(bmc, Op::BootClear, &Wanted::Cleared { address }).await?;
+    Ok(if imported == Effect::Changed { imported } else { cleared })
 }
 
 fn no_target(bmc: &RedfishBmc, op: Op) -> Error {

@@ -8,7 +8,7 @@
 use serde_json::json;
 
 use super::patience::Patience;
-use super::{RedfishBmc, Resource};
+use super::{RedfishBmc, Resource, oem};
 use crate::contract::bmc::Effect;
 use crate::contract::discovered::InsertVia;
 use crate::contract::error::{Error, ErrorKind};
@@ -17,7 +17,6 @@ use crate::model::media::Media;
 use crate::rules::Rule;
 use crate::wire::client::Failure;
 use crate::wire::exchange::{Answer, Broken};
-use crate::wire::retry::Replay;
 use crate::wire::task;
 
 const OP: Op = Op::Eject;
@@ -82,11 +81,8 @@ pub(super) async fn eject(bmc: &RedfishBmc, uri: &str) -> Result<Effect, Error> 
 
 /// The slot now; none when it vanished, which is as good as empty.
 async fn look(bmc: &RedfishBmc, uri: &str) -> Result<Option<(Resource, Media)>, Error> {
-    match bmc.try_read(OP, uri).await {
-        Ok(resource) => {
-            let media = bmc.media(uri, &resource.value);
-            Ok(Some((resource, media)))
-        }
+    match bmc.try_look(OP, uri).await {
+        Ok(seen) => Ok(Some(seen)),
         Err(Failure::Refused(refusal))
             if matches!(refusal.status, 404 | 410) && bmc.has(Rule::VanishedSlotsAreEmpty) =>
         {
@@ -108,30 +104,20 @@ async fn send(
     resource: &Resource,
     media: &Media,
 ) -> Option<Result<Answer, Failure>> {
-    let action = match via {
-        InsertVia::Oem => media.oem_eject.as_ref().or(media.eject.as_ref()),
-        _ => media.eject.as_ref().or(media.oem_eject.as_ref()),
-    };
-    if let Some(action) = action {
-        return Some(post(bmc, &action.target).await);
+    if let Some(route) = media.oem.as_ref().filter(|_| via == InsertVia::Oem || media.eject.is_none()) {
+        let sent = oem::eject(bmc, OP, route).await;
+        if sent.is_some() {
+            return sent;
+        }
+    }
+    if let Some(action) = &media.eject {
+        return Some(oem::post(bmc, OP, &action.target).await);
     }
     if via == InsertVia::Patch || media.inserted {
         let body = json!({"Image": null, "Inserted": false});
         return Some(bmc.patch(OP, resource, &body).await);
     }
     None
-}
-
-/// Without a body first; iLO answers 415 to that, others 400, and want an empty object.
-async fn post(bmc: &RedfishBmc, target: &str) -> Result<Answer, Failure> {
-    match bmc.post(OP, target, None, Replay::Unsent).await {
-        Err(Failure::Refused(refusal))
-            if matches!(refusal.status, 400 | 415) && bmc.has(Rule::EjectsMayWantABody) =>
-        {
-            bmc.post(OP, target, Some(json!({})), Replay::Unsent).await
-        }
-        other => other,
-    }
 }
 
 async fn await_empty(bmc: &RedfishBmc, uri: &str, patience: &mut Patience) -> Result<(), Error> {

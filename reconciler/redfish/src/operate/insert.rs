@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::insert_body::InsertBody;
 use super::patience::Patience;
-use super::{RedfishBmc, Resource};
+use super::{RedfishBmc, Resource, oem};
 use crate::contract::bmc::Effect;
 use crate::contract::discovered::InsertVia;
 use crate::contract::error::{Error, ErrorKind};
@@ -15,6 +15,7 @@ use crate::discovery::report::schemes_of;
 use crate::discovery::slots::Slot;
 use crate::model::json::same_path;
 use crate::model::media::Kinds;
+use crate::model::oem::OemRoute;
 use crate::rules::Rule;
 use crate::wire::client::Failure;
 use crate::wire::exchange::{Answer, Broken};
@@ -38,8 +39,8 @@ pub(super) async fn insert(bmc: &RedfishBmc, uri: &str, image: &ImageRef) -> Res
     }
     check(bmc, slot, image).map_err(fail)?;
 
-    let resource = bmc.read(op, uri).await?;
-    let media = bmc.media(uri, &resource.value);
+    oem::enable_remote_media(bmc, op).await?;
+    let (resource, media) = bmc.look(op, uri).await?;
     if media.inserted {
         return if media.image.as_ref().is_some_and(|shown| is_it(bmc, image, shown)) {
             Ok(Effect::AlreadySo)
@@ -87,13 +88,28 @@ async fn write(
     let uri = &slot.media.uri;
     let mut body = InsertBody::new(slot.via, image, &slot.parameters, bmc.discovery.rules);
     let may_learn = bmc.has(Rule::InsertBodiesLearn);
+    let may_fail_at_random = matches!(slot.media.oem, Some(OemRoute::VmmControl(_)))
+        && slot.via == InsertVia::Oem
+        && bmc.has(Rule::HuaweiConnectsAtRandom);
     let mut bodies = 1;
     let mut failures = 0;
     loop {
         let mut pause = bmc.budgets.rewrite;
-        let error = match send(bmc, op, slot, &resource, &body).await {
+        let error = match send(bmc, op, slot, &resource, &body, image).await {
             Ok(answer) => {
-                task::wait(&bmc.wire, op, &answer, patience.deadline(), bmc.budgets.poll).await?;
+                let end = task::wait(&bmc.wire, op, &answer, patience.deadline(), bmc.budgets.poll).await;
+                match end {
+                    Err(error)
+                        if may_fail_at_random && matches!(error.kind(), ErrorKind::TaskFailed { .. }) =>
+                    {
+                        failures += 1;
+                        if failures < MOST_FAILURES && patience.wait_for(bmc.budgets.rewrite).await {
+                            continue;
+                        }
+                        return Err(error);
+                    }
+                    end => end?,
+                };
                 return await_image(bmc, op, uri, image, &mut patience).await.map(|()| Effect::Changed);
             }
             Err(Failure::Broken(Broken { unsent: false, passing: true, kind })) => {
@@ -124,8 +140,8 @@ async fn write(
         if failures >= most || !patience.wait_for(pause).await {
             return Err(error);
         }
-        resource = bmc.read(op, uri).await?;
-        let media = bmc.media(uri, &resource.value);
+        let media;
+        (resource, media) = bmc.look(op, uri).await?;
         if media.inserted {
             return await_image(bmc, op, uri, image, &mut patience).await.map(|()| Effect::Changed);
         }
@@ -163,11 +179,14 @@ async fn send(
     slot: &Slot,
     resource: &Resource,
     body: &InsertBody,
+    image: &ImageRef,
 ) -> Result<Answer, Failure> {
+    if let (InsertVia::Oem, Some(route)) = (slot.via, &slot.media.oem) {
+        return oem::insert(bmc, op, route, resource, body.json(), &image.url).await;
+    }
     let action = match slot.via {
         InsertVia::Action => slot.media.insert.as_ref(),
-        InsertVia::Oem => slot.media.oem_insert.as_ref(),
-        InsertVia::Patch | InsertVia::None => None,
+        InsertVia::Oem | InsertVia::Patch | InsertVia::None => None,
     };
     match action {
         Some(action) => bmc.post(op, &action.target, Some(body.json()), Replay::Unsent).await,
@@ -190,7 +209,7 @@ async fn await_image(
     patience: &mut Patience,
 ) -> Result<(), Error> {
     loop {
-        let media = bmc.media(uri, &bmc.read(op, uri).await?.value);
+        let (_, media) = bmc.look(op, uri).await?;
         let shown = media.image.as_ref();
         let is_there = media.inserted && shown.is_none_or(|shown| is_it(bmc, image, shown));
         if is_there || !bmc.reads_back() {

@@ -2,9 +2,11 @@
 //! The real BMC: [`RedfishBmc`], one operation a file.
 
 mod boot;
+mod boot_by_import;
 mod eject;
 mod insert;
 mod insert_body;
+mod oem;
 mod patience;
 mod power;
 mod state;
@@ -104,6 +106,22 @@ impl RedfishBmc {
         })
     }
 
+    /// Reads a slot, and its collection where that tells what is in it.
+    async fn try_look(&self, op: Op, uri: &str) -> Result<(Resource, Media), Failure> {
+        let resource = self.try_read(op, uri).await?;
+        let media = Media::read(uri, &resource.value, self.discovery.rules);
+        let listing = self.discovery.layout.slot(uri).and_then(|slot| slot.listing.as_deref());
+        let media = match listing {
+            Some(listing) => media.listed_in(&self.try_read(op, listing).await?.value),
+            None => media,
+        };
+        Ok((resource, media))
+    }
+
+    async fn look(&self, op: Op, uri: &str) -> Result<(Resource, Media), Error> {
+        self.try_look(op, uri).await.map_err(|failure| self.wire.failed(op, uri, failure))
+    }
+
     async fn post(&self, op: Op, path: &str, body: Option<Value>, replay: Replay) -> Result<Answer, Failure> {
         let request = Request { method: Method::POST, path: path.to_owned(), body, if_match: None };
         self.wire.send(op, request, replay).await
@@ -134,10 +152,6 @@ impl RedfishBmc {
     /// Whether a write that was accepted is to be seen before it counts.
     fn reads_back(&self) -> bool {
         self.has(Rule::WritesAreReadBack)
-    }
-
-    fn media(&self, uri: &str, resource: &Value) -> Media {
-        Media::read(uri, resource, self.discovery.rules)
     }
 
     fn slot(&self, op: Op, uri: &str) -> Result<&Slot, Error> {

@@ -35,8 +35,8 @@ pub(super) async fn read(bmc: &RedfishBmc) -> Result<BmcState, Error> {
 
 /// A slot that vanished is empty: some BMCs show slots only while they are in use.
 async fn slot(bmc: &RedfishBmc, uri: &str) -> Result<SlotState, Error> {
-    match bmc.try_read(Op::Read, uri).await {
-        Ok(resource) => Ok(bmc.media(uri, &resource.value).state()),
+    match bmc.try_look(Op::Read, uri).await {
+        Ok((_, media)) => Ok(media.state()),
         Err(Failure::Refused(refusal))
             if matches!(refusal.status, 404 | 410) && bmc.has(Rule::VanishedSlotsAreEmpty) =>
         {

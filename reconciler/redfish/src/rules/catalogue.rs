@@ -164,6 +164,10 @@ catalogue! {
     /// sushy; check_redfish #89, #90, #198; gofish #75; theforeman #895.
     SessionsAreAlwaysEnded "sessions_are_always_ended", every, "wire/client.rs",
         test("reconciler/redfish/tests/it/sessions.rs", "a_client_that_is_dropped_closes_its_session", "a session left behind locks others out");
+    /// A login without the domain of the account is refused like one with a wrong password.
+    ///
+    /// Huawei 2288H V5, iBMC 6.41 (public field notes): `Oem.Huawei.Domain` is `LocaliBMC`.
+    HuaweiLoginsNameADomain "huawei_logins_name_a_domain", every, "wire/login.rs", Scenario;
     /// Too many sessions are answered 503, like a busy BMC, and need another remedy.
     ///
     /// Dell iDRAC `RAC0218`; sushy.
@@ -236,6 +240,14 @@ catalogue! {
     ///
     /// HPE iLO `LicenseKeyRequired`; Supermicro `OemLicenseNotPassed`; Dell and Lenovo in words.
     MissingLicencesAreNamed "missing_licences_are_named", every, "rules/messages.rs", Scenario;
+    /// Images from a URL need a licence that the manager names: told before anything is tried.
+    ///
+    /// HPE iLO (message registry of iLO 6; recording of a DL385 Gen10 Plus v2).
+    IloNeedsAnAdvancedLicence "ilo_needs_an_advanced_licence", every, "discovery/licence.rs", Scenario;
+    /// Images from a URL need a licence that the licence service lists.
+    ///
+    /// Lenovo XCC `19A` (lenovo's scripts); recording of an SR670 V2.
+    XccNeedsAnEnterpriseLicence "xcc_needs_an_enterprise_licence", every, "discovery/licence.rs", Scenario;
     /// Virtual media that are switched off are named.
     ///
     /// HPE iLO `VirtualMediaIsDisabled` (message registry of iLO 6).
@@ -362,7 +374,24 @@ catalogue! {
     /// Images go in and out by `Oem.Hp` actions, with the image alone.
     ///
     /// HPE iLO4 (fakefish hpe-gen9; community.general #4839).
-    IloFourHasItsOwnActions "ilo_four_has_its_own_actions", every, "discovery/slots.rs", Scenario;
+    IloFourHasItsOwnActions "ilo_four_has_its_own_actions", every, "model/oem.rs", Scenario;
+    /// One action connects and disconnects an image; there is no `InsertMedia`.
+    ///
+    /// Huawei 2288H V5, iBMC 6.41 (public field notes); H3C HDM; older xFusion.
+    HuaweiControlsMediaByOneAction "huawei_controls_media_by_one_action", every, "model/oem.rs", Scenario;
+    /// An image connects at random: the task fails, and the same request works a moment later.
+    ///
+    /// Huawei 2288H V5, iBMC 6.41 (public field notes, packet trace).
+    HuaweiConnectsAtRandom "huawei_connects_at_random", every, "operate/insert.rs", Scenario;
+    /// Host and path are set by PATCH, then mounted; whether something is mounted shows in the
+    /// collection only.
+    ///
+    /// Supermicro X10 and X11 (fakefish `supermicro_scripts`; badfish #394).
+    OldSupermicroMountsByConfiguration "old_supermicro_mounts_by_configuration", every, "model/oem.rs", Scenario;
+    /// Remote media are switched off as a whole, and switched on by an action that takes seconds.
+    ///
+    /// AMI MegaRAC; Lenovo TSM (SR635, SR655).
+    RemoteMediaAreSwitchedOnFirst "remote_media_are_switched_on_first", every, "operate/oem.rs", Scenario;
 
     // --- Tasks -------------------------------------------------------------------------------
     /// 202 is no end: the task tells, and its messages name a cause.
@@ -400,6 +429,11 @@ catalogue! {
     ///
     /// Dell iDRAC (iDRAC-Redfish-Scripting #60).
     DellChangesTheBootModeByAJob "dell_changes_the_boot_mode_by_a_job", some, "operate/boot.rs", Scenario;
+    /// `Cd` is the physical drive. The virtual one is named in an import of configuration.
+    ///
+    /// Dell iDRAC8 and iDRAC9 before 6.00 (Ironic `redfish.rst`; sushy-oem-idrac `manager.py`;
+    /// iDRAC-Redfish-Scripting #24, #90).
+    OldIdracBootsItsPhysicalDrive "old_idrac_boots_its_physical_drive", some, "operate/boot_by_import.rs", Scenario;
     /// The virtual CD is `UsbCd`; `Cd` is listed as well and starts nothing.
     ///
     /// Supermicro (sushy `system.py`), except ARS-111GL-NHR.

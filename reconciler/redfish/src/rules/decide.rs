@@ -39,6 +39,7 @@ pub(crate) fn decide(seen: &Seen) -> Rules {
         Vendor::Ami | Vendor::AsrockRack | Vendor::Gigabyte => on(Rule::AmiWantsTheWholeOverride, true),
         Vendor::Dell => {
             on(Rule::OldIdracFailsTheSecondImage, !seen.has_system_view);
+            on(Rule::OldIdracBootsItsPhysicalDrive, !seen.has_system_view);
             on(Rule::DellChangesTheBootModeByAJob, true);
         }
         Vendor::Fujitsu => on(Rule::FujitsuTakesHttpsOnly, true),
@@ -50,7 +51,7 @@ pub(crate) fn decide(seen: &Seen) -> Rules {
             on(Rule::FirstXccTakesHttpOnly, is_xcc && !seen.has_system_view);
         }
         Vendor::Nvidia => {
-            on(Rule::GraceHopperBootsOverHttpUnlisted, seen.model.to_ascii_lowercase().contains("gh200"))
+            on(Rule::GraceHopperBootsOverHttpUnlisted, seen.model.to_ascii_lowercase().contains("gh200"));
         }
         Vendor::Supermicro if !seen.is_openbmc => {
             let model = seen.model.to_ascii_lowercase();

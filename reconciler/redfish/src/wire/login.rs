@@ -24,7 +24,11 @@ use crate::rules::Rule;
 /// Where sessions are opened.
 #[derive(Clone, Debug)]
 pub(crate) enum SessionsAt {
-    Collection(String),
+    Collection {
+        uri: String,
+        /// Logins name the domain of the account.
+        names_domain: bool,
+    },
     /// The BMC has none.
     Nowhere,
 }
@@ -66,9 +70,9 @@ impl Link {
                 passing: false,
             })
         })?;
-        let sessions = match self.sessions.get().cloned() {
+        let (sessions, names_domain) = match self.sessions.get().cloned() {
             Some(SessionsAt::Nowhere) => return Ok(Login::Basic(basic)),
-            Some(SessionsAt::Collection(known)) => known,
+            Some(SessionsAt::Collection { uri, names_domain }) => (uri, names_domain),
             None => {
                 // A root behind a login does not say.
                 let root = self.read_root().await?;
@@ -76,7 +80,10 @@ impl Link {
                     || Some(session::SESSIONS.to_owned()),
                     |root| session::sessions_of(root, self.rules),
                 ) {
-                    Some(named) => named,
+                    Some(named) => {
+                        let huawei = root.as_ref().is_some_and(session::is_huaweis);
+                        (named, huawei && self.rules.has(Rule::HuaweiLoginsNameADomain))
+                    }
                     None => {
                         let _ = self.sessions.set(SessionsAt::Nowhere);
                         return Ok(Login::Basic(basic));
@@ -87,7 +94,7 @@ impl Link {
         let request = Request {
             method: Method::POST,
             path: sessions.clone(),
-            body: Some(session::login_body(&self.credentials)),
+            body: Some(session::login_body(&self.credentials, names_domain)),
             if_match: None,
         };
         let answer =
@@ -100,7 +107,7 @@ impl Link {
                 self.scrub(|scrubber| scrubber.add(token));
             }
             let _ = self.sessions.set(match granted {
-                Some(_) => SessionsAt::Collection(sessions),
+                Some(_) => SessionsAt::Collection { uri: sessions, names_domain },
                 None => SessionsAt::Nowhere,
             });
             return Ok(granted.unwrap_or(Login::Basic(basic)));

@@ -45,9 +45,18 @@ pub(crate) fn basic(credentials: &Credentials) -> Option<Pass> {
     sensitive(&encoded).map(Pass::Basic)
 }
 
-/// The body of a login.
-pub(crate) fn login_body(credentials: &Credentials) -> Value {
-    json!({"UserName": credentials.user(), "Password": credentials.password()})
+/// The body of a login. `names_domain` where accounts have one (Huawei iBMC).
+pub(crate) fn login_body(credentials: &Credentials, names_domain: bool) -> Value {
+    let mut body = json!({"UserName": credentials.user(), "Password": credentials.password()});
+    if names_domain {
+        body["Oem"] = json!({"Huawei": {"Domain": "LocaliBMC"}});
+    }
+    body
+}
+
+/// Whether a service root is of Huawei's.
+pub(crate) fn is_huaweis(root: &Value) -> bool {
+    read::object(root, "Oem").get("Huawei").is_some()
 }
 
 /// The session in the answer to a login. Without a token there is none. `Location` may be

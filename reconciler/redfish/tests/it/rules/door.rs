@@ -2,9 +2,10 @@
 //! Getting in and out.
 
 use serde_json::json;
-use shoal_redfish::{Bmc, Error, ErrorKind};
+use shoal_redfish::{Bmc, Error, ErrorKind, RedfishBmc};
 
 use super::{Outcome, Trial, ensure};
+use crate::support::client::{endpoint, wiring};
 use crate::support::fake::{Fake, refused};
 use crate::support::server::Reply;
 use crate::support::trees::{ROOT, SESSIONS, two_cd};
@@ -54,6 +55,24 @@ pub(super) async fn ended_sessions_are_opened_once_more(trial: Trial) -> Outcome
     let (_server, bmc) = trial.connect(&fake).await?;
     fake.state().sessions.clear();
     bmc.read_state().await?;
+    Ok(())
+}
+
+pub(super) async fn huawei_logins_name_a_domain(trial: Trial) -> Outcome {
+    let mut tree = two_cd();
+    tree.get_mut(ROOT).unwrap()["Oem"] = json!({"Huawei": {}});
+    let fake = Fake::new(tree);
+    fake.hook(|asked, _| {
+        let stray = asked.method == "POST"
+            && asked.path == SESSIONS
+            && asked.json()["Oem"]["Huawei"]["Domain"] != "LocaliBMC";
+        stray.then(|| refused(401, "iBMC.1.0.AuthorizationFailed", "", &[]))
+    });
+    let (server, bmc) = trial.connect(&fake).await?;
+    let discovery = bmc.discovery();
+    bmc.close().await?;
+    // Also for a client that takes up what is known.
+    RedfishBmc::resume(&endpoint(&server), wiring(), discovery)?.read_state().await?;
     Ok(())
 }
 

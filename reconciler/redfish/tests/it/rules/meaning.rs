@@ -8,7 +8,9 @@ use super::{Outcome, Trial, ensure};
 use crate::flow::image;
 use crate::support::fake::{Fake, refused};
 use crate::support::server::Reply;
-use crate::support::trees::{FIRST, SYSTEM, two_cd};
+use crate::support::trees::{
+    FIRST, MANAGER, MEDIA, ROOT, SYSTEM, Tree, link, machine, made_by, patched_slot, two_cd,
+};
 
 const INSERT: &str = "/1/Actions/VirtualMedia.InsertMedia";
 
@@ -61,6 +63,40 @@ pub(super) async fn missing_licences_are_named(trial: Trial) -> Outcome {
         .await?;
     named(&trial, "licence-missing", || refused(403, "", "A required license is missing or expired", &[]))
         .await
+}
+
+/// A licence that does not suffice must be told by discovery, one that does must not.
+async fn warns(trial: &Trial, tree: impl Fn(&str) -> Tree, poor: &str, rich: &str) -> Outcome {
+    for (licence, expected) in [(rich, false), (poor, true)] {
+        let (_server, bmc) = trial.connect(&Fake::new(tree(licence))).await?;
+        let warnings = &bmc.discovered().warnings;
+        let told = warnings.iter().any(|warning| warning.contains("images from a url need"));
+        ensure!(told == expected, "{licence}: {warnings:?}");
+    }
+    Ok(())
+}
+
+pub(super) async fn ilo_needs_an_advanced_licence(trial: Trial) -> Outcome {
+    let tree = |licence: &str| {
+        let mut tree = made_by(two_cd(), "HPE");
+        tree.get_mut(MANAGER).unwrap()["Oem"] = json!({"Hpe": {"License": {"LicenseString": licence}}});
+        tree
+    };
+    warns(&trial, tree, "iLO Standard", "iLO Advanced").await
+}
+
+pub(super) async fn xcc_needs_an_enterprise_licence(trial: Trial) -> Outcome {
+    let tree = |licence: &str| {
+        let mut tree = made_by(machine(&[patched_slot(&format!("{MEDIA}/EXT1"))]), "Lenovo");
+        let (service, all, one) =
+            ("/redfish/v1/LicenseService", "/redfish/v1/LicenseService/Licenses", "/redfish/v1/L/1");
+        tree.get_mut(ROOT).unwrap()["LicenseService"] = link(service);
+        tree.insert(service.to_owned(), json!({"Licenses": link(all)}));
+        tree.insert(all.to_owned(), json!({"Members": [link(one)]}));
+        tree.insert(one.to_owned(), json!({"Id": "1", "Name": licence}));
+        tree
+    };
+    warns(&trial, tree, "XCC Advanced Upgrade", "Lenovo XClarity Controller Enterprise Upgrade").await
 }
 
 pub(super) async fn disabled_media_are_named(trial: Trial) -> Outcome {

@@ -9,6 +9,7 @@ mod door;
 mod http;
 mod meaning;
 mod media;
+mod oem;
 mod power;
 mod slots;
 mod tasks;
@@ -104,14 +105,21 @@ scenarios! {
         XccTakesPatchUnsaid xcc_takes_patch_unsaid,
         XccTakesAddressesInExtSlotsOnly xcc_takes_addresses_in_ext_slots_only,
         OldIdracFailsTheSecondImage old_idrac_fails_the_second_image,
-        OldSupermicroHasOneImage old_supermicro_has_one_image,
-        IloFourHasItsOwnActions ilo_four_has_its_own_actions;
+        OldSupermicroHasOneImage old_supermicro_has_one_image;
+    oem:
+        IloFourHasItsOwnActions ilo_four_has_its_own_actions,
+        HuaweiControlsMediaByOneAction huawei_controls_media_by_one_action,
+        HuaweiConnectsAtRandom huawei_connects_at_random,
+        OldSupermicroMountsByConfiguration old_supermicro_mounts_by_configuration,
+        RemoteMediaAreSwitchedOnFirst remote_media_are_switched_on_first,
+        OldIdracBootsItsPhysicalDrive old_idrac_boots_its_physical_drive;
     door:
         RootMayBeBareBeforeALogin root_may_be_bare_before_a_login,
         NoLoginWhereNoneIsOffered no_login_where_none_is_offered,
         BasicWhereThereAreNoSessions basic_where_there_are_no_sessions,
         SessionMayBeNamedInTheBody session_may_be_named_in_the_body,
         EndedSessionsAreOpenedOnceMore ended_sessions_are_opened_once_more,
+        HuaweiLoginsNameADomain huawei_logins_name_a_domain,
         FullSessionsAreNamed full_sessions_are_named;
     http:
         OneRequestAtATime one_request_at_a_time,
@@ -129,6 +137,8 @@ scenarios! {
         IloRefusesWhileInPost ilo_refuses_while_in_post,
         EarlyOnConflicts early_on_conflicts,
         MissingLicencesAreNamed missing_licences_are_named,
+        IloNeedsAnAdvancedLicence ilo_needs_an_advanced_licence,
+        XccNeedsAnEnterpriseLicence xcc_needs_an_enterprise_licence,
         DisabledMediaAreNamed disabled_media_are_named,
         OccupiedSlotsAreNamed occupied_slots_are_named,
         RefusedSchemesAreNamed refused_schemes_are_named,

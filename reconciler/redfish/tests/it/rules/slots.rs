@@ -6,7 +6,7 @@ use shoal_redfish::{Bmc, ImageKind, ImageRef, MediaUrl, RedfishBmc, Rung};
 
 use super::{Outcome, Trial, ensure};
 use crate::flow::image;
-use crate::support::fake::{Fake, eject, insert};
+use crate::support::fake::Fake;
 use crate::support::server::Reply;
 use crate::support::trees::{
     FIRST, MEDIA, SECOND, SYSTEM, Tree, link, machine, made_by, patched_slot, slot, two_cd,
@@ -30,7 +30,7 @@ fn with_own_slots(mut tree: Tree, ids: &[&str]) -> Tree {
     tree
 }
 
-fn boot_slot(bmc: &RedfishBmc) -> Result<String, String> {
+pub(super) fn boot_slot(bmc: &RedfishBmc) -> Result<String, String> {
     bmc.discovered().boot_slot.clone().ok_or_else(|| "no slot to boot from".to_owned())
 }
 
@@ -130,33 +130,5 @@ pub(super) async fn old_supermicro_has_one_image(trial: Trial) -> Outcome {
     let slots = machine(&[on("CD1", &["CD"]), on("CD2", &["CD"])]);
     let (_server, bmc) = trial.connect(&Fake::new(made_by(slots, "Supermicro"))).await?;
     ensure!(bmc.discovered().rung == Rung::Single, "{}", bmc.discovered().rung);
-    Ok(())
-}
-
-pub(super) async fn ilo_four_has_its_own_actions(trial: Trial) -> Outcome {
-    let target = |verb: &str| format!("{FIRST}/Actions/Oem/Hp/HpiLOVirtualMedia.{verb}VirtualMedia/");
-    let mut cd = slot(FIRST, &["CD", "DVD"]);
-    cd.as_object_mut().unwrap().remove("Actions");
-    cd["Oem"] = json!({"Hp": {"Actions": {
-        "#HpiLOVirtualMedia.InsertVirtualMedia": {"target": target("Insert")},
-        "#HpiLOVirtualMedia.EjectVirtualMedia": {"target": target("Eject")}
-    }}});
-    let fake = Fake::new(made_by(machine(&[cd]), "HP"));
-    fake.hook(|asked, state| {
-        let slot = state.tree.get_mut(FIRST)?;
-        if asked.path.ends_with(".InsertVirtualMedia/") {
-            insert(slot, &asked.json());
-        } else if asked.path.ends_with(".EjectVirtualMedia/") {
-            eject(slot);
-        } else {
-            // The properties are there, and a PATCH is not taken.
-            return (asked.method == "PATCH").then(|| Reply::status(405));
-        }
-        Some(Reply::status(200))
-    });
-    let (_server, bmc) = trial.connect(&fake).await?;
-    let slot = boot_slot(&bmc)?;
-    bmc.insert(&slot, &image("boot.iso")).await?;
-    bmc.eject(&slot).await?;
     Ok(())
 }

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The boot override of older iDRACs, by importing a piece of configuration.
+//!
+//! Their `Cd` is the physical drive, so that the virtual one is named in an import of the server
+//! configuration (sushy-oem-idrac `manager.py`; `SetNextOneTimeBootVirtualMediaDeviceOemREDFISH`).
+//!
+//! # Guarantees
+//! What was imported is read back where the manager links its attributes, and believed by the
+//! end of its task elsewhere. Where the import is refused, the standard override is left to try.
+
+use serde_json::json;
+
+use super::RedfishBmc;
+use super::oem::attribute_is;
+use super::patience::Patience;
+use crate::contract::bmc::Effect;
+use crate::contract::error::{Error, ErrorKind};
+use crate::contract::observe::Op;
+use crate::discovery::Import;
+use crate::rules::Rule;
+use crate::wire::client::Failure;
+use crate::wire::retry::Replay;
+use crate::wire::task::{self, TaskEnd};
+
+/// The import of this BMC, where its override needs one.
+pub(super) fn needed(bmc: &RedfishBmc) -> Option<&Import> {
+    bmc.discovery.layout.import.as_ref().filter(|_| bmc.has(Rule::OldIdracBootsItsPhysicalDrive))
+}
+
+/// Boots the virtual CD once, or no longer. None where the BMC refuses to be asked this way.
+pub(super) async fn reach(
+    bmc: &RedfishBmc,
+    op: Op,
+    import: &Import,
+    once: bool,
+) -> Result<Option<Effect>, Error> {
+    match is_set(bmc, op, import).await? {
+        Some(set) if set == once => return Ok(Some(Effect::AlreadySo)),
+        // Without attributes nobody knows whether there is something to clear.
+        None if !once => return Ok(None),
+        _ => {}
+    }
+    let mut patience = Patience::new(bmc.budgets.boot, bmc.budgets.poll);
+    let answer = loop {
+        match bmc.post(op, &import.target, Some(body(once)), Replay::Unsent).await {
+            Ok(answer) => break answer,
+            Err(Failure::Refused(refusal)) => {
+                let (pause, not_now) = (refusal.pause(bmc.budgets.rewrite), refusal.is_not_now());
+                let error = bmc.wire.failed(op, &import.target, Failure::Refused(refusal));
+                match error.kind() {
+                    ErrorKind::Refused { .. } | ErrorKind::NotFound => return Ok(None),
+                    _ if not_now && patience.wait_for(pause).await => {}
+                    _ => return Err(error),
+                }
+            }
+            Err(failure) => return Err(bmc.wire.failed(op, &import.target, failure)),
+        }
+    };
+    let end = task::wait(&bmc.wire, op, &answer, patience.deadline(), bmc.budgets.poll).await?;
+    loop {
+        let shown = is_set(bmc, op, import).await?;
+        let believed = shown.is_none() && matches!(end, TaskEnd::Completed | TaskEnd::NotATask);
+        if shown == Some(once) || believed || !bmc.reads_back() {
+            return Ok(Some(Effect::Changed));
+        }
+        if !patience.wait().await {
+            let kind = ErrorKind::NoEffect {
+                wanted: format!("BootOnce of the virtual CD: {once}"),
+                seen: shown.map_or_else(|| "a task that is gone".to_owned(), |set| set.to_string()),
+            };
+            return Err(bmc.wire.error(op, Some(&import.target), kind));
+        }
+    }
+}
+
+/// None where the manager links no attributes.
+async fn is_set(bmc: &RedfishBmc, op: Op, import: &Import) -> Result<Option<bool>, Error> {
+    let Some(uri) = &import.attributes else {
+        return Ok(None);
+    };
+    let shown = bmc.read(op, uri).await?.value;
+    let once = attribute_is(&shown, "ServerBoot.1.BootOnce", "Enabled");
+    Ok(Some(once && attribute_is(&shown, "ServerBoot.1.FirstBootDevice", "VCD-DVD")))
+}
+
+/// The job fails when there is white space between the elements (sushy-oem-idrac).
+fn body(once: bool) -> serde_json::Value {
+    let (once, device) = if once { ("Enabled", "VCD-DVD") } else { ("Disabled", "Normal") };
+    let attribute =
+        |name: &str, value: &str| format!("<Attribute Name=\"ServerBoot.1#{name}\">{value}</Attribute>");
+    let buffer = format!(
+        "<SystemConfiguration><Component FQDD=\"iDRAC.Embedded.1\">{}{}</Component></SystemConfiguration>",
+        attribute("BootOnce", once),
+        attribute("FirstBootDevice", device),
+    );
+    json!({"ShareParameters": {"Target": "ALL"}, "ImportBuffer": buffer})
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Makers' own ways to bring an image in and to start from it.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use shoal_redfish::{Bmc, Rung};
+
+use super::slots::boot_slot;
+use super::{Outcome, Trial, ensure};
+use crate::flow::image;
+use crate::support::fake::{Fake, eject, insert};
+use crate::support::server::Reply;
+use crate::support::trees::{FIRST, MANAGER, MEDIA, SYSTEM, link, machine, made_by, slot};
+
+const TASK: &str = "/redfish/v1/TaskService/Tasks/7";
+
+pub(super) async fn ilo_four_has_its_own_actions(trial: Trial) -> Outcome {
+    let target = |verb: &str| format!("{FIRST}/Actions/Oem/Hp/HpiLOVirtualMedia.{verb}VirtualMedia/");
+    let mut cd = slot(FIRST, &["CD", "DVD"]);
+    cd.as_object_mut().unwrap().remove("Actions");
+    cd["Oem"] = json!({"Hp": {"Actions": {
+        "#HpiLOVirtualMedia.InsertVirtualMedia": {"target": target("Insert")},
+        "#HpiLOVirtualMedia.EjectVirtualMedia": {"target": target("Eject")}
+    }}});
+    let fake = Fake::new(made_by(machine(&[cd]), "HP"));
+    fake.hook(|asked, state| {
+        let slot = state.tree.get_mut(FIRST)?;
+        if asked.path.ends_with(".InsertVirtualMedia/") {
+            insert(slot, &asked.json());
+        } else if asked.path.ends_with(".EjectVirtualMedia/") {
+            eject(slot);
+        } else {
+            // The properties are there, and a PATCH is not taken.
+            return (asked.method == "PATCH").then(|| Reply::status(405));
+        }
+        Some(Reply::status(200))
+    });
+    let (_server, bmc) = trial.connect(&fake).await?;
+    let slot = boot_slot(&bmc)?;
+    bmc.insert(&slot, &image("boot.iso")).await?;
+    bmc.eject(&slot).await?;
+    Ok(())
+}
+
+/// A CD of Huawei's, whose one action fails the first `failing` connects.
+fn ibmc(mut failing: u32) -> Arc<Fake> {
+    let control = format!("{FIRST}/Oem/Huawei/Actions/VirtualMedia.VmmControl");
+    let mut cd = slot(FIRST, &["CD"]);
+    cd["Actions"] = json!({});
+    cd["Oem"] = json!({"Huawei": {"Actions": {"#VirtualMedia.VmmControl": {"target": control}}}});
+    let fake = Fake::new(made_by(machine(&[cd]), "Huawei"));
+    let mut failed = false;
+    fake.hook(move |asked, state| {
+        if asked.path == TASK {
+            let end = if failed { "Exception" } else { "Completed" };
+            let messages = json!({"MessageId": "iBMC.1.0.ConnectionFailed", "Message": "Please try again"});
+            return Some(Reply::json(200, &json!({"TaskState": end, "Messages": messages})));
+        }
+        if asked.method == "PATCH" {
+            return Some(Reply::status(405));
+        }
+        if !asked.path.ends_with("VmmControl") {
+            return None;
+        }
+        let slot = state.tree.get_mut(FIRST)?;
+        failed = false;
+        match asked.json()["VmmControlType"].as_str() {
+            Some("Connect") if slot["Inserted"] == true => return Some(Reply::status(400)),
+            Some("Connect") if failing > 0 => {
+                failing -= 1;
+                failed = true;
+            }
+            Some("Connect") => insert(slot, &asked.json()),
+            Some("Disconnect") => eject(slot),
+            _ => return Some(Reply::status(400)),
+        }
+        Some(Reply::json(202, &json!({"@odata.id": TASK, "@odata.type": "#Task.v1_0_2.Task"})))
+    });
+    fake
+}
+
+pub(super) async fn huawei_controls_media_by_one_action(trial: Trial) -> Outcome {
+    let (_server, bmc) = trial.connect(&ibmc(0)).await?;
+    let slot = boot_slot(&bmc)?;
+    bmc.insert(&slot, &image("boot.iso")).await?;
+    bmc.eject(&slot).await?;
+    Ok(())
+}
+
+pub(super) async fn huawei_connects_at_random(trial: Trial) -> Outcome {
+    let (_server, bmc) = trial.connect(&ibmc(2)).await?;
+    bmc.insert(&boot_slot(&bmc)?, &image("boot.iso")).await?;
+    Ok(())
+}
+
+pub(super) async fn old_supermicro_mounts_by_configuration(trial: Trial) -> Outcome {
+    let config = "/redfish/v1/Managers/1/VM1/CfgCD";
+    let mut tree = made_by(machine(&[]), "Supermicro");
+    tree.get_mut(MEDIA).unwrap()["Oem"] = json!({"Supermicro": {"VirtualMediaConfig": link(config)}});
+    let target = |verb: &str| json!({"target": format!("{config}/Actions/IsoConfig.{verb}")});
+    tree.insert(
+        config.to_owned(),
+        json!({
+            "@odata.id": config, "Host": "", "Path": "", "Username": "", "Password": "********",
+            "Actions": {"#IsoConfig.Mount": target("Mount"), "#IsoConfig.UnMount": target("UnMount")}
+        }),
+    );
+    let fake = Fake::new(tree);
+    fake.hook(move |asked, state| {
+        let members = match asked.path.rsplit('/').next() {
+            Some("IsoConfig.Mount") if state.tree[config]["Path"] != "" => json!([link(FIRST)]),
+            Some("IsoConfig.UnMount") => json!([]),
+            _ => return None,
+        };
+        state.tree.get_mut(MEDIA)?["Members"] = members;
+        Some(Reply::json(200, &json!({"Success": {"code": "Base.1.0.0.Success"}})))
+    });
+    let (_server, bmc) = trial.connect(&fake).await?;
+    let slot = boot_slot(&bmc)?;
+    ensure!(bmc.discovered().rung == Rung::Single, "{}", bmc.discovered().rung);
+    bmc.eject(&slot).await?;
+    bmc.insert(&slot, &image("boot.iso")).await?;
+    let sent = fake.asked("PATCH", "/CfgCD")[0].body.clone();
+    ensure!(sent["Host"] == "https://127.0.0.1:9", "{sent}");
+    let state = bmc.read_state().await?;
+    let shown = state.slots[0].image.clone().ok_or("no image is shown")?;
+    ensure!(image("boot.iso").url.same_image(&shown), "{shown}");
+    bmc.eject(&slot).await?;
+    ensure!(!bmc.read_state().await?.slots[0].inserted, "still inserted");
+    Ok(())
+}
+
+pub(super) async fn remote_media_are_switched_on_first(trial: Trial) -> Outcome {
+    let enable = format!("{MANAGER}/Actions/Oem/AMIVirtualMedia.EnableRMedia");
+    let mut tree = made_by(machine(&[slot(FIRST, &["CD"])]), "AMI");
+    let manager = tree.get_mut(MANAGER).unwrap();
+    manager["Oem"] = json!({"Ami": {"VirtualMedia": {"RMediaStatus": "Disabled"}}});
+    manager["Actions"] = json!({"Oem": {"#AMIVirtualMedia.EnableRMedia": {"target": enable}}});
+    let fake = Fake::new(tree);
+    let mut reads_until_on = None;
+    fake.hook(move |asked, state| {
+        let status = &mut state.tree.get_mut(MANAGER)?["Oem"]["Ami"]["VirtualMedia"]["RMediaStatus"];
+        if asked.path == enable && asked.json()["RMediaState"] == "Enable" {
+            reads_until_on = Some(3);
+            return Some(Reply::json(200, &json!({"error": {"code": "Base.1.5.Success"}})));
+        }
+        if asked.method == "GET" && asked.path == MANAGER {
+            reads_until_on = reads_until_on.map(|reads: u32| reads.saturating_sub(1));
+            if reads_until_on == Some(0) {
+                *status = json!("Enabled");
+            }
+        }
+        (asked.path.ends_with("InsertMedia") && *status == "Disabled").then(|| Reply::status(500))
+    });
+    let (_server, bmc) = trial.connect(&fake).await?;
+    ensure!(fake.writes().is_empty(), "a look changes nothing");
+    bmc.insert(&boot_slot(&bmc)?, &image("boot.iso")).await?;
+    Ok(())
+}
+
+/// An iDRAC whose standard override starts the physical drive.
+fn old_idrac(attributes: bool) -> Arc<Fake> {
+    let import = format!("{MANAGER}/Actions/Oem/EID_674_Manager.ImportSystemConfiguration");
+    let shown = format!("{MANAGER}/Oem/Dell/DellAttributes/1");
+    let mut tree = made_by(machine(&[slot(&format!("{MEDIA}/CD"), &["CD", "DVD"])]), "Dell Inc.");
+    let manager = tree.get_mut(MANAGER).unwrap();
+    let name = "#OemManager.v1_0_0.OemManager#OemManager.ImportSystemConfiguration";
+    manager["Actions"] = json!({"Oem": {name: {"target": import}}});
+    if attributes {
+        manager["Links"] = json!({"Oem": {"Dell": {"DellAttributes": [link(&shown)]}}});
+        tree.insert(shown.clone(), json!({"Attributes": {"ServerBoot.1.BootOnce": "Disabled"}}));
+    }
+    let fake = Fake::new(tree);
+    fake.hook(move |asked, state| {
+        if asked.path == TASK {
+            return Some(Reply::json(200, &json!({"TaskState": "Completed", "TaskStatus": "OK"})));
+        }
+        if asked.path != import {
+            return None;
+        }
+        let buffer = asked.json()["ImportBuffer"].as_str().unwrap_or_default().to_owned();
+        let once = buffer.contains("BootOnce\">Enabled<") && buffer.contains("FirstBootDevice\">VCD-DVD<");
+        let (once, device) = if once { ("Enabled", "VCD-DVD") } else { ("Disabled", "Normal") };
+        let now = json!({"ServerBoot.1.BootOnce": once, "ServerBoot.1.FirstBootDevice": device});
+        state.tree.insert(shown.clone(), json!({"Attributes": now}));
+        Some(Reply::status(202).header("Location", TASK))
+    });
+    fake
+}
+
+pub(super) async fn old_idrac_boots_its_physical_drive(trial: Trial) -> Outcome {
+    for attributes in [true, false] {
+        let fake = old_idrac(attributes);
+        let shown = format!("{MANAGER}/Oem/Dell/DellAttributes/1");
+        let (_server, bmc) = trial.connect(&fake).await?;
+        bmc.set_boot_once_cd().await?;
+        let once = |state: &Value| state["Attributes"]["ServerBoot.1.BootOnce"] == "Enabled";
+        ensure!(fake.state().tree.get(&shown).is_some_and(once), "the virtual CD is not started");
+        ensure!(fake.asked("PATCH", SYSTEM).is_empty(), "the physical drive is started");
+        bmc.clear_boot_override().await?;
+        ensure!(!attributes || !fake.state().tree.get(&shown).is_some_and(once), "it is still started");
+    }
+    Ok(())
+}
