@@ -14,4 +14,5 @@ mod behaviour_power;
 mod books;
 mod farm;
 mod faults;
+mod models;
 mod recordings;
