@@ -19,7 +19,7 @@ use shoal_testbed_machines::{
 };
 use shoal_testbed_qemu::{DiskBus, VmDisk};
 
-use crate::world::{INSTALL, assert_clean_bmc, bmc_events, nobody_was_told, reason, site};
+use crate::world::{INSTALL, assert_clean_bmc, bmc_events, is_ready, nobody_was_told, reason, site};
 
 /// What needs no machine.
 const SHORT: Duration = Duration::from_secs(60);
@@ -37,6 +37,21 @@ const ESP: &str = "{size: 128M, type_guid: ef00, format: vfat, label: esp}";
 const CIDATA: &str = "{size: 34M, type_guid: \"8300\", format: vfat, label: cidata}";
 const ROOT: &str = "{size: 100%, type_guid: \"8300\", format: ext4, label: root}";
 
+/// No room for XFS.
+const CRAMPED: [&str; 3] = [
+    ESP,
+    "{size: 100%, type_guid: \"8300\", format: xfs, label: root}",
+    "{size: 1800M, type_guid: \"8300\"}",
+];
+/// How that fails.
+const UNFORMATTED: Fails = Fails {
+    step: Step::WorkflowPartition,
+    unit: Some("partition.service"),
+    code: "format_failed",
+    says: "partition 2",
+    attempts: 1,
+};
+
 /// How a job is to fail.
 struct Fails {
     step: Step,
@@ -53,14 +68,7 @@ struct Fails {
 async fn what_a_disk_cannot_hold_or_boot_fails_at_its_step_and_says_why() -> anyhow::Result<()> {
     let Some(mut site) = site().await else { return Ok(()) };
     site.write_recipe("vast", &[ESP, "{size: 4G, type_guid: \"8300\", format: ext4, label: root}"])?;
-    site.write_recipe(
-        "cramped",
-        &[
-            ESP,
-            "{size: 100%, type_guid: \"8300\", format: xfs, label: root}",
-            "{size: 1800M, type_guid: \"8300\"}",
-        ],
-    )?;
+    site.write_recipe("cramped", &CRAMPED)?;
     // Of a type that is no Linux system's.
     site.write_recipe(
         "rootless",
@@ -93,14 +101,7 @@ async fn what_a_disk_cannot_hold_or_boot_fails_at_its_step_and_says_why() -> any
 
     // A layout that has no room for one of its file systems.
     let server = add(&mut site, "cramped", "cramped", SMALL).await?;
-    let partition = Fails {
-        step: Step::WorkflowPartition,
-        unit: Some("partition.service"),
-        code: "format_failed",
-        says: "partition 2",
-        attempts: 1,
-    };
-    partition.by(&site, &server, RecordState::Dirty).await?;
+    UNFORMATTED.by(&site, &server, RecordState::Dirty).await?;
 
     // A layout with nowhere to put the system.
     let server = add(&mut site, "rootless", "rootless", SMALL).await?;
@@ -216,6 +217,29 @@ async fn a_seed_that_has_no_place_fails_at_its_step_and_a_machine_is_kept_for_a_
     // The maintenance OS is up and stays: nobody switched the machine off, or on.
     assert!(bmc_events(&server).all(|event| !matches!(event, Event::PoweredOff)));
     assert_eq!(server.said("looks for its task"), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_was_kept_for_a_look_is_installed_once_its_recipe_is_right() -> anyhow::Result<()> {
+    let Some(mut site) = site().await else { return Ok(()) };
+    site.write_recipe("cramped", &CRAMPED)?;
+    let mut server = site.add("kept", Options { keep: true, ..options("cramped", SMALL) }).await?;
+    site.push()?;
+    UNFORMATTED.by(&site, &server, RecordState::Dirty).await?;
+
+    // Corrected and agreed to, it goes on.
+    LINUX.clone_into(&mut server.wanted.recipe);
+    site.write_server(&server)?;
+    site.repository().commit("kept: the usual layout")?;
+    site.push()?;
+    site.approve("kept", "the usual layout, CHG-9").await?;
+    let view = site.until(&server, "the install", INSTALL, is_ready).await?;
+    let job = view.job.as_ref().context("a job")?;
+    assert_eq!((job.attempt, job.outcome.as_deref()), (1, Some("succeeded")), "{:#?}", job.events);
+    assert_eq!(server.said("looks for its task"), 2);
+    assert_clean_bmc(&server);
+    server.says("kept login:", INSTALL).await?;
     Ok(())
 }
 

@@ -16,12 +16,12 @@ use crate::world::{INSTALL, LOOK, assert_clean_bmc, bmc_events, bmc_says, is_rea
 /// How long the cable is out.
 const UNPLUGGED: Duration = Duration::from_secs(15);
 /// Bytes a second to a machine while its imaging is to be met.
-const SLOW: u64 = 300_000;
+pub(crate) const SLOW: u64 = 300_000;
 /// Bytes of the image that count as the middle.
-const MIDDLE: u64 = 3_000_000;
+pub(crate) const MIDDLE: u64 = 3_000_000;
 
 /// Why an attempt ended whose machine lost its power.
-const STAYED_OFF: &str = "went off and stayed off without a report";
+pub(crate) const STAYED_OFF: &str = "went off and stayed off without a report";
 /// The same where it came back, and had forgotten all.
 const SAID_NOTHING: &str = "reported nothing within its budget";
 
@@ -179,13 +179,13 @@ async fn come_back(site: &mut Site) -> anyhow::Result<()> {
 }
 
 /// Takes the power; the place on the console where it was.
-async fn cut_power(server: &Server, after: AfterPowerCut) -> anyhow::Result<u64> {
+pub(crate) async fn cut_power(server: &Server, after: AfterPowerCut) -> anyhow::Result<u64> {
     server.machine.cut_power(after).await?;
     Ok(server.machine.console().position())
 }
 
 /// A line on the console at `from` or later.
-async fn says_from(server: &Server, from: u64, text: &str) -> anyhow::Result<()> {
+pub(crate) async fn says_from(server: &Server, from: u64, text: &str) -> anyhow::Result<()> {
     let found = server.machine.console().wait_for(from, |line| line.contains(text));
     match tokio::time::timeout(INSTALL, found).await {
         Ok(Some(_)) => Ok(()),
@@ -194,7 +194,7 @@ async fn says_from(server: &Server, from: u64, text: &str) -> anyhow::Result<()>
 }
 
 /// Waits until so much more went to the machine.
-async fn more_came(site: &Site, server: &Server, bytes: u64) -> anyhow::Result<()> {
+pub(crate) async fn more_came(site: &Site, server: &Server, bytes: u64) -> anyhow::Result<()> {
     let (before, deadline) = (site.relay().delivered(), Instant::now() + INSTALL);
     while site.relay().delivered() < before + bytes {
         if Instant::now() >= deadline {
@@ -235,7 +235,7 @@ fn assert_whole(server: &Server) -> anyhow::Result<()> {
 ///
 /// A machine that had its permit is waited for: a quarter of an hour when it is off, two hours else. A controller
 /// whose clock runs faster lets that pass.
-async fn attempt(site: &mut Site, server: &Server, number: u32, why: &str) -> anyhow::Result<()> {
+pub(crate) async fn attempt(site: &mut Site, server: &Server, number: u32, why: &str) -> anyhow::Result<()> {
     site.kill_controller()?;
     site.start_controller_with(&[FASTER]).await?;
     let is = |view: &ServerView| view.job.as_ref().is_some_and(|job| job.attempt == number);

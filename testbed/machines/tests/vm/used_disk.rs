@@ -13,7 +13,7 @@ use crate::world::{INSTALL, assert_clean_bmc, is_ready, site};
 /// 2 GiB with a GUID partition table: a physical volume of `oldvg`, both halves of the array `old:0` (RAID 1), ext4
 /// `olddata`. Made with `sfdisk`, `pvcreate`, `vgcfgrestore` and `mkfs.ext4`; `mdadm --examine` takes the array for
 /// whole.
-const USED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/used-disk.tar.zst");
+pub(crate) const USED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/used-disk.tar.zst");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_used_disk_is_left_alone_until_somebody_agrees_to_lose_it() -> anyhow::Result<()> {

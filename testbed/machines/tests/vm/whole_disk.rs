@@ -4,13 +4,17 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 
 use serde_json::Value;
+use shoal_schema::status::ConditionType;
 use shoal_testbed::bmc::Event;
 use shoal_testbed_machines::{Disk, Options, SMALL_DISK};
-use shoal_testbed_qemu::{DiskBus, VmDisk};
+use shoal_testbed_qemu::{AfterPowerCut, DiskBus, VmDisk};
 
-use crate::world::{INSTALL, assert_clean_bmc, bmc_events, is_ready, secrets_stay_secret, site};
+use crate::faults::{MIDDLE, SLOW, STAYED_OFF, attempt, cut_power, more_came, says_from};
+use crate::used_disk::USED;
+use crate::world::{INSTALL, assert_clean_bmc, bmc_events, is_ready, reason, secrets_stay_secret, site};
 
 /// In the root of the image, where it has a hole,
 const IN_A_HOLE: u64 = 400 << 20;
@@ -77,4 +81,53 @@ async fn an_image_of_a_whole_disk_is_written_seeded_and_started() -> anyhow::Res
     let stamp: Value = serde_json::from_slice(&disk.fat_file("esp", "/shoal/stamp.json")?.expect("a stamp"))?;
     assert!(stamp.to_string().contains(job.job_id.as_str()), "{stamp}");
     secrets_stay_secret(&site, &server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_disk_that_was_cut_short_has_no_table_and_is_written_again() -> anyhow::Result<()> {
+    let Some(mut site) = site().await else { return Ok(()) };
+    // Nothing is installed here before somebody agreed, blank or not.
+    let fleet = site.repository().read("shoal.yaml")?;
+    site.repository().write("shoal.yaml", &fleet.replace("blankOnly", "approve"))?;
+    site.offer(SMALL_DISK)?;
+    let options = Options {
+        disks: vec![VmDisk { bus: DiskBus::Sata, serial: "DISK0001".to_owned(), size_bytes: 2 << 30 }],
+        first_disk: Some(PathBuf::from(USED)),
+        os: SMALL_DISK,
+        ..Options::default()
+    };
+    let server = site.add("db-04", options).await?;
+    let disk = Disk::new(&server.machine.disks()[0]);
+    assert_eq!(disk.partitions()?.len(), 4);
+    let before = disk.contents()?;
+    site.push()?;
+    let held = site.until(&server, "the hold", INSTALL, |view| {
+        reason(view, ConditionType::Reconciling) == Some("ApprovalNeeded")
+    });
+    held.await?;
+    assert!(disk.contents()? == before, "the disk was written to");
+    site.approve("db-04", "whatever is on it, CHG-10").await?;
+
+    server.says("looks for its task", INSTALL).await?;
+    site.relay().slow(Some(SLOW));
+    server.says("pulls and writes the disk", INSTALL).await?;
+    more_came(&site, &server, MIDDLE).await?;
+    let cut = cut_power(&server, AfterPowerCut::StaysOff).await?;
+    site.relay().slow(None);
+    assert!(disk.contents()? != before);
+    assert_eq!(disk.partitions()?, [], "half a disk is none: nothing starts from it");
+    attempt(&mut site, &server, 2, STAYED_OFF).await?;
+    says_from(&server, cut, "pulls and writes the disk").await?;
+
+    let view = site.until(&server, "the install", INSTALL, is_ready).await?;
+    let job = view.job.as_ref().expect("a job");
+    assert_eq!((job.attempt, job.outcome.as_deref()), (2, Some("succeeded")), "{:#?}", job.events);
+    assert_clean_bmc(&server);
+    server.says("db-04 login:", INSTALL).await?;
+    server.switch_off(INSTALL).await?;
+    let names: Vec<String> = disk.partitions()?.into_iter().map(|partition| partition.name).collect();
+    assert_eq!(names, ["esp", "cidata", "root"]);
+    assert!(!disk.contains("oldvg")?, "the volume group is still there");
+    assert!(disk.fat_file("esp", "/shoal/stamp.json")?.is_some());
+    Ok(())
 }
