@@ -315,7 +315,7 @@ bind_steps() {
   for target in install-linux.target install-windows.target; do
     grep -qx "$target" "$tree/usr/lib/shoal/targets" || rm -f "$units/$target"
     for step in $(steps_of_target "$target"); do
-      [[ $used == *" $step "* ]] || rm -f "$containers/$step.container"
+      [[ $used == *" $step "* ]] || rm -rf "$containers/$step.container" "$units/$step.service.d"
     done
   done
 }

@@ -61,6 +61,8 @@ pub struct Paths {
     pub task_device: Option<PathBuf>,
     /// The list of targets that this OS ships, one a line.
     pub targets: PathBuf,
+    /// The program that waits for udev.
+    pub udevadm: PathBuf,
     /// The program that starts targets.
     pub systemctl: PathBuf,
     /// The program that reads the log of a unit.
@@ -80,6 +82,7 @@ impl Default for Paths {
             mount_point: "/mnt/task".into(),
             task_device: None,
             targets: "/usr/lib/shoal/targets".into(),
+            udevadm: "/usr/bin/udevadm".into(),
             systemctl: "/usr/bin/systemctl".into(),
             journalctl: "/usr/bin/journalctl".into(),
         }
@@ -154,6 +157,8 @@ impl Hardware for LinuxHost {
     }
 
     async fn disks(&self) -> io::Result<Vec<DiskFacts>> {
+        // Controllers of disks need seconds to come up. Until here they had the time of the network beside them.
+        units::settle(&self.paths.udevadm).await;
         disks::list(&self.paths)
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! systemd, through its own tools.
+//! systemd and udev, through their own tools.
 
 use std::io;
 use std::path::Path;
@@ -41,6 +41,12 @@ pub(super) async fn end_of(systemctl: &Path, unit: &str) -> io::Result<UnitEnd> 
     let properties = format!("--property={}", END_PROPERTIES.join(","));
     let said = run(Command::new(systemctl).args(["show", &properties, "--", unit])).await?;
     Ok(UnitEnd::parse(&said))
+}
+
+/// Waits, at most as long as [`TIMEOUT`], until udev has named every device that is known to the kernel. Where it
+/// cannot be waited for, what is there counts.
+pub(super) async fn settle(udevadm: &Path) {
+    let _ = run(Command::new(udevadm).arg("settle")).await;
 }
 
 async fn run(command: &mut Command) -> io::Result<String> {
@@ -89,6 +95,15 @@ mod tests {
         ));
         let end = end_of(&program, "partition.service").await.expect("it says");
         assert_eq!(end.why("partition.service").message, "partition.service timed out after 45min");
+    }
+
+    #[tokio::test]
+    async fn udev_is_waited_for_and_where_it_cannot_be_nothing_stops() {
+        let (root, program) =
+            program("#!/bin/sh\n[ \"$*\" = settle ] && sleep 0.2 && touch \"${0%/*}/settled\"\n");
+        settle(&program).await;
+        assert!(root.path().join("settled").exists());
+        settle(&root.path().join("no-such-program")).await;
     }
 
     #[tokio::test]

@@ -46,7 +46,7 @@ impl LinuxMachine {
 
 impl Machine for LinuxMachine {
     fn disks(&self) -> io::Result<Vec<DiskFacts>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(LinuxHost::new(self.paths.clone()).disks())
     }
 
@@ -97,6 +97,15 @@ fn node(disk: &Path, number: u32) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_disks_of_a_machine_are_listed_when_udev_has_settled() {
+        let root = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir_all(root.path().join("sys/block")).expect("made");
+        // Found on every machine, and as content as udevadm.
+        let paths = Paths { sys: root.path().join("sys"), udevadm: "/bin/true".into(), ..Paths::default() };
+        assert_eq!(LinuxMachine::new(paths).disks().expect("listed"), []);
+    }
 
     #[test]
     fn partitions_are_named_as_the_kernel_does() {
