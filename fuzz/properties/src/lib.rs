@@ -10,8 +10,10 @@ mod digests;
 mod manifests;
 mod names;
 mod ranges;
+mod redfish;
 
 pub use digests::oci_digests;
 pub use manifests::manifests;
 pub use names::oci_names;
 pub use ranges::ranges;
+pub use redfish::{redfish_errors, redfish_links, redfish_resources, redfish_tasks};

@@ -23,6 +23,8 @@ mod discovery;
 mod model;
 mod operate;
 mod rules;
+#[doc(hidden)]
+pub mod testing;
 mod wire;
 
 pub use contract::bmc::{Bmc, Effect, PowerOff};

@@ -68,3 +68,23 @@ fn ranges_stay_within_their_content() {
 fn manifests_name_what_their_document_names() {
     run("manifests", shoal_fuzz_properties::manifests);
 }
+
+#[test]
+fn resources_of_a_bmc_lead_nowhere_else() {
+    run("redfish_resources", shoal_fuzz_properties::redfish_resources);
+}
+
+#[test]
+fn refusals_of_a_bmc_are_told_in_one_line_and_without_secrets() {
+    run("redfish_errors", shoal_fuzz_properties::redfish_errors);
+}
+
+#[test]
+fn tasks_of_a_bmc_are_looked_for_on_it() {
+    run("redfish_tasks", shoal_fuzz_properties::redfish_tasks);
+}
+
+#[test]
+fn addresses_of_images_show_no_capability() {
+    run("redfish_links", shoal_fuzz_properties::redfish_links);
+}

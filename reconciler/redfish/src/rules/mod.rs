@@ -2,7 +2,7 @@
 //! What BMCs do that a client must cope with: one rule for each, in one list.
 //!
 //! A [`Rule`] is named after what it works around, and says in its comment where that is known
-//! from. Rules that hold for every BMC are always on. Those of one maker are on where [`decide`]
+//! from. Rules that hold for every BMC are always on. Those of one maker are on where [`decide()`]
 //! says so, once, from what discovery saw; operations ask [`Rules::has`] and never the maker.
 //!
 //! All of it comes from recordings, other projects' sources and reports, none from our own

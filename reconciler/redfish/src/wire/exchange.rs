@@ -146,7 +146,8 @@ impl Exchange {
     /// A link of the BMC as a path on it. Of an absolute one (`Location` headers often are, with
     /// an address of the BMC that we may not reach) only the path counts.
     pub(crate) fn path_of(&self, location: &str) -> Option<String> {
-        let url = self.origin.join(location).ok()?;
+        // An address without a path (`mailto:x`) is none of a BMC's.
+        let url = self.origin.join(location).ok().filter(|url| url.path().starts_with('/'))?;
         Some(match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),

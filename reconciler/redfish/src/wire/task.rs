@@ -19,7 +19,7 @@ use super::retry::Replay;
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
 use crate::model::json;
-use crate::rules::Rule;
+use crate::rules::{Rule, Rules};
 
 /// How a task ended, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(crate) enum TaskEnd {
 }
 
 /// Where a task can be asked about, best first.
-fn places(wire: &Wire, answer: &Answer) -> Vec<String> {
+pub(crate) fn places(answer: &Answer, rules: Rules, path_of: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut places: Vec<String> = Vec::new();
     let body = answer.body.as_ref().unwrap_or(&Value::Null);
     let is_task = json::text(body, "TaskState").is_some()
@@ -45,13 +45,13 @@ fn places(wire: &Wire, answer: &Answer) -> Vec<String> {
             .into_iter()
             .flatten()
     {
-        let Some(path) = wire.path_of(location) else {
+        let Some(path) = path_of(location) else {
             continue;
         };
         // Monitors come in two spellings; the task itself says more than its monitor.
         let task =
             path.trim_end_matches('/').trim_end_matches("/Monitor").replace("/TaskMonitors/", "/Tasks/");
-        let many = wire.rules().has(Rule::TaskMonitorsHaveManySpellings);
+        let many = rules.has(Rule::TaskMonitorsHaveManySpellings);
         for place in std::iter::once(path).chain(many.then_some(task)) {
             if !places.iter().any(|known| json::same_path(known, &place)) {
                 places.push(place);
@@ -87,7 +87,7 @@ pub(crate) async fn wait(
     if answer.status != 202 || !wire.rules().has(Rule::TasksAreFollowed) {
         return Ok(TaskEnd::NotATask);
     }
-    let mut places = places(wire, answer).into_iter();
+    let mut places = places(answer, wire.rules(), |location| wire.path_of(location)).into_iter();
     let Some(mut place) = places.next() else {
         return Ok(TaskEnd::Unknown);
     };
