@@ -16,6 +16,7 @@
 
 mod artifacts;
 mod disk;
+mod first_disk;
 mod inventory;
 mod redfish;
 mod relay;

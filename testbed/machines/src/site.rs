@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -19,6 +18,7 @@ use shoal_testbed_site::{Addresses, Controller, Peer, Place, Programs, Repositor
 use tokio::time::Instant;
 
 use crate::artifacts::Artifacts;
+use crate::first_disk;
 use crate::inventory::{self, IMAGES, LAYOUT, LINUX, Os, SMALL, Wanted};
 use crate::redfish::Person;
 use crate::relay::Relay;
@@ -231,10 +231,7 @@ impl Site {
         config.disks = options.disks;
         let disk = config.disks.first().context("a machine without a disk")?;
         if let Some(archive) = &options.first_disk {
-            if !archive.is_file() {
-                bail!("{} is not there; 'just machines' builds it, as root", archive.display());
-            }
-            unpack_disk(archive, &config.directory, disk.size_bytes)?;
+            first_disk::unpack(archive, &config.directory, disk.size_bytes)?;
         }
         let disk = disk.serial.clone();
         let wanted = Wanted {
@@ -419,31 +416,6 @@ impl Site {
     pub fn status_history(&self) -> anyhow::Result<String> {
         self.programs.git(&self.place.bare(), &["log", "--patch", "shoal/status"])
     }
-}
-
-/// Puts a compressed disk, or the one file of an archive, in the place of a machine's first disk, which may be larger.
-fn unpack_disk(archive: &Path, directory: &Path, size: u64) -> anyhow::Result<()> {
-    fs::create_dir_all(directory).context("make a machine's directory")?;
-    let first = directory.join("disk0.raw");
-    if archive.to_string_lossy().ends_with(".raw.zst") {
-        let done =
-            Command::new("zstd").args(["-q", "-d", "--sparse"]).arg(archive).arg("-o").arg(&first).status();
-        let done = done.context("run zstd")?;
-        if !done.success() {
-            bail!("zstd cannot read {}: {done}", archive.display());
-        }
-        let disk = fs::OpenOptions::new().write(true).open(&first).context("open a disk")?;
-        return disk.set_len(size).context("make a disk as large as it is to be");
-    }
-    // Into a directory, not through a pipe: holes stay holes.
-    let done = Command::new("tar").args(["--zstd", "-xf"]).arg(archive).arg("-C").arg(directory).status();
-    let done = done.context("run tar")?;
-    if !done.success() {
-        bail!("tar cannot read {}: {done}", archive.display());
-    }
-    let mut files = fs::read_dir(directory).context("read a machine's directory")?;
-    let file = files.next().with_context(|| format!("{} is empty", archive.display()))??;
-    fs::rename(file.path(), first).context("put the disk in its place")
 }
 
 fn random(prefix: &str) -> anyhow::Result<String> {
