@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use http::Method;
 use serde_json::json;
 use shoal_testbed::bmc::profiles::{IDRAC9_6, ILO5, SMC_X13_SINGLE};
-use shoal_testbed::bmc::{Power, What};
+use shoal_testbed::bmc::{BootDevice, Enabled, Power, What};
 
+use crate::behaviour_boot::booted;
 use crate::behaviour_power::{reset, system};
 use crate::client::Client;
 use crate::fixture::{Fixture, Options, PASSWORD, USER};
 use crate::image_server::ImageServer;
-use crate::route::cd_slot;
+use crate::route::{cd_slot, insert, set_boot};
 
 const SYSTEMS: &str = "/redfish/v1/Systems";
 
@@ -172,4 +173,53 @@ async fn the_log_names_the_faults_that_fired() {
         })
         .collect();
     assert_eq!(seen, [(0, vec!["lost".to_owned()]), (200, vec![])]);
+}
+
+#[tokio::test]
+async fn a_request_can_be_refused_in_the_models_own_words() {
+    let faults = "rules: [{name: busy, path: /redfish/v1/Systems, count: 1, fault: {kind: refuse, why: not_ready, retry_after: 3}}]";
+    let fixture = with_faults(faults).await;
+    let busy = fixture.client.get(SYSTEMS).await.expect(503);
+    assert_eq!((busy.message_id().as_str(), busy.header("retry-after")), ("IDRAC.2.8.SYS518", "3"));
+    fixture.client.get(SYSTEMS).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_part_of_an_answer_can_be_another_than_the_truth() {
+    let faults = "
+rules:
+  - {name: no list, path: /redfish/v1/Systems, count: 1, fault: {kind: alter, pointer: /Members, value: null}}
+  - {name: more, path: /redfish/v1/Systems, count: 1, fault: {kind: alter, pointer: /Bogus, value: {a: 1}}}
+  - {name: nowhere, path: /redfish/v1/Systems, count: 1, fault: {kind: alter, pointer: /No/Such/Part, value: 1}}
+";
+    let fixture = with_faults(faults).await;
+    let told = fixture.client.get(SYSTEMS).await.expect(200).json();
+    assert_eq!((&told["Members"], &told["Bogus"]["a"], told.get("No")), (&json!(null), &json!(1), None));
+    assert_eq!(fixture.client.get(SYSTEMS).await.json()["Members"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn a_connection_can_be_dead_after_an_answer() {
+    let faults =
+        "rules: [{name: dead, path: /redfish/v1/Systems, count: 1, fault: {kind: forget_connection}}]";
+    let fixture = with_faults(faults).await;
+    let answer = fixture.client.get(SYSTEMS).await.expect(200);
+    assert!(!answer.headers.contains_key("connection"), "it does not say so");
+    let again = fixture.client.request(Method::POST, SYSTEMS).json(&json!({}));
+    fixture.client.try_send(again).await.expect_err("nobody answers on the old connection");
+    fixture.client.get(SYSTEMS).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_boot_can_miss_its_medium_and_use_the_override_up() {
+    let images = ImageServer::start(4096).await;
+    let faults =
+        "rules: [{name: missed, path: '**/ComputerSystem.Reset', count: 1, fault: {kind: boot_fails}}]";
+    let fixture = with_faults(faults).await;
+    insert(&fixture, &cd_slot(&fixture), &images.url("boot.iso")).await;
+    set_boot(&fixture, "Once", "Cd").await.expect(200);
+    reset(&fixture, "On").await.expect(204);
+    let plan = booted(&fixture, 1).await;
+    assert_eq!((plan.device, plan.overridden, plan.media.len()), (BootDevice::Disk, false, 1));
+    assert_eq!(fixture.bmc().state().boot_override.enabled, Enabled::Disabled);
 }

@@ -224,6 +224,9 @@ fn decorate(resource: &Resource, view: &View<'_>, map: &mut Map<String, Value>) 
         Resource::Slot(_) => {
             map.remove("MediaTypes");
         }
+        Resource::Account => {
+            map.insert("AccountTypes".into(), json!(["Redfish"]));
+        }
         _ => {}
     }
 }

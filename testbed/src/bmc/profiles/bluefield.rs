@@ -73,6 +73,9 @@ fn decorate(resource: &Resource, view: &View<'_>, map: &mut Map<String, Value>) 
             map["Boot"]["BootSourceOverrideTarget@Redfish.AllowableValues"] =
                 json!(["None", "Pxe", "Hdd", "Cd", "Diags", "BiosSetup", "Usb"]);
         }
+        Resource::Account => {
+            map.insert("AccountTypes".into(), json!(["Redfish"]));
+        }
         _ => {}
     }
 }

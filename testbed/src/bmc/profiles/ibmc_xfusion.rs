@@ -16,18 +16,18 @@
 //!   its ActionInfo differ by `PowerCycle`; no `ForceOn`.
 //! * Weak tags. `TaskMonitor` of a task names another address than `Location`, and nothing is captured there: 404 here.
 //!
-//! Not captured, and made up: how long things take, identities, what a completed task says.
+//! Not captured, and made up: how long things take, identities, what a completed task says, schema versions.
 //!
-//! Not emulated: the OEM twin `VmmControl`, licences, certificates.
+//! Not emulated: the OEM twin `VmmControl`, the manager's SecurityService, licences, certificates.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    Ack, BootModel, ErrorModel, EtagStyle, Extra, Listing, ManagerModel, MediaModel, Patched, Preconditions,
-    Probe, Profile, SessionIds, SessionModel, SlotModel, SlotPatch, SlotView, SystemModel, Takes, TaskModel,
-    Timing, Versions,
+    Ack, BootModel, ErrorModel, EtagStyle, Listing, ManagerModel, MediaModel, Patched, Preconditions, Probe,
+    Profile, SessionIds, SessionModel, SlotModel, SlotPatch, SlotView, SystemModel, Takes, TaskModel, Timing,
+    Versions,
 };
 use crate::bmc::errors::{Refusal, Said};
 use crate::bmc::resources::View;
@@ -40,10 +40,10 @@ pub static IBMC_XFUSION: Profile = Profile {
     redfish_version: "1.11.0",
     versions: Versions {
         service_root: "v1_5_0",
-        computer_system: "v1_10_0",
+        computer_system: "v1_13_0",
         manager: "v1_6_0",
         chassis: "v1_10_0",
-        virtual_media: "v1_3_0",
+        virtual_media: "v1_4_0",
         ethernet_interface: "v1_5_0",
         session_service: "v1_1_5",
         session: "v1_1_1",
@@ -111,11 +111,7 @@ pub static IBMC_XFUSION: Profile = Profile {
         tasks: Some(TaskModel { kept: Duration::from_secs(600), messages_is_object: true }),
         ..MediaModel::PLAIN
     },
-    extras: &[Extra {
-        path: "/redfish/v1/Managers/1/SecurityService",
-        member_of: None,
-        body: Some(security_service),
-    }],
+    extras: &[],
     sessions: SessionModel {
         max: 16,
         timeout: Duration::from_secs(300),
@@ -178,23 +174,11 @@ fn decorate(resource: &Resource, _view: &View<'_>, map: &mut Map<String, Value>)
                 types.retain(|kind| kind != "PowerCycle");
             }
         }
-        Resource::Manager => {
-            let service = json!({"@odata.id": IBMC_XFUSION.extras[0].path});
-            map.insert("Oem".into(), json!({"xFusion": {"SecurityService": service}}));
-        }
         Resource::Slot(_) => {
             map.insert("VerifyCertificate".into(), json!(false));
         }
         _ => {}
     }
-}
-
-fn security_service(_view: &View<'_>) -> Value {
-    json!({
-        "Id": "SecurityService",
-        "Name": "Security Service",
-        "HttpsTransferCertVerification": false,
-    })
 }
 
 fn refuse(refusal: &Refusal) -> Option<Said> {

@@ -216,6 +216,9 @@ fn decorate(resource: &Resource, view: &View<'_>, map: &mut Map<String, Value>) 
         Resource::Media(_) => {
             map.remove("Description");
         }
+        Resource::Account => {
+            map.insert("AccountTypes".into(), json!(["Redfish"]));
+        }
         Resource::ManagerNic => {
             map.remove("AutoNeg");
             map.remove("FullDuplex");

@@ -226,6 +226,9 @@ fn decorate(resource: &Resource, view: &View<'_>, map: &mut Map<String, Value>) 
                 map.insert("VerifyCertificate".into(), json!(false));
             }
         }
+        Resource::Account => {
+            map.insert("AccountTypes".into(), json!(["Redfish"]));
+        }
         Resource::Session(_) => {
             map.remove("Description");
             map.insert("Password".into(), Value::Null);
