@@ -55,8 +55,8 @@ impl ErrorKind {
                 "offer media under a scheme that the bmc takes (`mediaUrls` of the fleet)"
             }
             Self::ImageUnreadable { .. } => {
-                "check that the bmc reaches the media address (route, firewall, name) and takes its scheme: \
-                 some bmcs take https only"
+                "check that the bmc reaches the media address (route, firewall, name), takes its scheme (some \
+                 take https only) and trusts its certificate"
             }
             Self::UnsupportedImageUrl { .. } => "offer media under an address without a query string",
             Self::WrongBootMode { .. } => {

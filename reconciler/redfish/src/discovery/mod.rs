@@ -27,6 +27,7 @@ use crate::model::action::{self, Parameters};
 use crate::model::json;
 use crate::model::oem;
 use crate::model::system::System;
+use crate::operate::memory::Memory;
 use crate::rules::vendor::Vendor;
 use crate::rules::{self, Rule, Rules, Seen, service_tag_is_the_sku};
 use crate::wire::client::Wire;
@@ -46,6 +47,8 @@ pub struct Discovery {
     /// The rules that hold for this BMC.
     pub rules: Rules,
     pub(crate) layout: Layout,
+    /// What earlier reads saw; shared by all that take this discovery up.
+    pub(crate) memory: Arc<Memory>,
 }
 
 /// Where things are.
@@ -96,6 +99,13 @@ impl Reset {
 }
 
 impl Layout {
+    /// Whether a steady look reads it.
+    pub(crate) fn is_looked_at(&self, path: &str) -> bool {
+        json::same_path(path, &self.system)
+            || self.boot.resource.as_deref().is_some_and(|boot| json::same_path(path, boot))
+            || self.slot(path).is_some_and(|slot| slot.listing.is_none())
+    }
+
     pub(crate) fn slot(&self, uri: &str) -> Option<&Slot> {
         self.slots.iter().find(|slot| json::same_path(&slot.media.uri, uri))
     }
@@ -209,6 +219,7 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
     Ok(Discovery {
         discovered,
         rules,
+        memory: Arc::default(),
         layout: Layout {
             system: system.uri,
             reset,

@@ -118,7 +118,7 @@ impl<'a> Walk<'a> {
             let kind = ErrorKind::TooManyResources { limit: MOST_RESOURCES };
             return Err(self.wire.error(Op::Discover, None, kind));
         }
-        let request = Request { method: Method::GET, path: path.to_owned(), body: None, if_match: None };
+        let request = Request { method: Method::GET, path: path.to_owned(), body: None, condition: None };
         match self.wire.send(Op::Discover, request, Replay::Anything).await {
             Ok(answer) => match answer.body {
                 Some(value @ Value::Object(_)) => Ok(Some(Ok(Found {

@@ -6,6 +6,7 @@ mod boot_by_import;
 mod eject;
 mod insert;
 mod insert_body;
+pub(crate) mod memory;
 mod oem;
 mod patience;
 mod power;
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use http::Method;
 use serde_json::Value;
 
+use self::memory::Parts;
 use crate::contract::bmc::{Bmc, Effect, PowerOff};
 use crate::contract::discovered::Discovered;
 use crate::contract::endpoint::{BmcEndpoint, Budgets};
@@ -32,7 +34,7 @@ use crate::rules::vendor::Vendor;
 use crate::rules::{Rule, Rules};
 use crate::wire::client::{Failure, Wire};
 use crate::wire::etag;
-use crate::wire::exchange::{Answer, Request};
+use crate::wire::exchange::{Answer, Condition, Request};
 use crate::wire::retry::Replay;
 use crate::wire::tls::Fingerprint;
 use crate::wire::wiring::Wiring;
@@ -97,13 +99,43 @@ impl RedfishBmc {
     }
 
     async fn try_read(&self, op: Op, path: &str) -> Result<Resource, Failure> {
-        let request = Request { method: Method::GET, path: path.to_owned(), body: None, if_match: None };
+        let request = Request { method: Method::GET, path: path.to_owned(), body: None, condition: None };
         let answer = self.wire.send(op, request, Replay::Anything).await?;
-        Ok(Resource {
-            path: path.to_owned(),
-            etag: answer.etag(self.wire.rules()),
-            value: answer.body.unwrap_or(Value::Null),
-        })
+        Ok(self.taken(path, answer))
+    }
+
+    /// Remembers what a whole read saw.
+    fn taken(&self, path: &str, answer: Answer) -> Resource {
+        let etag = answer.etag(self.wire.rules());
+        let value = answer.body.unwrap_or(Value::Null);
+        if self.discovery.layout.is_looked_at(path) {
+            self.discovery.memory.learn(path, etag.as_deref(), &value, self.discovery.rules);
+        }
+        Resource { path: path.to_owned(), etag, value }
+    }
+
+    /// Reads what a steady look reports of a resource, conditionally where that is safe.
+    async fn try_parts(&self, op: Op, path: &str) -> Result<Parts, Failure> {
+        let memory = &self.discovery.memory;
+        let condition = memory.condition(path, self.discovery.rules).map(Condition::NoneMatch);
+        let is_conditional = condition.is_some();
+        let request = Request { method: Method::GET, path: path.to_owned(), body: None, condition };
+        match self.wire.send(op, request, Replay::Anything).await {
+            Ok(answer) => Ok(Parts::read(path, &self.taken(path, answer).value, self.discovery.rules)),
+            Err(Failure::Refused(refusal)) if refusal.status == 304 && is_conditional => {
+                match memory.unchanged(path) {
+                    Some(parts) => Ok(parts),
+                    None => {
+                        Ok(Parts::read(path, &self.try_read(op, path).await?.value, self.discovery.rules))
+                    }
+                }
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn parts(&self, op: Op, path: &str) -> Result<Parts, Error> {
+        self.try_parts(op, path).await.map_err(|failure| self.wire.failed(op, path, failure))
     }
 
     /// Reads a slot, and its collection where that tells what is in it.
@@ -123,7 +155,7 @@ impl RedfishBmc {
     }
 
     async fn post(&self, op: Op, path: &str, body: Option<Value>, replay: Replay) -> Result<Answer, Failure> {
-        let request = Request { method: Method::POST, path: path.to_owned(), body, if_match: None };
+        let request = Request { method: Method::POST, path: path.to_owned(), body, condition: None };
         self.wire.send(op, request, replay).await
     }
 
@@ -135,7 +167,7 @@ impl RedfishBmc {
                 method: Method::PATCH,
                 path: resource.path.clone(),
                 body: Some(body.clone()),
-                if_match: steps.next().flatten(),
+                condition: steps.next().flatten().map(Condition::Match),
             };
             match self.wire.send(op, request, Replay::Unexecuted).await {
                 Err(Failure::Refused(refusal))

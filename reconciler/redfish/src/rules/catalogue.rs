@@ -209,6 +209,11 @@ catalogue! {
     ///
     /// sushy `connector._etag_handler`; Dell iDRAC10 sends `W/"'gen-1'"` (Dell #324).
     EtagsAreTriedInSeveralForms "etags_are_tried_in_several_forms", every, "wire/etag.rs", Scenario;
+    /// ETags stay although the resource changed. A read is conditional only after its ETag was
+    /// seen to change with each part that matters, and never again after it failed to.
+    ///
+    /// sushy release notes; Dell iDRAC and AMI MegaRAC (`@odata.etag` of the time of start).
+    EtagsMustProveThemselves "etags_must_prove_themselves", every, "operate/memory.rs", Scenario;
     /// 429 and 503 pass by themselves.
     ///
     /// sushy `connector.py`.

@@ -12,7 +12,8 @@
 use std::time::Duration;
 
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, IF_MATCH, LOCATION, RETRY_AFTER,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION,
+    RETRY_AFTER,
 };
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
@@ -37,7 +38,16 @@ pub(crate) struct Request {
     /// Path on the BMC.
     pub(crate) path: String,
     pub(crate) body: Option<Value>,
-    pub(crate) if_match: Option<String>,
+    pub(crate) condition: Option<Condition>,
+}
+
+/// Under which ETag a request is carried out.
+#[derive(Clone)]
+pub(crate) enum Condition {
+    /// `If-Match`.
+    Match(String),
+    /// `If-None-Match`.
+    NoneMatch(String),
 }
 
 /// An answer with any status. No `Debug`: a login's headers hold the token.
@@ -219,8 +229,12 @@ impl Exchange {
             Some(Pass::Basic(basic)) => builder = builder.header(AUTHORIZATION, basic.clone()),
             None => {}
         }
-        if let Some(etag) = request.if_match.as_deref().and_then(|etag| HeaderValue::from_str(etag).ok()) {
-            builder = builder.header(IF_MATCH, etag);
+        if let Some((name, etag)) = request.condition.as_ref().map(|condition| match condition {
+            Condition::Match(etag) => (IF_MATCH, etag),
+            Condition::NoneMatch(etag) => (IF_NONE_MATCH, etag),
+        }) && let Ok(etag) = HeaderValue::from_str(etag)
+        {
+            builder = builder.header(name, etag);
         }
         if *method != Method::GET {
             if let Some(body) = &request.body {

@@ -95,7 +95,7 @@ impl Link {
             method: Method::POST,
             path: sessions.clone(),
             body: Some(session::login_body(&self.credentials, names_domain)),
-            if_match: None,
+            condition: None,
         };
         let answer =
             self.tried(Op::Login, &request, None, Replay::Answered).await.map_err(Failure::Broken)?;
@@ -123,7 +123,7 @@ impl Link {
 
     /// The service root, which the specification lets everybody read. None where it does not.
     async fn read_root(&self) -> Result<Option<Value>, Failure> {
-        let request = Request { method: Method::GET, path: ROOT.to_owned(), body: None, if_match: None };
+        let request = Request { method: Method::GET, path: ROOT.to_owned(), body: None, condition: None };
         let answer =
             self.tried(Op::Login, &request, None, Replay::Anything).await.map_err(Failure::Broken)?;
         match answer.status {
@@ -161,7 +161,7 @@ impl Link {
         let Login::Session { pass, resource: Some(resource) } = login else {
             return Ok(());
         };
-        let request = Request { method: Method::DELETE, path: resource.clone(), body: None, if_match: None };
+        let request = Request { method: Method::DELETE, path: resource.clone(), body: None, condition: None };
         match self.tried(Op::Logout, &request, Some(&pass), Replay::Anything).await {
             Ok(answer) if answer.is_success() || matches!(answer.status, 401 | 404 | 410) => Ok(()),
             Ok(answer) => {

@@ -92,7 +92,7 @@ pub(crate) async fn wait(
         return Ok(TaskEnd::Unknown);
     };
     loop {
-        let request = Request { method: Method::GET, path: place.clone(), body: None, if_match: None };
+        let request = Request { method: Method::GET, path: place.clone(), body: None, condition: None };
         match wire.send(op, request, Replay::Anything).await {
             Ok(answer) => {
                 let body = answer.body.as_ref().unwrap_or(&Value::Null);

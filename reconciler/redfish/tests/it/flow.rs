@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The order of a job, on a BMC that behaves.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use shoal_redfish::{
     Bmc, BootOverride, Effect, ErrorKind, ImageKind, ImageRef, MediaUrl, PowerOff, PowerState, RedfishBmc,
+    Wiring,
 };
 
-use crate::support::client::{endpoint, wiring};
+use crate::support::client::{Recorder, endpoint, wiring};
 use crate::support::fake::Fake;
+use crate::support::server::{Reply, Server};
 use crate::support::trees::{FIRST, SECOND, SYSTEM, machine, made_by, patched_slot, two_cd};
 
 pub(crate) fn image(name: &str) -> ImageRef {
@@ -100,7 +103,7 @@ async fn slots_without_actions_are_patched_both_ways_with_their_etag() {
     let fake = Fake::new(made_by(machine(&[ext(1), ext(2)]), "Lenovo"));
     fake.hook(|asked, _| {
         let unguarded = asked.method == "PATCH" && asked.header("if-match") != Some("\"slot-1\"");
-        unguarded.then(|| crate::support::server::Reply::status(412))
+        unguarded.then(|| Reply::status(412))
     });
     let (_server, bmc) = fake.connected().await;
     let slot = bmc.discovered().boot_slot.clone().unwrap();
@@ -144,6 +147,50 @@ async fn a_sweep_costs_the_system_and_its_slots_and_discovers_nothing_again() {
             "DELETE /redfish/v1/SessionService/Sessions/2".to_owned(),
         ]
     );
+}
+
+/// Answers with ETags that change with the resource, and 304 where it did not change.
+fn with_honest_etags(fake: &Fake) {
+    fake.hook(|asked, state| {
+        let value = state.tree.get(asked.path.trim_end_matches('/')).filter(|_| asked.method == "GET")?;
+        let bytes = value
+            .to_string()
+            .bytes()
+            .fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        let etag = format!("\"{bytes:x}\"");
+        let unchanged = asked.header("if-none-match") == Some(&etag);
+        let reply = if unchanged { Reply::status(304) } else { Reply::json(200, value) };
+        Some(reply.header("ETag", etag))
+    });
+}
+
+#[tokio::test]
+async fn a_bmc_whose_etags_are_honest_is_asked_for_changes_only() {
+    let fake = Fake::new(two_cd());
+    with_honest_etags(&fake);
+    let recorder = Arc::new(Recorder::default());
+    let wiring = Wiring { observer: recorder.clone(), ..wiring() };
+    let server = Server::https(fake.clone()).await;
+    let bmc = RedfishBmc::connect(&endpoint(&server), wiring.clone()).await.unwrap();
+    // A job proves them.
+    bmc.ensure_power_off(Duration::ZERO).await.unwrap();
+    for slot in [FIRST, SECOND] {
+        bmc.insert(slot, &image("boot.iso")).await.unwrap();
+        bmc.eject(slot).await.unwrap();
+    }
+    bmc.set_boot_once_cd().await.unwrap();
+    bmc.clear_boot_override().await.unwrap();
+    bmc.ensure_power_on().await.unwrap();
+    let looked = bmc.read_state().await.unwrap();
+
+    // Also for a client that takes up what is known.
+    let bmc = RedfishBmc::resume(&endpoint(&server), wiring, bmc.discovery()).unwrap();
+    let before = recorder.0.lock().unwrap().len();
+    assert_eq!(bmc.read_state().await.unwrap(), looked);
+    let codes: Vec<_> = recorder.0.lock().unwrap()[before..].iter().map(|record| record.code).collect();
+    assert_eq!(codes, [Some(201), Some(304), Some(304), Some(304)]);
+    fake.state().tree.get_mut(SYSTEM).unwrap()["PowerState"] = json!("Off");
+    assert_eq!(bmc.read_state().await.unwrap().power, PowerState::Off);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod boot;
 mod discovery;
 mod eject;
 mod flow;
+mod hostile;
 mod http;
 mod insert;
 mod power;

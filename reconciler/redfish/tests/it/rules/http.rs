@@ -96,6 +96,22 @@ pub(super) async fn etags_are_tried_in_several_forms(trial: Trial) -> Outcome {
     Ok(())
 }
 
+/// A BMC whose ETags never change, and which answers 304 to them.
+pub(super) async fn etags_must_prove_themselves(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    fake.hook(|asked, state| {
+        let value = state.tree.get(asked.path.trim_end_matches('/')).filter(|_| asked.method == "GET")?;
+        let unchanged = asked.header("if-none-match") == Some("\"since-start\"");
+        let reply = if unchanged { Reply::status(304) } else { Reply::json(200, value) };
+        Some(reply.header("ETag", "\"since-start\""))
+    });
+    let (_server, bmc) = trial.connect(&fake).await?;
+    ensure!(!bmc.read_state().await?.slots[0].inserted, "nothing is inserted");
+    fake.state().tree.get_mut(FIRST).unwrap()["Inserted"] = json!(true);
+    ensure!(bmc.read_state().await?.slots[0].inserted, "the change is not seen");
+    Ok(())
+}
+
 pub(super) async fn busy_answers_are_repeated(trial: Trial) -> Outcome {
     for status in [429, 503] {
         let fake = Fake::new(two_cd());

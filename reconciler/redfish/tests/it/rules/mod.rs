@@ -129,6 +129,7 @@ scenarios! {
         CompressedWhereNothingElseIsSent compressed_where_nothing_else_is_sent,
         EtagsMayStandInTheBody etags_may_stand_in_the_body,
         EtagsAreTriedInSeveralForms etags_are_tried_in_several_forms,
+        EtagsMustProveThemselves etags_must_prove_themselves,
         BusyAnswersAreRepeated busy_answers_are_repeated,
         RetryAfterIsHonoured retry_after_is_honoured,
         MessagesComeInAnyShape messages_come_in_any_shape;
