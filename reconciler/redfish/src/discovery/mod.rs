@@ -63,6 +63,8 @@ pub(crate) struct Layout {
     pub(crate) remote_media: Option<RemoteMedia>,
     /// Where configuration is imported.
     pub(crate) import: Option<Import>,
+    /// A resource of its own for the boot override.
+    pub(crate) boot_config: Option<String>,
 }
 
 /// Remote media that are switched off as a whole.
@@ -123,6 +125,7 @@ pub(crate) struct Manager {
     pub(crate) remote_media_are_off: bool,
     pub(crate) import: Option<Import>,
     pub(crate) licence: Option<String>,
+    pub(crate) attributes: Option<String>,
 }
 
 /// Discovers, within the endpoint's budget.
@@ -181,6 +184,7 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
     let boot = boot::place(&mut walk, &system, general).await?;
     let views = slots::read(&mut walk, &system, &managers).await?;
     let media_enabled = media_enabled(&mut walk, &managers).await?;
+    let media_are_detached = media_are_detached(&mut walk, &managers).await?;
 
     let ilo = managers.iter().find_map(|manager| manager.licence.as_deref());
     let missing_licence = licence::missing(&mut walk, &root, ilo, &views).await?;
@@ -213,6 +217,7 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
             rules,
             media_enabled,
             missing_licence,
+            media_are_detached,
         },
         &mut warnings,
     );
@@ -228,6 +233,7 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
             sessions: wire.sessions(),
             remote_media: managers.iter().find_map(|manager| manager.remote_media.clone()),
             import: managers.iter().find_map(|manager| manager.import.clone()),
+            boot_config: system.boot_config,
         },
     })
 }
@@ -265,22 +271,24 @@ async fn managers(walk: &mut Walk<'_>, root: &Value, system: &System) -> Result<
     }
     Ok(found
         .into_iter()
-        .map(|(uri, value)| Manager {
-            model: json::text(&value, "Model"),
-            firmware: json::text(&value, "FirmwareVersion"),
-            media: json::link(&value, "VirtualMedia"),
-            network: json::link(&value, "NetworkProtocol"),
-            oem: json::keys(&value, "Oem"),
-            licence: licence::of_ilo(&value),
-            remote_media_are_off: oem::remote_media_are_off(&value),
-            remote_media: action::find_oem(&value, ".EnableRMedia")
-                .filter(|_| oem::remote_media_are_off(&value))
-                .map(|action| RemoteMedia { manager: uri.clone(), target: action.target }),
-            import: action::find_oem(&value, "OemManager.ImportSystemConfiguration").map(|action| Import {
-                target: action.target,
-                attributes: oem::dell_attributes(&value, uri.rsplit('/').next().unwrap_or_default()),
-            }),
-            uri,
+        .map(|(uri, value)| {
+            let attributes = oem::dell_attributes(&value, uri.rsplit('/').next().unwrap_or_default());
+            Manager {
+                model: json::text(&value, "Model"),
+                firmware: json::text(&value, "FirmwareVersion"),
+                media: json::link(&value, "VirtualMedia"),
+                network: json::link(&value, "NetworkProtocol"),
+                oem: json::keys(&value, "Oem"),
+                licence: licence::of_ilo(&value),
+                attributes: attributes.clone(),
+                remote_media_are_off: oem::remote_media_are_off(&value),
+                remote_media: action::find_oem(&value, ".EnableRMedia")
+                    .filter(|_| oem::remote_media_are_off(&value))
+                    .map(|action| RemoteMedia { manager: uri.clone(), target: action.target }),
+                import: action::find_oem(&value, "OemManager.ImportSystemConfiguration")
+                    .map(|action| Import { target: action.target, attributes }),
+                uri,
+            }
         })
         .collect())
 }
@@ -303,6 +311,22 @@ async fn reset(walk: &mut Walk<'_>, system: &System) -> Result<Option<Reset>, Er
         types: parameters.allowed("ResetType").to_vec(),
         unlisted_may_be_tried: rules.has(Rule::MissingResetTypesAreNoRefusal),
     }))
+}
+
+/// Whether virtual media are kept from the host, although images can be inserted (iDRAC).
+async fn media_are_detached(walk: &mut Walk<'_>, managers: &[Manager]) -> Result<bool, Error> {
+    if !walk.rules().has(Rule::IdracMayKeepMediaFromTheHost) {
+        return Ok(false);
+    }
+    for attributes in managers.iter().filter_map(|manager| manager.attributes.as_deref()) {
+        let shown = walk.read_quietly(attributes).await?.unwrap_or(Value::Null);
+        if oem::attribute_is(&shown, "VirtualMedia.1.Attached", "Detached")
+            || oem::attribute_is(&shown, "VirtualMedia.1.Enable", "Disabled")
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether virtual media are switched on; none where no manager says.

@@ -26,6 +26,7 @@ pub(crate) struct Findings<'a> {
     pub(crate) rules: Rules,
     pub(crate) media_enabled: Option<bool>,
     pub(crate) missing_licence: Option<String>,
+    pub(crate) media_are_detached: bool,
 }
 
 /// Writes the report. `warnings` are those of the walk; more are added.
@@ -109,6 +110,10 @@ fn warn(found: &Findings<'_>, schemes: ImageSchemes, warnings: &mut Vec<String>)
     if found.reset.is_none() {
         say("the system has no reset action".to_owned());
     }
+    if found.media_are_detached {
+        say("virtual media are kept from the host: set VirtualMedia.1.Attached to AutoAttach in the idrac"
+            .to_owned());
+    }
     if let Some(missing) = &found.missing_licence {
         say(missing.clone());
     }
@@ -142,6 +147,11 @@ fn warn(found: &Findings<'_>, schemes: ImageSchemes, warnings: &mut Vec<String>)
     if matches!(found.picked.rung, Rung::TwoCd | Rung::CdUsb | Rung::Single) {
         if !(schemes.http && schemes.https) {
             say(format!("images are taken over {} only", schemes.in_words()));
+        }
+        let verifies = found.picked.boot.is_some_and(|at| found.slots[at].media.verifies);
+        if verifies && !schemes.http && found.rules.has(Rule::SlotsMayVerifyCertificates) {
+            say("the bmc checks the certificate of https images: it must trust the one of our media"
+                .to_owned());
         }
         if found.boot.resource.is_none() {
             say("the bmc shows no boot override: it cannot be told to start from our medium".to_owned());

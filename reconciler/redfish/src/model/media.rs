@@ -71,6 +71,8 @@ pub(crate) struct Media {
     pub(crate) insert: Option<Action>,
     pub(crate) eject: Option<Action>,
     pub(crate) oem: Option<OemRoute>,
+    /// `VerifyCertificate`: whether the certificate of an `https` image is checked.
+    pub(crate) verifies: bool,
     /// Has the properties that a PATCH would set.
     pub(crate) has_patchable_properties: bool,
 }
@@ -105,6 +107,7 @@ impl Media {
             insert: action::find(value, "#VirtualMedia.InsertMedia"),
             eject: action::find(value, "#VirtualMedia.EjectMedia"),
             oem,
+            verifies: json::flag(value, "VerifyCertificate") == Some(true),
             has_patchable_properties: value.get("Image").is_some() && value.get("Inserted").is_some(),
         }
     }
@@ -122,6 +125,7 @@ impl Media {
             insert: None,
             eject: None,
             oem,
+            verifies: false,
             has_patchable_properties: false,
         }
     }

@@ -58,6 +58,18 @@ pub(crate) fn remote_media_are_off(manager: &Value) -> bool {
         .is_some_and(|status| status.eq_ignore_ascii_case("disabled"))
 }
 
+/// Whether an attribute of a manager of Dell's has this value.
+pub(crate) fn attribute_is(attributes: &Value, name: &str, value: &str) -> bool {
+    json::text(json::object(attributes, "Attributes"), name)
+        .is_some_and(|shown| shown.eq_ignore_ascii_case(value))
+}
+
+/// Where iRMC keeps the boot override, as the system names it.
+pub(crate) fn boot_config(system: &Value) -> Option<String> {
+    let oem = json::object(system, "Oem");
+    ["ts_fujitsu", "fsas"].into_iter().find_map(|maker| json::link(json::object(oem, maker), "BootConfig"))
+}
+
 /// The attributes of a manager of Dell's.
 pub(crate) fn dell_attributes(manager: &Value, id: &str) -> Option<String> {
     let dell = json::object(json::object(json::object(manager, "Links"), "Oem"), "Dell");

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::action::{self, Action};
 use super::boot::Boot;
-use super::json;
+use super::{json, oem};
 use crate::contract::state::PowerState;
 
 /// What a system says about itself.
@@ -23,6 +23,7 @@ pub(crate) struct System {
     pub(crate) reset: Option<Action>,
     pub(crate) boot: Boot,
     pub(crate) settings: Option<String>,
+    pub(crate) boot_config: Option<String>,
     pub(crate) managed_by: Vec<String>,
     pub(crate) media: Option<String>,
     pub(crate) has_boot: bool,
@@ -47,6 +48,7 @@ impl System {
             reset: action::find(value, "#ComputerSystem.Reset"),
             boot: Boot::read(value),
             settings: json::link(settings, "SettingsObject"),
+            boot_config: oem::boot_config(value),
             managed_by: json::links(json::object(value, "Links"), "ManagedBy"),
             media: json::link(value, "VirtualMedia"),
             has_boot: value.get("Boot").is_some_and(Value::is_object),

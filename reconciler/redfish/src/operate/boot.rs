@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::patience::Patience;
-use super::{RedfishBmc, Resource, boot_by_import};
+use super::{RedfishBmc, Resource, boot_by_config, boot_by_import};
 use crate::contract::bmc::Effect;
 use crate::contract::discovered::Rung;
 use crate::contract::error::{Error, ErrorKind};
@@ -134,6 +134,11 @@ pub(super) async fn set_once(bmc: &RedfishBmc) -> Result<Effect, Error> {
             return Ok(effect);
         }
     }
+    if let Some(config) = boot_by_config::needed(bmc)
+        && let Some(effect) = boot_by_config::reach(bmc, Op::BootOverride, config, Some(target)).await?
+    {
+        return Ok(effect);
+    }
     reach(bmc, Op::BootOverride, &Wanted::Once(target)).await
 }
 
@@ -153,21 +158,26 @@ pub(super) async fn set_once_http(bmc: &RedfishBmc, image: &MediaUrl) -> Result<
 }
 
 pub(super) async fn clear(bmc: &RedfishBmc) -> Result<Effect, Error> {
-    let mut imported = Effect::AlreadySo;
+    let mut own = Effect::AlreadySo;
     if let Some(import) = boot_by_import::needed(bmc)
         && let Some(effect) = boot_by_import::reach(bmc, Op::BootClear, import, false).await?
     {
-        imported = effect;
+        own = effect;
+    }
+    if let Some(config) = boot_by_config::needed(bmc)
+        && let Some(effect) = boot_by_config::reach(bmc, Op::BootClear, config, None).await?
+    {
+        own = effect;
     }
     if bmc.discovery.layout.boot.resource.is_none() {
         // What takes no override has none.
-        return Ok(imported);
+        return Ok(own);
     }
     // Where we never set an address, one that is there is somebody else's.
     let ours = bmc.discovery.discovered.rung == Rung::UefiHttp;
     let address = ours && bmc.has(Rule::HttpBootAddressesAreTakenBack);
     let cleared = reach(bmc, Op::BootClear, &Wanted::Cleared { address }).await?;
-    Ok(if imported == Effect::Changed { imported } else { cleared })
+    Ok(if own == Effect::Changed { own } else { cleared })
 }
 
 fn no_target(bmc: &RedfishBmc, op: Op) -> Error {

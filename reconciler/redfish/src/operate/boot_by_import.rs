@@ -11,12 +11,12 @@
 use serde_json::json;
 
 use super::RedfishBmc;
-use super::oem::attribute_is;
 use super::patience::Patience;
 use crate::contract::bmc::Effect;
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
 use crate::discovery::Import;
+use crate::model::oem::attribute_is;
 use crate::rules::Rule;
 use crate::wire::client::Failure;
 use crate::wire::retry::Replay;

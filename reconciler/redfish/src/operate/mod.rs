@@ -2,6 +2,7 @@
 //! The real BMC: [`RedfishBmc`], one operation a file.
 
 mod boot;
+mod boot_by_config;
 mod boot_by_import;
 mod eject;
 mod insert;

@@ -9,7 +9,6 @@ use super::{RedfishBmc, Resource};
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::image::MediaUrl;
 use crate::contract::observe::Op;
-use crate::model::json;
 use crate::model::oem::{OemRoute, configured_image, remote_media_are_off};
 use crate::rules::Rule;
 use crate::wire::client::Failure;
@@ -113,10 +112,4 @@ pub(super) async fn enable_remote_media(bmc: &RedfishBmc, op: Op) -> Result<(), 
         }
     }
     Ok(())
-}
-
-/// Whether an attribute of a manager of Dell's has this value.
-pub(super) fn attribute_is(attributes: &Value, name: &str, value: &str) -> bool {
-    json::text(json::object(attributes, "Attributes"), name)
-        .is_some_and(|shown| shown.eq_ignore_ascii_case(value))
 }

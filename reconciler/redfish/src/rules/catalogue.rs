@@ -321,6 +321,15 @@ catalogue! {
     ///
     /// Supermicro X11 and X12; recording of a SYS-821GE-TNHR.
     OldSupermicroHasOneImage "old_supermicro_has_one_image", some, "discovery/ladder.rs", Scenario;
+    /// Images can be inserted and the host does not see them.
+    ///
+    /// Dell iDRAC with `VirtualMedia.1.Attached` at `Detached` (iDRAC-Redfish-Scripting #236).
+    IdracMayKeepMediaFromTheHost "idrac_may_keep_media_from_the_host", every, "discovery/mod.rs", Scenario;
+    /// The certificate of an `https` image is checked, where nothing else is taken: told before
+    /// anything is tried, and left as the operator set it.
+    ///
+    /// OpenBMC, Lenovo XCC2, Supermicro `VerifyCertificate` (recordings; bootwright).
+    SlotsMayVerifyCertificates "slots_may_verify_certificates", every, "discovery/report.rs", Scenario;
     /// What an insert takes and requires may stand in its `ActionInfo` only.
     ///
     /// Supermicro, OpenBMC, Gigabyte (recordings).
@@ -434,6 +443,10 @@ catalogue! {
     ///
     /// Dell iDRAC (iDRAC-Redfish-Scripting #60).
     DellChangesTheBootModeByAJob "dell_changes_the_boot_mode_by_a_job", some, "operate/boot.rs", Scenario;
+    /// The override stands in a resource of its own, with a device and a flag for once.
+    ///
+    /// Fujitsu iRMC S5 and S6 (terraform-provider-irmc-redfish; Fujitsu's sample scripts).
+    FujitsuBootsByItsOwnConfiguration "fujitsu_boots_by_its_own_configuration", some, "operate/boot_by_config.rs", Scenario;
     /// `Cd` is the physical drive. The virtual one is named in an import of configuration.
     ///
     /// Dell iDRAC8 and iDRAC9 before 6.00 (Ironic `redfish.rst`; sushy-oem-idrac `manager.py`;

@@ -42,7 +42,10 @@ pub(crate) fn decide(seen: &Seen) -> Rules {
             on(Rule::OldIdracBootsItsPhysicalDrive, !seen.has_system_view);
             on(Rule::DellChangesTheBootModeByAJob, true);
         }
-        Vendor::Fujitsu => on(Rule::FujitsuTakesHttpsOnly, true),
+        Vendor::Fujitsu => {
+            on(Rule::FujitsuTakesHttpsOnly, true);
+            on(Rule::FujitsuBootsByItsOwnConfiguration, true);
+        }
         Vendor::Huawei => on(Rule::HuaweiTakesNoHttp, true),
         Vendor::Lenovo => {
             let is_xcc = seen.slot_ids.iter().any(|id| id.starts_with("EXT"));

@@ -75,6 +75,18 @@ pub(super) async fn huawei_takes_no_http(trial: Trial) -> Outcome {
     refuses(&trial, &Fake::new(made_by(two_cd(), "Huawei")), &plain("boot.iso")).await
 }
 
+pub(super) async fn slots_may_verify_certificates(trial: Trial) -> Outcome {
+    for (verifies, told) in [(false, false), (true, true)] {
+        let mut tree = made_by(two_cd(), "xFusion");
+        tree.get_mut(FIRST).unwrap()["VerifyCertificate"] = json!(verifies);
+        let (_server, bmc) = trial.connect(&Fake::new(tree)).await?;
+        let warnings = &bmc.discovered().warnings;
+        let is_told = warnings.iter().any(|warning| warning.contains("checks the certificate"));
+        ensure!(is_told == told, "{verifies}: {warnings:?}");
+    }
+    Ok(())
+}
+
 pub(super) async fn action_info_says_what_insert_takes(trial: Trial) -> Outcome {
     let info = "/redfish/v1/Managers/1/VirtualMedia/InsertMediaActionInfo";
     let mut tree = two_cd();

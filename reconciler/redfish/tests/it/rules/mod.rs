@@ -112,7 +112,9 @@ scenarios! {
         HuaweiConnectsAtRandom huawei_connects_at_random,
         OldSupermicroMountsByConfiguration old_supermicro_mounts_by_configuration,
         RemoteMediaAreSwitchedOnFirst remote_media_are_switched_on_first,
-        OldIdracBootsItsPhysicalDrive old_idrac_boots_its_physical_drive;
+        OldIdracBootsItsPhysicalDrive old_idrac_boots_its_physical_drive,
+        FujitsuBootsByItsOwnConfiguration fujitsu_boots_by_its_own_configuration,
+        IdracMayKeepMediaFromTheHost idrac_may_keep_media_from_the_host;
     door:
         RootMayBeBareBeforeALogin root_may_be_bare_before_a_login,
         NoLoginWhereNoneIsOffered no_login_where_none_is_offered,
@@ -152,6 +154,7 @@ scenarios! {
         FujitsuTakesHttpsOnly fujitsu_takes_https_only,
         XfusionTakesHttpsOnly xfusion_takes_https_only,
         HuaweiTakesNoHttp huawei_takes_no_http,
+        SlotsMayVerifyCertificates slots_may_verify_certificates,
         ActionInfoSaysWhatInsertTakes action_info_says_what_insert_takes,
         InsertBodiesLearn insert_bodies_learn,
         SupermicroTakesTheImageAlone supermicro_takes_the_image_alone,

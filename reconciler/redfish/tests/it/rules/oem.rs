@@ -203,3 +203,39 @@ pub(super) async fn old_idrac_boots_its_physical_drive(trial: Trial) -> Outcome 
     }
     Ok(())
 }
+
+pub(super) async fn fujitsu_boots_by_its_own_configuration(trial: Trial) -> Outcome {
+    let config = "/redfish/v1/Systems/1/Oem/ts_fujitsu/BootConfig";
+    let mut tree = made_by(machine(&[slot(FIRST, &["CD"])]), "FUJITSU");
+    tree.get_mut(SYSTEM).unwrap()["Oem"] = json!({"ts_fujitsu": {"BootConfig": link(config)}});
+    tree.insert(
+        config.to_owned(),
+        json!({"@odata.etag": "1", "BootDevice": "None", "BootType": "UEFI", "NextBootOnlyEnabled": true}),
+    );
+    let fake = Fake::new(tree);
+    // The standard override is taken and comes to nothing.
+    fake.hook(|asked, _| (asked.method == "PATCH" && asked.path == SYSTEM).then(|| Reply::status(200)));
+    let (_server, bmc) = trial.connect(&fake).await?;
+    bmc.set_boot_once_cd().await?;
+    let shown = fake.state().tree[config].clone();
+    ensure!(shown["BootDevice"] == "Cd" && shown["NextBootOnlyEnabled"] == true, "{shown}");
+    ensure!(fake.asked("PATCH", config)[0].if_match.as_deref() == Some("1"), "no If-Match");
+    bmc.clear_boot_override().await?;
+    ensure!(fake.state().tree[config]["BootDevice"] == "None", "it is still started");
+    Ok(())
+}
+
+pub(super) async fn idrac_may_keep_media_from_the_host(trial: Trial) -> Outcome {
+    for (attached, told) in [("AutoAttach", false), ("Detached", true)] {
+        let shown = format!("{MANAGER}/Oem/Dell/DellAttributes/1");
+        let mut tree = made_by(machine(&[slot(FIRST, &["CD"])]), "Dell Inc.");
+        tree.get_mut(MANAGER).unwrap()["Links"] =
+            json!({"Oem": {"Dell": {"DellAttributes": [link(&shown)]}}});
+        tree.insert(shown, json!({"Attributes": {"VirtualMedia.1.Attached": attached}}));
+        let (_server, bmc) = trial.connect(&Fake::new(tree)).await?;
+        let warnings = &bmc.discovered().warnings;
+        let is_told = warnings.iter().any(|warning| warning.contains("kept from the host"));
+        ensure!(is_told == told, "{attached}: {warnings:?}");
+    }
+    Ok(())
+}

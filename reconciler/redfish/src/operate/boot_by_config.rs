@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The boot override of iRMC, in a resource of its own below the system.
+//!
+//! # Guarantees
+//! What was written is read back. Where the resource refuses it, the standard override is left to
+//! try.
+
+use serde_json::{Value, json};
+
+use super::RedfishBmc;
+use super::patience::Patience;
+use crate::contract::bmc::Effect;
+use crate::contract::error::{Error, ErrorKind};
+use crate::contract::observe::Op;
+use crate::model::json;
+use crate::rules::Rule;
+use crate::wire::client::Failure;
+use crate::wire::exchange::Broken;
+
+/// The resource, where this BMC's override needs it.
+pub(super) fn needed(bmc: &RedfishBmc) -> Option<&str> {
+    bmc.discovery.layout.boot_config.as_deref().filter(|_| bmc.has(Rule::FujitsuBootsByItsOwnConfiguration))
+}
+
+/// Boots from this device once, or from none. No effect where the BMC refuses to be asked this way.
+pub(super) async fn reach(
+    bmc: &RedfishBmc,
+    op: Op,
+    at: &str,
+    device: Option<&str>,
+) -> Result<Option<Effect>, Error> {
+    let mut patience = Patience::new(bmc.budgets.boot, bmc.budgets.poll);
+    let mut effect = Effect::AlreadySo;
+    loop {
+        let resource = bmc.read(op, at).await?;
+        let is_believed = effect == Effect::Changed && !bmc.reads_back();
+        if is_met(&resource.value, device) || is_believed {
+            return Ok(Some(effect));
+        }
+        if effect == Effect::AlreadySo {
+            let body = match device {
+                Some(device) => {
+                    json!({"BootDevice": device, "BootType": "UEFI", "NextBootOnlyEnabled": true})
+                }
+                None => json!({"BootDevice": "None"}),
+            };
+            match bmc.patch(op, &resource, &body).await {
+                // Nobody knows whether it arrived: the resource will tell.
+                Ok(_) | Err(Failure::Broken(Broken { unsent: false, passing: true, .. })) => {
+                    effect = Effect::Changed;
+                    continue;
+                }
+                Err(failure @ Failure::Broken(_)) => return Err(bmc.wire.failed(op, at, failure)),
+                Err(Failure::Refused(refusal)) => {
+                    let (pause, not_now) = (refusal.pause(bmc.budgets.rewrite), refusal.is_not_now());
+                    let error = bmc.wire.failed(op, at, Failure::Refused(refusal));
+                    match error.kind() {
+                        ErrorKind::Refused { .. } | ErrorKind::NotFound => return Ok(None),
+                        _ if not_now && patience.wait_for(pause).await => continue,
+                        _ => return Err(error),
+                    }
+                }
+            }
+        }
+        if !patience.wait().await {
+            let kind = ErrorKind::NoEffect {
+                wanted: format!("BootDevice {}", device.unwrap_or("None")),
+                seen: json::text(&resource.value, "BootDevice").unwrap_or_else(|| "nothing".to_owned()),
+            };
+            return Err(bmc.wire.error(op, Some(at), kind));
+        }
+    }
+}
+
+fn is_met(config: &Value, device: Option<&str>) -> bool {
+    let shown = json::text(config, "BootDevice").filter(|shown| shown != "None");
+    let once = json::flag(config, "NextBootOnlyEnabled") == Some(true);
+    let mode = json::text(config, "BootType").is_none_or(|mode| mode.eq_ignore_ascii_case("UEFI"));
+    match device {
+        Some(device) => shown.is_some_and(|shown| shown.eq_ignore_ascii_case(device)) && once && mode,
+        None => shown.is_none(),
+    }
+}
