@@ -118,6 +118,8 @@ impl Site {
             place,
         };
         fs::create_dir(site.statics()).context("make a directory for files")?;
+        // The disk that the tests run on may be nearly full.
+        fs::write(site.policy(), "minFree: 0%\n").context("write the registry's policy")?;
         site.start_controller().await?;
         for os in IMAGES {
             let reference = site.push_image(os)?;
@@ -140,6 +142,7 @@ impl Site {
             "--registry=true".to_owned(),
             "--sweep-interval=2s".to_owned(),
             format!("--static-dir={}", self.statics().display()),
+            format!("--registry-policy-file={}", self.policy().display()),
         ];
         settings.extend(more.iter().map(|flag| (*flag).to_owned()));
         let (controller, addresses) =
@@ -332,6 +335,10 @@ impl Site {
             .or_else(|_| fs::copy(file, self.statics().join(name)).map(drop))
             .with_context(|| format!("publish {name}"))?;
         Ok(format!("http://{}/static/{name}", self.addresses.api))
+    }
+
+    fn policy(&self) -> PathBuf {
+        self.place.root().join("registry-policy.yaml")
     }
 
     fn statics(&self) -> PathBuf {
