@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Where the boot override is set, and to what (rule G21).
+//! Where the boot override is set, and to what.
 
 use super::walk::Walk;
 use crate::contract::error::Error;

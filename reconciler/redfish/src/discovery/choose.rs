@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Which of a BMC's systems is meant (rule G1).
+//! Which of a BMC's systems is meant (`Rule::SystemsAreNotGuessedBetween`).
 //!
 //! A selector decides alone. Without one: the system that matches the identity hint, else the
 //! only one that can be started. Whatever is chosen must not contradict the hint.

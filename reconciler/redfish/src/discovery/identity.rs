@@ -31,7 +31,7 @@ impl Verdict {
     }
 }
 
-/// Compares. `sku_counts` on Dell, where the SKU is the service tag (rule G28).
+/// Compares. `sku_counts` on Dell, where the SKU is the service tag.
 pub(crate) fn judge(hint: &IdentityHint, system: &System, sku_counts: bool) -> Verdict {
     let mut verdict = Verdict::Unknown;
     let serial = system.serial.as_deref().and_then(real);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! The ladder: what the slots are good for, and which ones are used (§4 of the field notes).
+//! The ladder: what the slots are good for, and which ones are used.
 //!
 //! 1. two optical slots: maintenance ISO and task ISO;
 //! 2. an optical and a USB or floppy slot: maintenance ISO and raw task image;

@@ -3,8 +3,9 @@
 
 use super::boot::BootPlace;
 use super::ladder::Picked;
+use super::layout::Reset;
+use super::managers::Manager;
 use super::slots::Slot;
-use super::{Manager, Reset};
 use crate::contract::discovered::{BootFacts, Discovered, Facts, ImageSchemes, MediaFacts, Rung};
 use crate::contract::endpoint::{BmcEndpoint, TlsTrust};
 use crate::model::action::Parameters;

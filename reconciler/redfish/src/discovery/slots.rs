@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Virtual media slots: where they are, which are the same, and how an image gets in
-//! (rules G2 and G3).
+//! Virtual media slots: where they are, which are the same, and how an image gets in.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::Manager;
+use super::managers::Manager;
 use super::walk::Walk;
 use crate::contract::discovered::InsertVia;
 use crate::contract::error::Error;

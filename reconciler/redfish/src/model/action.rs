@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Actions and what they take, inline or in an `ActionInfo` (rule G15: Supermicro, Lenovo,
+//! Actions and what they take, inline or in an `ActionInfo` (Supermicro, Lenovo,
 //! OpenBMC and NVIDIA have allowable values only there).
 
 use serde_json::Value;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Tolerant access to JSON.
 //!
-//! Rule G27 of the field notes: null `Members`, empty UUIDs, numbers as strings and the
+//! `Rule::OddJsonIsEndured`: null `Members`, empty UUIDs, numbers as strings and the
 //! reverse, missing required properties. Nothing in here fails; what cannot be read is absent.
 
 use serde_json::Value;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! The boot override (rules G11, G20, G21).
+//! The boot override.
 
 use serde_json::{Map, Value, json};
 

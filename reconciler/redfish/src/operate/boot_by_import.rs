@@ -15,7 +15,7 @@ use super::patience::Patience;
 use crate::contract::bmc::Effect;
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
-use crate::discovery::Import;
+use crate::discovery::managers::Import;
 use crate::model::oem::attribute_is;
 use crate::rules::Rule;
 use crate::wire::client::Failure;

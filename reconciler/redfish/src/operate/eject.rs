@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Ejecting (rules G6, G7, G8).
+//! Ejecting.
 //!
 //! A slot that looks empty is ejected all the same: iDRAC reports stale states for a while,
 //! and a stale address equal to ours would make an insert be skipped and boot nothing (ironic

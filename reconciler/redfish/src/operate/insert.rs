@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Inserting an image, and seeing that it is there (rules G4, G5, G8, G9, G23).
+//! Inserting an image, and seeing that it is there.
 
 use serde_json::json;
 

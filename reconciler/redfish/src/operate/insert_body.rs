@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! The body of an insert, and how it changes with what a BMC refuses (rule G5).
+//! The body of an insert, and how it changes with what a BMC refuses (`Rule::InsertBodiesLearn`).
 //!
 //! Starts with the image alone, plus what the BMC says it requires, and learns: what is missed
 //! is added, what is not known is taken out for good. A refusal without a reason leads one step

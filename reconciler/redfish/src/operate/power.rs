@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Power, as decided: graceful, then forced, then `On` (rules G15, G16, G19).
+//! Power, as decided: graceful, then forced, then `On`.
 //!
 //! Reset types that start a running machine again are never sent: after a crash nobody could
 //! tell whether they were carried out.
@@ -15,7 +15,7 @@ use crate::contract::bmc::{Effect, PowerOff};
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
 use crate::contract::state::PowerState;
-use crate::discovery::Reset;
+use crate::discovery::layout::Reset;
 use crate::model::system;
 use crate::rules::Rule;
 use crate::wire::client::Failure;

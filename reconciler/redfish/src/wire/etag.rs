@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! The order in which `If-Match` values are tried (rule G11).
+//! The order in which `If-Match` values are tried.
 //!
 //! Sources: sushy `connector._etag_handler`; Dell #324 (iDRAC10 sends `W/"'gen-1'"`, treated
 //! as opaque). Compression turns ETags weak, and some services then refuse the weak form.

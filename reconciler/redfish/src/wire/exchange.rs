@@ -2,12 +2,12 @@
 //! One HTTP request and its answer, within bounds.
 //!
 //! # Guarantees
-//! * Never a proxy from the environment (G26: a proxy's 403 looks like the BMC's).
+//! * Never a proxy from the environment (a proxy's 403 looks like the BMC's).
 //! * The answer's body is cut off at 4 MiB, and the whole exchange ends at the time limit, so
 //!   that a slow drip holds nothing up.
 //! * Redirects are followed three times at most, to the same origin only, with the same method:
 //!   some BMCs (iLO4) redirect a path to the same path with a trailing slash.
-//! * Connections are reused within a burst of requests only; several BMCs drop idle ones (G12).
+//! * Connections are reused within a burst of requests only; several BMCs drop idle ones.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ impl Answer {
         self.headers.get(name)?.to_str().ok().map(str::trim)
     }
 
-    /// `ETag`, or the one in the body: BMCs send either (G11). Empty ones do not count.
+    /// `ETag`, or the one in the body: BMCs send either. Empty ones do not count.
     pub(crate) fn etag(&self, rules: Rules) -> Option<String> {
         let body = self.body.as_ref().filter(|_| rules.has(Rule::EtagsMayStandInTheBody));
         self.header(ETAG)

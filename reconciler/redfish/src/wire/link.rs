@@ -59,7 +59,7 @@ impl Link {
         loop {
             let result = self.once(op, request, pass, ask_for_identity, attempt).await;
             let asked = match &result {
-                // iLO Gen10+ refuses to send some resources uncompressed (G11).
+                // iLO Gen10+ refuses to send some resources uncompressed.
                 Ok(answer) if answer.status == 406 && ask_for_identity && may_compress => {
                     ask_for_identity = false;
                     continue;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Messages in answers: `@Message.ExtendedInfo` and what passes for it.
 //!
-//! Rule G10: the property may be an object or a list, at the top or under `error`, and
+//! `Rule::MessagesComeInAnyShape`: the property may be an object or a list, at the top or under `error`, and
 //! `error.code` may be missing.
 
 use serde_json::Value;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Waiting for the task behind a 202 (rule G9).
+//! Waiting for the task behind a 202.
 //!
 //! # Caveats
 //! A task that vanished (404, 410) is unknown, not done: iDRAC before 5.00 purges tasks after
