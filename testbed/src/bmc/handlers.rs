@@ -10,11 +10,11 @@ use super::errors::{self, Refusal};
 use super::etag;
 use super::instance::Bmc;
 use super::log::Event;
-use super::media::Done;
-use super::profiles::{Ack, Patched, Profile, SettingsBoot, SlotPatch};
+use super::profiles::{Ack, Profile};
 use super::reply::{Payload, Reply};
 use super::resources::{self, View};
 use super::routes::{Action, Resource};
+use super::tasks::Done;
 use crate::faults::Effects;
 
 /// A request as the handlers see it.
@@ -124,85 +124,6 @@ impl Bmc {
             }
             Some(_) => Ok(resource.clone()),
         }
-    }
-
-    async fn patch(self: &Arc<Self>, resource: &Resource, call: &Call<'_>) -> Result<Reply, Refusal> {
-        let profile = self.config.profile;
-        let shown = self.render(resource).ok_or_else(|| Refusal::NotFound { uri: resource.path(profile) })?;
-        let tag = etag::of(&shown, profile.etag);
-        match call.headers.get(header::IF_MATCH) {
-            Some(header) if !etag::if_match(header, &tag) => return Err(Refusal::PreconditionFailed),
-            None if profile.preconditions.patch_needs_if_match => return Err(Refusal::PreconditionRequired),
-            _ => {}
-        }
-        let body = object(call, true)?;
-        if let (Resource::Slot(place), SlotPatch::Media) = (resource, profile.media.slot_patch) {
-            self.patch_media(place.slot, &body, call.effects).await?;
-            return Ok(self.changed(resource));
-        }
-        if let Some(name) = body.keys().find(|name| !matches!(name.as_str(), "Boot" | "Oem")) {
-            let name = name.clone();
-            let known = shown.get(&name).is_some();
-            return Err(match resource {
-                Resource::Slot(_) if profile.media.slot_patch == SlotPatch::NotImplemented => {
-                    Refusal::PatchNotImplemented { name }
-                }
-                _ if known => Refusal::PropertyNotWritable { name },
-                _ => Refusal::PropertyUnknown { name },
-            });
-        }
-        match resource {
-            Resource::System | Resource::SystemSettings => self.patch_boot(resource, &body)?,
-            Resource::Slot(place) => self.patch_slot(place.slot, &body)?,
-            _ => return Err(Refusal::MethodNotAllowed),
-        }
-        Ok(self.changed(resource))
-    }
-
-    /// A successful PATCH, as the model answers it.
-    fn changed(&self, resource: &Resource) -> Reply {
-        let profile = self.config.profile;
-        match profile.patched {
-            Patched::Message => Reply::new(200, Payload::Json(errors::success_body(profile))),
-            Patched::NoContent => Reply::new(204, Payload::Empty),
-            Patched::Resource => Reply::new(200, self.render(resource).map_or(Payload::Empty, Payload::Json)),
-        }
-    }
-
-    fn patch_boot(&self, resource: &Resource, body: &Map<String, Value>) -> Result<(), Refusal> {
-        let settings = self.config.profile.boot.settings.as_ref().map(|settings| settings.boot);
-        let refused = match resource {
-            Resource::System => matches!(settings, Some(SettingsBoot::Only { .. })),
-            _ => settings == Some(SettingsBoot::Never),
-        };
-        match body.get("Boot") {
-            Some(Value::Object(_)) if refused => {
-                Err(Refusal::PropertyNotWritable { name: "Boot".to_owned() })
-            }
-            Some(Value::Object(boot)) => self.set_boot(boot),
-            Some(other) => {
-                Err(Refusal::PropertyValueType { value: other.to_string(), name: "Boot".to_owned() })
-            }
-            None => match body.keys().next() {
-                Some(name) => Err(Refusal::PropertyNotWritable { name: name.clone() }),
-                None => Err(Refusal::PropertyMissing { name: "Boot" }),
-            },
-        }
-    }
-
-    fn patch_slot(&self, slot: usize, body: &Map<String, Value>) -> Result<(), Refusal> {
-        const PROPERTY: &str = "BootOnNextServerReset";
-        let profile = self.config.profile;
-        let vendor = profile.media.oem_actions.as_ref().map_or("", |oem| oem.vendor);
-        let given = body.get("Oem").and_then(|oem| oem.get(vendor)).and_then(Value::as_object);
-        let given = given.ok_or(Refusal::PropertyMissing { name: PROPERTY })?;
-        if let Some(name) = given.keys().find(|name| *name != PROPERTY || !profile.slots[slot].optical()) {
-            return Err(Refusal::PropertyUnknown { name: name.clone() });
-        }
-        let value = given.get(PROPERTY).ok_or(Refusal::PropertyMissing { name: PROPERTY })?;
-        let wrong = || Refusal::PropertyValueType { value: value.to_string(), name: PROPERTY.to_owned() };
-        self.set_boot_next(slot, value.as_bool().ok_or_else(wrong)?);
-        Ok(())
     }
 
     fn delete(&self, resource: &Resource) -> Result<Reply, Refusal> {
@@ -331,7 +252,7 @@ fn describedby(resource: &Value) -> Option<String> {
 }
 
 /// The body as a JSON object. Without a body: an empty one, unless it is `needed`.
-fn object(call: &Call<'_>, needed: bool) -> Result<Map<String, Value>, Refusal> {
+pub(crate) fn object(call: &Call<'_>, needed: bool) -> Result<Map<String, Value>, Refusal> {
     let kind = call.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if call.body.is_empty() && !needed {
         return Ok(Map::new());

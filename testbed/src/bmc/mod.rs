@@ -15,7 +15,8 @@
 //!
 //! # Caveats
 //!
-//! One account per BMC, read-only account service, no tasks, no events, no update service.
+//! One account per BMC, read-only account service, tasks for insertions and ejections alone, no events, no update
+//! service.
 
 mod auth;
 mod boot;
@@ -26,11 +27,13 @@ mod errors;
 mod etag;
 mod farm;
 mod handlers;
+mod insert_body;
 mod instance;
 mod log;
 mod machine;
 mod media;
 mod medium;
+mod patch;
 mod power;
 pub mod profiles;
 mod reply;
@@ -38,6 +41,7 @@ mod resources;
 mod routes;
 mod service;
 mod state;
+mod tasks;
 
 pub use clock::{Clock, ManualClock, Sleep, TokioClock};
 pub use config::{BmcConfig, Credentials, Disk, Identity, Password};

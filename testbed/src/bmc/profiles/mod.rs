@@ -5,7 +5,21 @@
 //! two functions of the profile: `decorate` adds a model's own properties to a shared resource, and
 //! `refuse` words an error as that vendor does. Nothing else in this crate knows a vendor.
 //!
-//! Adding a model is a new file here and a line in [`ALL`].
+//! Adding a model is a new file here and a line in [`ALL`]. Each file tells what its model is taken from.
+//!
+//! | model | what it is for | taken from |
+//! |---|---|---|
+//! | `idrac9-6` | two views of media, two CDs, stale `Inserted` | recording |
+//! | `idrac10` | override in Settings alone, slot 2 boots nothing, 409 after off, malformed tags | reports |
+//! | `ilo5` | one CD and one USB slot, POST, 415, media that go at the second reset | recording, registry |
+//! | `xcc` | media by PATCH with `If-Match`, slots that take nothing | recording, vendor's scripts |
+//! | `smc-x12` | the image alone, `Cd` boots nothing, names that stay | reports |
+//! | `smc-x13-single` | one slot, ActionInfo, no eject action while empty | recording |
+//! | `openbmc-gb200` | two systems, HTTPS alone, a slot without an action | recording, bmcweb |
+//! | `ami-dgx` | override in `/SD` alone with `If-Match`, a user for images, members that are none | public recording, reports |
+//! | `ibmc-xfusion` | tasks, required protocol, address without port | published captures |
+//! | `bluefield` | no media, UEFI HTTP boot | public recording |
+//! | `hostile` | an iDRAC9 with every fault at once | reports, as data in `hostile.yaml` |
 
 mod ami_dgx;
 mod bluefield;
