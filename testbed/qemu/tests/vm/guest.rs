@@ -5,7 +5,7 @@ use std::io::{Cursor, Write};
 use std::path::Path;
 use std::process::Command;
 
-/// What it understands, a line each: `reset`, `off`, and `fetch`, which prints a file of the controller's.
+/// What it understands, a line each: `reset` and `off`.
 const SCRIPT: &str = r#"
 echo "guest: from NAME"
 while true; do
@@ -13,15 +13,10 @@ while true; do
   read order
   if [ "$order" = reset ]; then reboot; fi
   if [ "$order" = off ]; then halt; fi
-  if [ "$order" = fetch ]; then
-    net_bootp
-    cat (http,10.0.2.2)/hello
-    echo "guest: done"
-  fi
 done
 "#;
 
-const MODULES: &str = "normal echo read test true reboot halt net efinet http cat";
+const MODULES: &str = "normal echo read test true reboot halt";
 
 fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -33,7 +28,7 @@ fn program(directory: &Path, name: &str) -> Vec<u8> {
     let (script, program) = (directory.join("grub.cfg"), directory.join("BOOTX64.EFI"));
     std::fs::write(&script, SCRIPT.replace("NAME", name)).expect("written");
     let modules = format!("--install-modules={MODULES}");
-    let preload = "--modules=echo read test true reboot halt efinet http cat";
+    let preload = "--modules=echo read test true reboot halt";
     run(Command::new("grub-mkstandalone")
         .args(["-O", "x86_64-efi", &modules, preload, "--fonts=", "--locales=", "--themes=", "-o"])
         .arg(&program)

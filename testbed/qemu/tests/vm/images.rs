@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! A server of images with byte ranges, which counts who asked; and of the file that guests fetch.
+//! A server of images with byte ranges, which counts them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,11 +12,8 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::any;
 
-/// What guests fetch.
-pub(crate) const HELLO: &str = "hello from the controller";
-
 pub(crate) struct Images {
-    pub(crate) address: SocketAddr,
+    address: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -31,10 +28,7 @@ impl Images {
     pub(crate) async fn serve(images: impl IntoIterator<Item = (&'static str, Vec<u8>)>) -> Self {
         let images = images.into_iter().map(|(name, image)| (name.to_owned(), image)).collect();
         let shared = Arc::new(Shared { images, agents: Mutex::default() });
-        let router = Router::new()
-            .route("/hello", any(|| async { HELLO }))
-            .route("/m/{name}", any(image))
-            .with_state(shared.clone());
+        let router = Router::new().route("/m/{name}", any(image)).with_state(shared.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         tokio::spawn(async move { axum::serve(listener, router).await });

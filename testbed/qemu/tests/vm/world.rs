@@ -22,7 +22,7 @@ const PASSWORD: &str = "correct horse";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The programs, or nothing where a test is to be skipped: these take minutes, and are asked for with
-/// `SHOAL_REQUIRE_E2E=1` (`just e2e-machines`).
+/// `SHOAL_REQUIRE_E2E=1` (`just e2e-full`).
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub(crate) fn programs() -> Option<Programs> {
     if std::env::var_os("SHOAL_REQUIRE_E2E").is_none_or(|value| value != "1") {
