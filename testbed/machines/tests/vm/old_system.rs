@@ -53,6 +53,7 @@ async fn a_machine_that_ran_and_is_refused_before_its_permit_runs_its_old_system
 
     let failed = site.until(&server, "the refusal", INSTALL, |view| {
         view.job.as_ref().is_some_and(|job| job.status == "complete")
+            && reason(view, ConditionType::Stalled).is_some()
     });
     let view = failed.await?;
     let job = view.job.as_ref().expect("a job");
