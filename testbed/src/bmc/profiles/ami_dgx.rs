@@ -4,7 +4,8 @@
 //!
 //! Modelled on the public recording `nvidia_viking` of libredfish (not among ours): ids, versions, reset types in an
 //! ActionInfo, the system's `Boot` without allowable values and with mode null, `SD` with all of them and mode `UEFI`
-//! only, tags that are seconds, two systems and three managers, five wrong passwords that lock for thirty seconds.
+//! only, tags that are seconds, two systems and three managers, one of which has another `Id` than its address, a
+//! manager that does not link to its system, five wrong passwords that lock for thirty seconds.
 //! Reported beyond it, with where:
 //!
 //! * A PATCH without `If-Match` is refused, and one with a stale tag is 412 (libredfish `nvidia_viking.rs`,
@@ -14,7 +15,7 @@
 //! * InsertMedia wants `UserName` and `Password`, though the image needs none (sushy, bug 2071945), and does not say
 //!   so before.
 //! * The slot has no `MediaTypes` (recording of a Gigabyte H262, the same firmware); one CD instance.
-//! * Collections list members that are not there (nv-redfish `bmc_quirks.rs`).
+//! * A collection lists a member that is not there (nv-redfish `bmc_quirks.rs`).
 //!
 //! Not emulated: OEM actions, among them those that switch remote media on, which has been done here; the baseboard's
 //! own parts.
@@ -44,11 +45,11 @@ pub static AMI_DGX: Profile = Profile {
         manager: "v1_14_0",
         chassis: "v1_15_0",
         virtual_media: "v1_5_0",
-        ethernet_interface: "v1_6_0",
+        ethernet_interface: "v1_6_2",
         session_service: "v1_1_6",
         session: "v1_3_0",
         account_service: "v1_8_0",
-        manager_account: "v1_8_0",
+        manager_account: "v1_5_0",
         role: "v1_3_0",
         task_service: "v1_1_4",
         task: "v1_4_3",
@@ -82,7 +83,7 @@ pub static AMI_DGX: Profile = Profile {
         model: "77171220",
         reset_types: &["ForceRestart"],
         reset_listing: Listing::ActionInfo,
-        defaults: Some((Listing::ActionInfo, &["ResetAll"])),
+        defaults: Some((Listing::ActionInfo, &["ResetAll", "PreserveNetworkAndUsers", "PreserveNetwork"])),
         nic_id: "eth0",
     },
     chassis_id: "DGX",
@@ -158,7 +159,7 @@ pub static AMI_DGX: Profile = Profile {
         Extra {
             path: "/redfish/v1/Managers/HGX_FabricManager_0",
             member_of: Some(MemberOf::Managers),
-            body: None,
+            body: Some(fabric_manager),
         },
     ],
     sessions: SessionModel {
@@ -224,8 +225,24 @@ fn decorate(resource: &Resource, view: &View<'_>, map: &mut Map<String, Value>) 
         Resource::Slot(_) => {
             map.remove("MediaTypes");
         }
+        Resource::Manager => {
+            // As recorded: the manager does not say whose it is. The systems do.
+            if let Some(Value::Object(links)) = map.get_mut("Links") {
+                links.remove("ManagerForServers");
+                links.remove("ManagerForChassis");
+            }
+        }
+        Resource::ResetActionInfo | Resource::ManagerResetActionInfo => {
+            map.insert("Id".into(), json!("ResetAction"));
+        }
+        Resource::DefaultsActionInfo => {
+            map.insert("Id".into(), json!("ResetToDefaultAction"));
+        }
         Resource::Account => {
             map.insert("AccountTypes".into(), json!(["Redfish"]));
+        }
+        Resource::SystemNic(_) => {
+            map.remove("SpeedMbps");
         }
         _ => {}
     }
@@ -247,13 +264,23 @@ fn baseboard(view: &View<'_>) -> Value {
 fn baseboard_manager(_view: &View<'_>) -> Value {
     json!({
         "@odata.type": "#Manager.v1_14_0.Manager",
-        "Id": "HGX_BMC_0",
+        "Id": "bmc",
         "Name": "OpenBmc Manager",
         "ManagerType": "BMC",
         "Model": "OpenBmc",
         "FirmwareVersion": "HGX-22.10-1-rc67",
         "Status": {"Health": "OK", "State": "Enabled"},
         "Links": {"ManagerForServers": [{"@odata.id": "/redfish/v1/Systems/HGX_Baseboard_0"}]},
+    })
+}
+
+fn fabric_manager(_view: &View<'_>) -> Value {
+    json!({
+        "@odata.type": "#Manager.v1_11_0.Manager",
+        "Id": "HGX_FabricManager_0",
+        "Name": "NVSwitch Fabric Manager",
+        "ManagerType": "Service",
+        "Status": {"Health": "OK", "State": "Enabled"},
     })
 }
 

@@ -2,7 +2,7 @@
 //! NVIDIA BlueField-3 BMC 24.10: no virtual media, and UEFI HTTP boot instead.
 //!
 //! Modelled on the public recording `nvidia_dpu` of libredfish (not among ours): ids, versions, reset types in an
-//! ActionInfo, no VirtualMedia link anywhere, `UefiHttp` among the targets and no `Cd`, `HttpBootUri` an empty string
+//! ActionInfo, a system without UUID, no VirtualMedia link anywhere, `UefiHttp` among the targets and no `Cd`, `HttpBootUri` an empty string
 //! while there is none, a `Settings` resource that takes overrides too and lists targets that the system does not
 //! have, `Cd` among them.
 //!
@@ -13,7 +13,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    BootModel, ManagerModel, MediaModel, Profile, SettingsBoot, SettingsModel, SystemModel, openbmc_gb200,
+    BootModel, ManagerModel, MediaModel, Profile, SettingsBoot, SettingsModel, SystemModel, Versions,
+    openbmc_gb200,
 };
 use crate::bmc::resources::View;
 use crate::bmc::routes::Resource;
@@ -22,6 +23,7 @@ use crate::bmc::routes::Resource;
 pub static BLUEFIELD: Profile = Profile {
     name: "bluefield",
     recording: None,
+    versions: Versions { ethernet_interface: "v1_6_0", ..openbmc_gb200::MODEL.versions },
     system: SystemModel {
         id: "Bluefield",
         manufacturer: "https://www.mellanox.com",
@@ -60,7 +62,10 @@ fn decorate(resource: &Resource, view: &View<'_>, map: &mut Map<String, Value>) 
             map.insert("UUID".into(), json!(view.service_uuid()));
         }
         Resource::System => {
-            map.remove("SKU");
+            // As recorded: it knows its serial number, and no UUID.
+            for unknown in ["SKU", "UUID", "IndicatorLED"] {
+                map.remove(unknown);
+            }
             map.insert("Name".into(), json!("Bluefield"));
             let progress = json!({"LastState": view.state.progress});
             map.insert("BootProgress".into(), progress);
@@ -73,8 +78,13 @@ fn decorate(resource: &Resource, view: &View<'_>, map: &mut Map<String, Value>) 
             map["Boot"]["BootSourceOverrideTarget@Redfish.AllowableValues"] =
                 json!(["None", "Pxe", "Hdd", "Cd", "Diags", "BiosSetup", "Usb"]);
         }
-        Resource::Account => {
-            map.insert("AccountTypes".into(), json!(["Redfish"]));
+        Resource::Systems
+        | Resource::Managers
+        | Resource::Account
+        | Resource::ManagerNic
+        | Resource::TaskService => (openbmc_gb200::MODEL.decorate)(resource, view, map),
+        Resource::SystemNic(_) => {
+            map.insert("Status".into(), json!({"State": "Enabled"}));
         }
         _ => {}
     }

@@ -66,11 +66,14 @@ async fn an_insertion_wants_a_user_and_a_password_for_nothing() {
 }
 
 #[tokio::test]
-async fn collections_list_members_that_are_not_there() {
+async fn a_collection_lists_what_is_not_there_and_managers_do_not_say_whose_they_are() {
     let fixture = Fixture::new(&AMI_DGX).await;
     assert_eq!(members(&fixture, "/redfish/v1/Systems").await, ["DGX", "HGX_Baseboard_0", "Self"]);
     fixture.client.get("/redfish/v1/Systems/Self").await.expect(404);
     let managers = members(&fixture, "/redfish/v1/Managers").await;
     assert_eq!(managers, ["BMC", "HGX_BMC_0", "HGX_FabricManager_0"]);
-    fixture.client.get("/redfish/v1/Managers/HGX_FabricManager_0").await.expect(404);
+    let baseboard = fixture.client.get("/redfish/v1/Managers/HGX_BMC_0").await.expect(200).json();
+    assert_eq!(baseboard["Id"], "bmc", "another id than its address");
+    let own = fixture.client.get("/redfish/v1/Managers/BMC").await.expect(200).json();
+    assert_eq!(own["Links"].get("ManagerForServers"), None);
 }

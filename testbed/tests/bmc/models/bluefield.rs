@@ -18,6 +18,11 @@ async fn there_is_no_virtual_media_and_no_cd_whatever_the_settings_list() {
         assert_eq!(fixture.client.get(path).await.expect(200).json().get("VirtualMedia"), None);
         fixture.client.get(&format!("{path}/VirtualMedia")).await.expect(404);
     }
+    let system = fixture.client.get(SYSTEM).await.json();
+    assert_eq!(
+        (system.get("UUID"), &system["SerialNumber"]),
+        (None, &json!(fixture.bmc().identity().serial))
+    );
     let settings = fixture.client.get(&format!("{SYSTEM}/Settings")).await.expect(200).json();
     let listed = &settings["Boot"]["BootSourceOverrideTarget@Redfish.AllowableValues"];
     assert!(listed.as_array().expect("a list").contains(&json!("Cd")), "as recorded");
