@@ -2,7 +2,8 @@
 //! Following links, within bounds.
 //!
 //! # Guarantees
-//! At most [`MOST_RESOURCES`] resources are asked for, and none twice. What a BMC refuses to
+//! At most [`MOST_RESOURCES`] resources are asked for, and none twice but a collection without a
+//! list. What a BMC refuses to
 //! show is a warning; that it cannot be reached ends the walk.
 
 use std::collections::HashSet;
@@ -14,7 +15,7 @@ use serde_json::Value;
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
 use crate::model::json;
-use crate::rules::Rules;
+use crate::rules::{Rule, Rules};
 use crate::wire::client::{Failure, Wire};
 use crate::wire::exchange::Request;
 use crate::wire::redact::redact_resource;
@@ -96,9 +97,14 @@ impl<'a> Walk<'a> {
         let mut first = None;
         let mut page = Some(path.to_owned());
         while let Some(path) = page {
-            let Some(value) = self.read(&path).await? else {
+            let Some(mut value) = self.read(&path).await? else {
                 break;
             };
+            let has_list = value.get("Members").is_some_and(Value::is_array);
+            if !has_list && self.rules().has(Rule::MissingListsAreAskedForAgain) {
+                self.visited.remove(path.trim_end_matches('/'));
+                value = self.read_quietly(&path).await?.unwrap_or(value);
+            }
             for member in json::links(&value, "Members") {
                 found.extend(self.find(&member).await?);
             }

@@ -125,6 +125,11 @@ catalogue! {
     /// nv-redfish `bmc_quirks.rs` (BlueField); sushy; Huawei iBMC.
     OddJsonIsEndured "odd_json_is_endured", every, "model/json.rs",
         test("reconciler/redfish/tests/it/discovery.rs", "null_members_odd_values_and_missing_properties_are_endured", "the readers have no strict form");
+    /// A collection comes without its list, for ever or only now and then. It is asked for once more
+    /// before it counts as empty, since rules are decided from what is in it.
+    ///
+    /// NVIDIA BlueField `Members: null` (nv-redfish `bmc_quirks.rs`).
+    MissingListsAreAskedForAgain "missing_lists_are_asked_for_again", every, "discovery/walk.rs", Scenario;
     /// `$expand` drops properties that are required, so it is never asked for.
     ///
     /// AMI MegaRAC (nv-redfish `bmc_quirks.rs`).

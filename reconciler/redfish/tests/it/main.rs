@@ -8,6 +8,7 @@ mod flow;
 mod hostile;
 mod http;
 mod insert;
+mod models;
 mod power;
 mod property;
 mod recordings;

@@ -179,7 +179,8 @@ fn random_trees_never_panic_never_loop_and_never_lead_to_a_slot_without_a_route(
                 Ok(())
             })?;
             // Root twice, login, the few resources, the settings that are tried unlinked.
-            prop_assert!(random.asked.load(Ordering::SeqCst) <= 20);
+            // Four collections may be asked for once more.
+            prop_assert!(random.asked.load(Ordering::SeqCst) <= 24);
             Ok(())
         })
         .unwrap();

@@ -95,6 +95,7 @@ scenarios! {
         ServiceTagIsTheSkuOnDell service_tag_is_the_sku_on_dell;
     slots:
         SlotsOfTheSystemComeFirst slots_of_the_system_come_first,
+        MissingListsAreAskedForAgain missing_lists_are_asked_for_again,
         OneDeviceInTwoViewsCountsOnce one_device_in_two_views_counts_once,
         SlotsAreTakenInTheOrderOfTheirIds slots_are_taken_in_the_order_of_their_ids,
         SlotsWithoutARouteAreSkipped slots_without_a_route_are_skipped,

@@ -42,6 +42,14 @@ pub(super) async fn slots_of_the_system_come_first(trial: Trial) -> Outcome {
     Ok(())
 }
 
+pub(super) async fn missing_lists_are_asked_for_again(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    fake.answer("GET", MEDIA, 1, || Reply::json(200, &json!({"Members": null})));
+    let (_server, bmc) = trial.connect(&fake).await?;
+    boot_slot(&bmc)?;
+    Ok(())
+}
+
 pub(super) async fn one_device_in_two_views_counts_once(trial: Trial) -> Outcome {
     let tree = with_own_slots(machine(&[on("CD", &["CD"])]), &["CD"]);
     let (_server, bmc) = trial.connect(&Fake::new(tree)).await?;

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! A whole job on every emulated model: off, media, override, on, and all of it taken back. What
+//! the machine was told to boot decides, not what the BMC says of itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use shoal_redfish::{
+    Bmc, BmcEndpoint, Budgets, Credentials, ImageKind, ImageRef, MediaUrl, PowerState, RedfishBmc,
+    RetryPolicy, Rung, TlsTrust,
+};
+use shoal_testbed::bmc::profiles::{self, Profile};
+use shoal_testbed::bmc::{
+    self, BmcConfig, BootDevice, BootMode, BootPlan, Farm, FarmConfig, NullMachine, Told,
+};
+use shoal_testbed::faults::FaultPlan;
+
+use crate::support::client::{PASSWORD, USER, wiring};
+use crate::support::server::{Asked, Handler, Reply, Server};
+
+/// One image under every path, with ranges.
+struct Images;
+
+impl Handler for Images {
+    async fn answer(&self, asked: Asked) -> Reply {
+        let image = vec![7_u8; 64 * 1024];
+        let reply = |status| Reply::status(status).header("Accept-Ranges", "bytes");
+        let range = asked
+            .header("range")
+            .and_then(|range| range.strip_prefix("bytes="))
+            .and_then(|range| range.split_once('-'))
+            .map(|(first, last)| {
+                let first: usize = first.parse().unwrap();
+                (first, last.parse().unwrap_or(image.len() - 1).min(image.len() - 1))
+            });
+        match (asked.method.as_str(), range) {
+            ("HEAD", _) => reply(200).header("Content-Length", image.len().to_string()),
+            (_, Some((first, last))) => Reply {
+                body: image[first..=last].to_vec().into(),
+                ..reply(206).header("Content-Range", format!("bytes {first}-{last}/{}", image.len()))
+            },
+            _ => Reply { body: image.into(), ..reply(200) },
+        }
+    }
+}
+
+fn endpoint(bmc: &bmc::BmcHandle) -> BmcEndpoint {
+    let millis = Duration::from_millis;
+    BmcEndpoint {
+        retry: RetryPolicy {
+            first_pause: millis(1),
+            longest_pause: millis(8),
+            longest_retry_after: millis(50),
+            ..RetryPolicy::default()
+        },
+        budgets: Budgets { poll: millis(5), rewrite: millis(10), ..Budgets::default() },
+        ..BmcEndpoint::new(
+            bmc.url().parse().unwrap(),
+            TlsTrust::Pinned(bmc.fingerprint().unwrap().parse().unwrap()),
+            Credentials::new(USER.to_owned(), PASSWORD.to_owned()),
+        )
+    }
+}
+
+async fn farm(profile: &'static Profile, machine: &Arc<NullMachine>) -> Farm {
+    Farm::start(FarmConfig {
+        listen: ([127, 0, 0, 1], 0).into(),
+        tls: true,
+        bmcs: vec![BmcConfig {
+            profile,
+            identity: bmc::Identity::numbered(7, 0),
+            credentials: bmc::Credentials {
+                user: USER.to_owned(),
+                password: bmc::Password::new(PASSWORD.to_owned()),
+            },
+            machine: Arc::clone(machine) as Arc<dyn bmc::Machine>,
+            powered_on: true,
+            log_capacity: 2000,
+        }],
+        faults: FaultPlan::default(),
+        seed: 7,
+        clock: Arc::new(bmc::TokioClock::starting_at(Timestamp::UNIX_EPOCH)),
+        time_scale: 0.001,
+        control: None,
+        log_file: None,
+    })
+    .await
+    .unwrap()
+}
+
+/// What the machine booted after it was switched on; the test runner ends a test that waits for
+/// ever.
+async fn booted(machine: &NullMachine, before: usize) -> BootPlan {
+    loop {
+        let mut plans = machine.told().into_iter().filter_map(|told| match told {
+            Told::Boot(plan) => Some(plan),
+            _ => None,
+        });
+        if let Some(plan) = plans.nth(before) {
+            return plan;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn boots(machine: &NullMachine) -> usize {
+    machine.told().iter().filter(|told| matches!(told, Told::Boot(_))).count()
+}
+
+/// A job of our own making on one model. The rung that was found.
+async fn whole_job(profile: &'static Profile) -> Rung {
+    let machine = Arc::new(NullMachine::default());
+    let farm = farm(profile, &machine).await;
+    let handle = &farm.bmcs()[0];
+    let (plain, tls) = (Server::http(Arc::new(Images)).await, Server::https(Arc::new(Images)).await);
+    let bmc = RedfishBmc::connect(&endpoint(handle), wiring()).await.unwrap();
+    let found = bmc.discovered().clone();
+    let base = if found.facts.schemes.http { &plain.url } else { &tls.url };
+    let image = |name: &str, kind| ImageRef {
+        url: MediaUrl::new(format!("{base}media/{}/{name}", "c4pab1l1ty".repeat(3))),
+        kind,
+    };
+
+    bmc.ensure_power_off(Duration::ZERO).await.unwrap();
+    bmc.eject_ours().await.unwrap();
+    if let Some(slot) = &found.task_slot {
+        let task = match found.rung {
+            Rung::CdUsb => image("task.img", ImageKind::RawDisk),
+            _ => image("task.iso", ImageKind::Iso),
+        };
+        bmc.insert(slot, &task).await.unwrap();
+    }
+    let boot = image("boot.iso", ImageKind::Iso);
+    match &found.boot_slot {
+        Some(slot) => {
+            bmc.insert(slot, &boot).await.unwrap();
+            bmc.set_boot_once_cd().await.unwrap();
+        }
+        None => {
+            bmc.set_boot_once_http(&boot.url).await.unwrap();
+        }
+    }
+    let before = boots(&machine);
+    bmc.ensure_power_on().await.unwrap();
+    let plan = booted(&machine, before).await;
+    match &plan.device {
+        BootDevice::Cd { slot } => {
+            let medium = plan.media.iter().find(|medium| medium.slot == *slot).unwrap();
+            assert_eq!(medium.url, boot.url.expose(), "{plan:?}");
+        }
+        BootDevice::UefiHttp { uri } => assert_eq!(uri.as_deref(), Some(boot.url.expose()), "{plan:?}"),
+        _ => panic!("it boots {:?}", plan.device),
+    }
+    assert_eq!((plan.mode, plan.overridden), (BootMode::Uefi, true));
+    let media = usize::from(found.boot_slot.is_some()) + usize::from(found.task_slot.is_some());
+    assert_eq!(plan.media.len(), media, "{plan:?}");
+
+    bmc.ensure_power_off(Duration::ZERO).await.unwrap();
+    bmc.eject_ours().await.unwrap();
+    bmc.clear_boot_override().await.unwrap();
+    let state = bmc.read_state().await.unwrap();
+    assert_eq!(state.power, PowerState::Off);
+    assert!(!state.boot.is_active(), "{:?}", state.boot);
+    assert!(state.slots.iter().all(|slot| !slot.inserted), "{:?}", state.slots);
+    bmc.close().await.unwrap();
+    farm.shutdown().await;
+    found.rung
+}
+
+macro_rules! models {
+    ($($test:ident $profile:ident $rung:ident;)+) => {
+        /// The models that are tried.
+        const TRIED: &[&str] = &[$(profiles::$profile.name),+];
+
+        $(#[tokio::test]
+        async fn $test() {
+            assert_eq!(whole_job(&profiles::$profile).await, Rung::$rung);
+        })+
+    };
+}
+
+models! {
+    an_idrac9_is_installed_from_two_cds IDRAC9_6 TwoCd;
+    an_idrac10_is_installed_from_two_cds IDRAC10 TwoCd;
+    an_ilo5_is_installed_from_cd_and_usb ILO5 CdUsb;
+    an_xcc_is_installed_from_two_cds XCC TwoCd;
+    a_supermicro_x12_is_installed_from_one_cd SMC_X12 Single;
+    a_supermicro_x13_with_one_slot_is_installed_from_it SMC_X13_SINGLE Single;
+    a_gb200_is_installed_from_two_slots OPENBMC_GB200 TwoCd;
+    a_dgx_of_amis_is_installed_from_what_it_has AMI_DGX Single;
+    an_xfusion_is_installed_from_one_cd IBMC_XFUSION Single;
+    a_bluefield_is_installed_over_http BLUEFIELD UefiHttp;
+}
+
+/// Does something again as long as the error says that this may help, and not for ever.
+macro_rules! again {
+    ($what:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $what.await {
+                Ok(done) => break done,
+                Err(error) => {
+                    tries += 1;
+                    assert!(error.retryable() && tries < 20, "after {tries} tries: {error}");
+                }
+            }
+        }
+    }};
+}
+
+#[tokio::test]
+async fn a_hostile_idrac_is_installed_by_trying_again() {
+    let machine = Arc::new(NullMachine::default());
+    let farm = farm(&profiles::HOSTILE, &machine).await;
+    let images = Server::http(Arc::new(Images)).await;
+    let mut endpoint = endpoint(&farm.bmcs()[0]);
+    // Lies are waited for as long as the budget lasts; here a job would try again.
+    let soon = Duration::from_secs(1);
+    endpoint.budgets = Budgets {
+        insert: soon,
+        eject: soon,
+        boot: soon,
+        force_off: soon,
+        power_on: soon,
+        ..endpoint.budgets
+    };
+    let wiring = wiring();
+    let bmc = again!(RedfishBmc::connect(&endpoint, wiring.clone()));
+    assert_eq!(bmc.discovered().rung, Rung::TwoCd, "{:#?}", bmc.discovered());
+    let (boot, task) =
+        (bmc.discovered().boot_slot.clone().unwrap(), bmc.discovered().task_slot.clone().unwrap());
+    let image = |name: &str| ImageRef {
+        url: MediaUrl::new(format!("{}media/{}/{name}", images.url, "c4pab1l1ty".repeat(3))),
+        kind: ImageKind::Iso,
+    };
+    // The first start uses the override up and boots the disk, which only the machine's own
+    // silence tells; so it is started anew.
+    for start in 1..=5 {
+        again!(bmc.ensure_power_off(Duration::ZERO));
+        again!(bmc.eject_ours());
+        again!(bmc.insert(&boot, &image("boot.iso")));
+        again!(bmc.insert(&task, &image("task.iso")));
+        again!(bmc.set_boot_once_cd());
+        let before = boots(&machine);
+        again!(bmc.ensure_power_on());
+        let plan = booted(&machine, before).await;
+        if matches!(plan.device, BootDevice::Cd { .. }) {
+            break;
+        }
+        assert!(start < 5, "{plan:?}");
+    }
+    again!(bmc.ensure_power_off(Duration::ZERO));
+    again!(bmc.eject_ours());
+    again!(bmc.clear_boot_override());
+    farm.shutdown().await;
+}
+
+#[test]
+fn every_model_is_tried() {
+    let all: Vec<_> = profiles::ALL.iter().map(|profile| profile.name).collect();
+    assert_eq!(TRIED, all);
+}
