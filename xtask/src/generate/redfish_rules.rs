@@ -15,7 +15,9 @@ pub(super) fn markdown() -> String {
         "# Redfish rules\n\nWhat BMCs do, and what Shoal's client does about it. Nothing here was tried on hardware of \
          our own: each rule comes from a recording, from another project's source or from a report, and fails soft, \
          since every write is read back.\n\n\
-         A rule of one maker is on where discovery saw a reason; the others are always on. A test below ",
+         A rule of one maker is on where discovery saw a reason, as `reconciler/redfish/src/rules/decide.rs` says once; \
+         the others are always on. What the keys of messages mean is in `reconciler/redfish/src/rules/messages.rs`. A \
+         test below ",
     );
     let _ = write!(
         out,

@@ -489,6 +489,12 @@ catalogue! {
     ///
     /// sushy-tools.
     ClearingMayTakeATarget "clearing_may_take_a_target", every, "operate/boot.rs", Scenario;
+    /// An override to the disk, set right after power on, takes the place of the one that the firmware
+    /// has yet to read. Nothing but our own medium is ever named.
+    ///
+    /// Huawei iBMC (bootwright).
+    NoOverrideNamesADisk "no_override_names_a_disk", every, "operate/boot.rs",
+        test("reconciler/redfish/tests/it/boot.rs", "without_a_target_that_starts_our_medium_nothing_is_written", "no code names one");
     /// `Once` may be lost on the way and `Continuous` may be refused: `Once` is set anew before
     /// every start.
     ///
@@ -546,4 +552,10 @@ catalogue! {
     /// Huawei (public field notes).
     MediaStayUntilTheMachineIsDone "media_stay_until_the_machine_is_done", every, "contract/bmc.rs",
         test("reconciler/core/tests/it/job_life.rs", "a_medium_that_is_read_before_power_on_proves_no_boot", "the order of a job is the caller's");
+    /// The address of a BMC may lead to another machine. Serial number and UUID are compared before
+    /// anything is touched, the machine's own words before anything is erased.
+    ///
+    /// bootwright; Dell iDRAC (the serial number is the board's).
+    MachinesAreProvenBeforeAnErase "machines_are_proven_before_an_erase", every, "discovery/identity.rs",
+        test("reconciler/controller/tests/it/install.rs", "the_wrong_machine_behind_an_address_is_refused_and_nothing_is_written", "another machine could be erased");
 }
