@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! `shoal bmc`: what Shoal makes of a BMC.
+
+mod endpoint;
+mod inspect;
+
+use clap::Subcommand;
+
+use crate::error::Outcome;
+use crate::host::Context;
+
+/// Look at a BMC
+#[derive(clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: BmcCommand,
+}
+
+#[derive(Subcommand)]
+enum BmcCommand {
+    Inspect(inspect::Inspect),
+}
+
+impl Args {
+    pub(super) fn perform(&self, context: &Context) -> Outcome {
+        match &self.command {
+            BmcCommand::Inspect(inspect) => inspect.perform(context),
+        }
+    }
+}
