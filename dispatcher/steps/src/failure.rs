@@ -81,7 +81,7 @@ codes! {
     /// The system could not be made bootable.
     BootloaderFailed "bootloader_failed" 48 "the image needs a kernel in /boot, and grub-install or grub-mkconfig; the message quotes the tool"
     /// cloud-init's files could not be written.
-    SeedFailed "seed_failed" 49 "check the size of the cidata partition, and the user-data"
+    SeedFailed "seed_failed" 49 "the disk needs a FAT file system with the label cidata and room for the user-data: look at the layout, or at the image of the whole disk"
     /// The step itself broke.
     Internal "internal" 50 "this is a defect of Shoal: report it with the log"
 }

@@ -201,6 +201,10 @@ fn raw_disk(
         Ok(writer)
     })?;
     let bytes = writer.finish()?;
+    // udev looks at a disk that was written, and has its table read again, unless somebody holds it locked
+    // (systemd, "Locking block device access"): partitions would vanish for a moment, or be busy.
+    let quiet = std::fs::File::open(disk).map_err(ImageError::Disk)?;
+    quiet.lock().map_err(ImageError::Disk)?;
     drop(claimed);
     tools
         .programs

@@ -25,9 +25,11 @@ async fn a_lost_database_installs_nothing_and_voids_every_approval() {
     std::fs::remove_dir_all(world.path("state")).unwrap();
     world.start().await;
     let view = world
-        .wait_server(0, "a restored record", |view| view["status"]["record"]["state"] == "restored")
+        .wait_server(0, "a restored record and its plan", |view| {
+            view["status"]["record"]["state"] == "restored" && !view["entry"].is_null()
+        })
         .await;
-    assert_eq!(view["entry"]["reason"], "restored");
+    assert_eq!(view["entry"]["reason"], "restored", "{view:#}");
     assert_eq!(view["entry"]["approval"]["state"], "needed", "{view:#}");
     assert_ne!(world.get("/api/v1/status").await["ledger"], before);
     assert_eq!(world.puppets[0].seen().maintenance_boots, 2);
@@ -52,7 +54,9 @@ async fn an_old_copy_of_a_database_is_found_out() {
     std::fs::copy(world.path("copy/shoal.redb"), world.path("state/db/shoal.redb")).unwrap();
     world.start().await;
     let view = world
-        .wait_server(0, "a restored record", |view| view["status"]["record"]["state"] == "restored")
+        .wait_server(0, "a restored record and its plan", |view| {
+            view["status"]["record"]["state"] == "restored" && !view["entry"].is_null()
+        })
         .await;
     assert_eq!(view["entry"]["approval"]["state"], "needed", "{view:#}");
     assert_eq!(world.puppets[0].seen().maintenance_boots, 1);

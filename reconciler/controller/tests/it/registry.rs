@@ -25,7 +25,7 @@ pub(crate) fn settings(dir: std::path::PathBuf) -> RegistrySettings {
         hosts: vec!["registry.test".to_owned()],
         rules: Arc::new(move || {
             let users = Users::parse(&users).map_err(|error| error.to_string())?;
-            let policy = serde_json::json!({"gc": {"grace": "1s", "quarantine": "0s"}});
+            let policy = serde_json::json!({"minFree": "0%", "gc": {"grace": "1s", "quarantine": "0s"}});
             let policy = Policy::from_value(policy).map_err(|error| error.to_string())?;
             Ok(RegistryRules { users: Some(users), policy })
         }),
