@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use super::exchange::{Answer, Broken, Exchange, Request};
 use super::link::Link;
-use super::login::SessionsAt;
+use super::login::{SessionsAt, rejected};
 use super::redact::{Scrubber, redact_resource};
 use super::refusal::Refusal;
 use super::retry::Replay;
@@ -130,8 +130,11 @@ impl Wire {
                 return Ok(answer);
             }
             let refusal = Refusal::of(&answer, self.link.rules);
+            let names_an_image = refusal.is_about_the_image();
+            // Only an insert hands an image over: elsewhere the same words are about our login.
+            let is_an_insert = matches!(op, Op::InsertBoot | Op::InsertTask);
             let is_ours =
-                !(self.link.rules.has(Rule::RefusedImagesAreNotOurLogin) && refusal.is_about_the_image());
+                !(self.link.rules.has(Rule::RefusedImagesAreNotOurLogin) && is_an_insert && names_an_image);
             if answer.status != 401 || !is_ours {
                 return Err(Failure::Refused(refusal));
             }
@@ -139,7 +142,11 @@ impl Wire {
             let may_renew = !thrown_out && self.link.rules.has(Rule::EndedSessionsAreOpenedOnceMore);
             if !may_renew || !self.link.thrown_out(generation, &pass).await {
                 self.link.reject().await;
-                return Err(Failure::Refused(refusal));
+                return Err(if names_an_image && !is_an_insert {
+                    rejected()
+                } else {
+                    Failure::Refused(refusal)
+                });
             }
             thrown_out = true;
         }

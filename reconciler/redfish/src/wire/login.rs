@@ -118,6 +118,11 @@ impl Link {
             let _ = self.sessions.set(SessionsAt::Nowhere);
             return Ok(Login::Basic(basic));
         }
+        // Whatever the words: bmcweb says `ResourceAtUriUnauthorized` to a wrong password, as it does
+        // to an image that it may not read (`redfish-core/lib/redfish_sessions.hpp`).
+        if answer.status == 401 {
+            return Err(rejected());
+        }
         Err(Failure::Refused(refusal))
     }
 
@@ -177,8 +182,13 @@ fn rejects(failure: &Failure) -> bool {
         Failure::Refused(refusal) => {
             matches!(refusal.kind(&Scrubber::default()), ErrorKind::CredentialsRejected)
         }
-        Failure::Broken(_) => false,
+        Failure::Broken(broken) => matches!(broken.kind, ErrorKind::CredentialsRejected),
     }
+}
+
+/// The account was refused.
+pub(super) fn rejected() -> Failure {
+    Failure::Broken(Broken { kind: ErrorKind::CredentialsRejected, unsent: false, passing: false })
 }
 
 fn not_redfish(why: &str) -> Failure {

@@ -87,6 +87,27 @@ async fn ilos_400_to_a_wrong_password_is_understood() {
 }
 
 #[tokio::test]
+async fn the_words_for_an_image_are_about_the_login_where_there_is_no_image() {
+    // bmcweb answers a wrong password with the message that it has for images as well.
+    let words = || refused(401, "Base.1.13.ResourceAtUriUnauthorized", "Invalid username or password", &[]);
+    let fake = Fake::new(two_cd());
+    fake.answer("POST", SESSIONS, 9, words);
+    let (_server, bmc) = fake.tried().await;
+    let error = bmc.err().unwrap();
+    assert!(matches!(error.kind(), ErrorKind::CredentialsRejected), "{error}");
+    assert_eq!(logins(&fake), 1);
+
+    let fake = Fake::new(two_cd());
+    let (_server, bmc) = fake.connected().await;
+    fake.answer("GET", SYSTEM, u32::MAX, words);
+    let error = bmc.read_state().await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::CredentialsRejected), "{error}");
+    let before = fake.log().len();
+    assert!(bmc.read_state().await.is_err());
+    assert_eq!(fake.log().len(), before, "no request may follow");
+}
+
+#[tokio::test]
 async fn without_sessions_every_request_carries_basic_credentials() {
     let fake = Fake::new(two_cd());
     fake.answer("POST", SESSIONS, u32::MAX, || Reply::status(405));
