@@ -10,6 +10,7 @@ const COMMANDS: &[&[&str]] = &[
     &["adopt"],
     &["apply"],
     &["approve"],
+    &["bmc", "check"],
     &["bmc", "inspect"],
     &["completions"],
     &["explain"],

@@ -4,6 +4,7 @@
 
 mod approve;
 mod bmc;
+mod bmc_check;
 mod harness;
 mod help;
 mod init;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! `shoal bmc`: what Shoal makes of a BMC.
 
+mod check;
 mod endpoint;
 mod inspect;
 
@@ -19,12 +20,14 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum BmcCommand {
-    Inspect(inspect::Inspect),
+    Check(Box<check::Check>),
+    Inspect(Box<inspect::Inspect>),
 }
 
 impl Args {
     pub(super) fn perform(&self, context: &Context) -> Outcome {
         match &self.command {
+            BmcCommand::Check(check) => check.perform(context),
             BmcCommand::Inspect(inspect) => inspect.perform(context),
         }
     }

@@ -11,7 +11,7 @@ use crate::host::{Context, read_private};
 
 /// Where private keys are.
 #[derive(clap::Args)]
-pub(super) struct KeyArgs {
+pub(crate) struct KeyArgs {
     /// File with private keys (or `SHOAL_AGE_KEY_FILE`, or the key itself in `SHOAL_AGE_KEY`); - for standard input
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
@@ -19,7 +19,7 @@ pub(super) struct KeyArgs {
 
 impl KeyArgs {
     /// The keys, or nothing where none were given.
-    pub(super) fn read(&self, context: &Context) -> Result<Option<Identities>, CliError> {
+    pub(crate) fn read(&self, context: &Context) -> Result<Option<Identities>, CliError> {
         let file = self.key_file.clone().or_else(|| context.env().path("SHOAL_AGE_KEY_FILE"));
         let text = match file {
             Some(file) => read_private(&file, "a private key")?,
@@ -32,7 +32,7 @@ impl KeyArgs {
     }
 
     /// Keys without which nothing can be done.
-    pub(super) fn require(&self, context: &Context) -> Result<Identities, CliError> {
+    pub(crate) fn require(&self, context: &Context) -> Result<Identities, CliError> {
         self.read(context)?.ok_or_else(|| {
             CliError::user("secret.no-key", "a private key is needed")
                 .hint("name its file with --key-file or SHOAL_AGE_KEY_FILE")

@@ -9,6 +9,8 @@ mod new;
 mod place;
 mod verify;
 
+pub(crate) use self::keys::KeyArgs;
+
 use clap::Subcommand;
 
 use crate::error::Outcome;
