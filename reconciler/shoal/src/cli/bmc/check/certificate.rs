@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shoal_redfish::{Fingerprint, Timeouts};
+use shoal_redfish::{CallObserver as _, CallRecord, Fingerprint, Op, Timeouts};
 use url::Url;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::calls::Calls;
 use super::finding::{Check, Findings, Verdict};
 use crate::output::clean;
 
@@ -20,7 +21,13 @@ const SOON: i64 = 30;
 const LONGEST_NAME: usize = 120;
 
 /// Looks. False where nothing answers, so that nothing else need be tried.
-pub(super) async fn look(findings: &mut Findings, url: &Url, timeouts: Timeouts, now: Timestamp) -> bool {
+pub(super) async fn look(
+    findings: &mut Findings,
+    calls: &Calls,
+    url: &Url,
+    timeouts: Timeouts,
+    now: Timestamp,
+) -> bool {
     let place = place(url);
     let client = reqwest::Client::builder()
         .no_proxy()
@@ -39,7 +46,24 @@ pub(super) async fn look(findings: &mut Findings, url: &Url, timeouts: Timeouts,
     let mut root = url.clone();
     root.set_path("/redfish/v1/");
     let answer = client.get(root).send().await;
-    let took = spoken(started.elapsed());
+    let took = started.elapsed();
+    calls.call(&CallRecord {
+        // The client counts its own calls from 1.
+        correlation: 0,
+        bmc: place.clone(),
+        vendor: "unknown",
+        op: Op::Discover,
+        method: "GET",
+        resource: "/redfish/v1/".to_owned(),
+        code: answer.as_ref().ok().map(|answer| answer.status().as_u16()),
+        duration: took,
+        attempt: 1,
+        failure: answer
+            .as_ref()
+            .err()
+            .map(|error| if error.is_timeout() { "timeout" } else { "unreachable" }),
+    });
+    let took = spoken(took);
     match answer {
         Ok(answer) => {
             findings.ok(Check::Address, format!("{place} answers, after {took}"));

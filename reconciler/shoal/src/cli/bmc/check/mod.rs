@@ -25,7 +25,7 @@ use self::calls::{Call, Calls};
 use self::finding::{Check as On, Findings, Verdict};
 use self::media_address::media_url;
 use self::medium::{Medium, Read, local_address};
-use self::report::{Report, Result as Outcomes};
+use self::report::{Report, Standing};
 use self::source::Subject;
 use super::endpoint::{EndpointArgs, failed, wiring};
 use crate::VERSION;
@@ -138,8 +138,7 @@ impl Check {
         let calls = Arc::new(Calls::new(context.clock()));
         let mut seen = Seen::default();
         self.look(context, &subject, &calls, &mut seen)?;
-        let report = self.finish(context, &subject, seen, calls.list())?;
-        Ok(report)
+        self.finish(context, &subject, seen, calls.list())
     }
 
     fn look(
@@ -152,7 +151,8 @@ impl Check {
         let endpoint = &subject.endpoint;
         let place = certificate::place(&endpoint.url);
         let progress = context.progress(format!("reaching {place}"));
-        let look = certificate::look(&mut seen.findings, &endpoint.url, endpoint.timeouts, context.now());
+        let look =
+            certificate::look(&mut seen.findings, calls, &endpoint.url, endpoint.timeouts, context.now());
         let answers = context.wait(look);
         drop(progress);
         if !answers {
@@ -230,11 +230,11 @@ impl Check {
         let Seen { findings, found, trial, no_answer, stopped } = seen;
         let checks = findings.all("not reached");
         let result = if no_answer {
-            Outcomes::NoAnswer
+            Standing::NoAnswer
         } else if checks.iter().any(|finding| finding.verdict == Verdict::Failed) {
-            Outcomes::Stops
+            Standing::Stops
         } else {
-            Outcomes::Ready
+            Standing::Ready
         };
         let mut report = Report {
             shoal: VERSION,

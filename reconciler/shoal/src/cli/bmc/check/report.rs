@@ -22,7 +22,7 @@ const SHORTEST: usize = 4;
 /// What it comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Result {
+pub(super) enum Standing {
     /// Nothing stands in the way of an install.
     Ready,
     /// Something would stop one.
@@ -31,7 +31,7 @@ pub(super) enum Result {
     NoAnswer,
 }
 
-impl Result {
+impl Standing {
     pub(super) fn exit_code(self) -> u8 {
         match self {
             Self::Ready => 0,
@@ -61,7 +61,7 @@ pub(super) struct Report {
     pub(super) vendor: Option<String>,
     pub(super) model: Option<String>,
     pub(super) firmware: Option<String>,
-    pub(super) result: Result,
+    pub(super) result: Standing,
     pub(super) checks: Vec<Finding>,
     pub(super) slots: Vec<Slot>,
     /// Requests for the medium of a trial.
@@ -279,7 +279,7 @@ mod tests {
             vendor: Some("Acme".to_owned()),
             model: Some("echoes hunter22".to_owned()),
             firmware: None,
-            result: Result::Ready,
+            result: Standing::Ready,
             checks: vec![
                 finding(Check::Address, Verdict::Ok, "answers"),
                 finding(Check::Slots, Verdict::Warning, "a|b <c> \u{1b}[2J hunter22"),
