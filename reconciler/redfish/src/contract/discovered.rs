@@ -130,6 +130,8 @@ pub struct Facts {
     pub spare_slots: Vec<String>,
     /// Whether the system has `BootProgress`.
     pub boot_progress: bool,
+    /// The BMC's words where it shows no slot for want of a licence.
+    pub missing_licence: Option<String>,
 }
 
 /// Which schemes of image addresses a BMC takes.

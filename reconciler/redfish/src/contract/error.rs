@@ -226,6 +226,12 @@ pub enum ErrorKind {
         /// What is in it, if the BMC says so.
         image: Option<MediaUrl>,
     },
+    /// As many media are connected as the BMC can hold, of whichever slot.
+    #[error("every virtual media connection of the bmc is in use: {message}")]
+    MediaConnectionsInUse {
+        /// The BMC's words.
+        message: String,
+    },
     /// No such slot.
     #[error("the bmc has no such slot")]
     UnknownSlot,
@@ -334,6 +340,7 @@ impl ErrorKind {
             | Self::Timeout { .. }
             | Self::CircuitOpen { .. }
             | Self::SessionsExhausted { .. }
+            | Self::MediaConnectionsInUse { .. }
             | Self::ImageUnreadable { .. }
             | Self::NoEffect { .. }
             | Self::TaskFailed { .. }

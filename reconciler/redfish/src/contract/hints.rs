@@ -48,6 +48,9 @@ impl ErrorKind {
             Self::SlotOccupied { .. } => {
                 "somebody else's medium or console session holds the slot: disconnect it"
             }
+            Self::MediaConnectionsInUse { .. } => {
+                "close remote consoles that have a medium attached and eject the media of other slots, then try again"
+            }
             Self::UnknownSlot => "inspect the bmc again: its slots changed",
             Self::NoInsertRoute => "use another slot; this one is for uploads or the console only",
             Self::WrongImageKind { .. } => "inspect the bmc again: its slots changed",
@@ -101,6 +104,7 @@ impl ErrorKind {
             Self::LicenceMissing { .. } => "licence-missing",
             Self::VirtualMediaDisabled { .. } => "virtual-media-disabled",
             Self::SlotOccupied { .. } => "slot-occupied",
+            Self::MediaConnectionsInUse { .. } => "media-connections-in-use",
             Self::UnknownSlot => "unknown-slot",
             Self::NoInsertRoute => "no-insert-route",
             Self::WrongImageKind { .. } => "wrong-image-kind",

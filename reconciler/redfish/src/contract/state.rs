@@ -73,6 +73,9 @@ pub struct BootOverride {
     pub target: Option<String>,
     /// `BootSourceOverrideMode`: `UEFI`, `Legacy`.
     pub mode: Option<String>,
+    /// `HttpBootUri`: what is fetched where the target is `UefiHttp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_image: Option<MediaUrl>,
 }
 
 impl BootOverride {

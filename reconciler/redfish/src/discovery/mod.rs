@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::contract::discovered::Discovered;
+use crate::contract::discovered::{Discovered, Rung};
 use crate::contract::endpoint::BmcEndpoint;
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
@@ -104,7 +104,9 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
     wire.set_vendor(vendor.label());
     let reset = layout::reset(&mut walk, &system).await?;
     let boot = boot::place(&mut walk, &system, general).await?;
+    walk.take_unlicensed();
     let views = slots::read(&mut walk, &system, &managers).await?;
+    let unlicensed = walk.take_unlicensed().filter(|_| general.has(Rule::UnlicensedSlotsAreNotMissing));
     let media_enabled = managers::media_enabled(&mut walk, &managers).await?;
     let media_are_detached = managers::media_are_detached(&mut walk, &managers).await?;
 
@@ -122,7 +124,11 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
     .without(off);
     let slots = slots::settle(views, rules);
     let chosen = boot::choose_target(&boot.targets, rules);
-    let picked = ladder::pick(&slots, preferred, chosen.is_some(), &boot.targets, rules);
+    let mut picked = ladder::pick(&slots, preferred, chosen.is_some(), &boot.targets, rules);
+    let unlicensed = unlicensed.filter(|_| picked.boot.is_none());
+    if unlicensed.is_some() {
+        picked.rung = Rung::None;
+    }
 
     let mut warnings = walk.into_warnings();
     let discovered = report::write(
@@ -139,6 +145,7 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
             rules,
             media_enabled,
             missing_licence,
+            unlicensed,
             media_are_detached,
         },
         &mut warnings,

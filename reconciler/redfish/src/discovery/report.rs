@@ -27,6 +27,8 @@ pub(crate) struct Findings<'a> {
     pub(crate) rules: Rules,
     pub(crate) media_enabled: Option<bool>,
     pub(crate) missing_licence: Option<String>,
+    /// Why no slot is shown, where that is for want of a licence.
+    pub(crate) unlicensed: Option<String>,
     pub(crate) media_are_detached: bool,
 }
 
@@ -75,12 +77,17 @@ pub(crate) fn write(found: &Findings<'_>, warnings: &mut Vec<String>) -> Discove
             reset_types: found.reset.map(|reset| reset.types.clone()).unwrap_or_default(),
             spare_slots: found.picked.spares.iter().filter_map(|at| uri(Some(*at))).collect(),
             boot_progress: found.system.has_boot_progress,
+            missing_licence: found.unlicensed.clone(),
         },
     }
 }
 
 /// What is known to be refused: by a rule, or by the allowable values of the boot slot.
 fn schemes(found: &Findings<'_>) -> ImageSchemes {
+    // What the BMC itself refuses is nothing to the firmware that fetches the image.
+    if found.picked.rung == Rung::UefiHttp {
+        return ImageSchemes::default();
+    }
     let listed = found.picked.boot.map(|at| schemes_of(&found.slots[at].parameters)).unwrap_or_default();
     ImageSchemes {
         http: listed.http && !found.rules.images_need_https(),
@@ -171,6 +178,9 @@ fn warn(found: &Findings<'_>, schemes: ImageSchemes, warnings: &mut Vec<String>)
 }
 
 fn no_slot(found: &Findings<'_>) -> String {
+    if let Some(message) = &found.unlicensed {
+        return format!("no slot is shown for want of a licence: {message}");
+    }
     let what = if found.slots.is_empty() {
         "the bmc has no virtual media"
     } else if found.chosen.is_none() {

@@ -37,11 +37,12 @@ pub(crate) struct Walk<'a> {
     wire: &'a Wire,
     visited: HashSet<String>,
     warnings: Vec<String>,
+    unlicensed: Option<String>,
 }
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(wire: &'a Wire) -> Self {
-        Self { wire, visited: HashSet::new(), warnings: Vec::new() }
+        Self { wire, visited: HashSet::new(), warnings: Vec::new(), unlicensed: None }
     }
 
     pub(crate) fn rules(&self) -> Rules {
@@ -50,6 +51,12 @@ impl<'a> Walk<'a> {
 
     pub(crate) fn into_warnings(self) -> Vec<String> {
         self.warnings
+    }
+
+    /// What was said of the first resource since the last question that is not shown for want of a
+    /// licence.
+    pub(crate) fn take_unlicensed(&mut self) -> Option<String> {
+        self.unlicensed.take()
     }
 
     /// Reads a resource that must be there.
@@ -74,6 +81,9 @@ impl<'a> Walk<'a> {
         match self.get(path).await? {
             Some(Ok(found)) => Ok(Some(found)),
             Some(Err(kind)) => {
+                if let ErrorKind::LicenceMissing { message } = &kind {
+                    self.unlicensed.get_or_insert_with(|| message.clone());
+                }
                 self.warnings.push(format!("{} cannot be read: {kind}", redact_resource(path)));
                 Ok(None)
             }

@@ -14,8 +14,6 @@ const MODES: &str = "BootSourceOverrideMode@Redfish.AllowableValues";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Boot {
     pub(crate) current: BootOverride,
-    /// What is booted over HTTP. Holds a capability, so it is no part of the override that callers see.
-    pub(crate) http_uri: Option<MediaUrl>,
     pub(crate) targets: Vec<String>,
     pub(crate) modes: Vec<String>,
     /// Whether the object has override properties, be they null.
@@ -38,8 +36,8 @@ impl Boot {
                 enabled: json::text(boot, "BootSourceOverrideEnabled"),
                 target: json::text(boot, "BootSourceOverrideTarget"),
                 mode: json::text(boot, "BootSourceOverrideMode"),
+                http_image: json::text(boot, "HttpBootUri").map(MediaUrl::new),
             },
-            http_uri: json::text(boot, "HttpBootUri").map(MediaUrl::new),
             targets: json::texts(boot, TARGETS),
             modes,
             has_override: boot.get("BootSourceOverrideTarget").is_some()

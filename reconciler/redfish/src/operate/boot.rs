@@ -53,10 +53,11 @@ impl Wanted<'_> {
         match self {
             Self::Once(target) => is_once(target),
             Self::Http(image) => {
-                is_once(OVER_HTTP) && boot.http_uri.as_ref().map_or(was_sent, |shown| image.same_image(shown))
+                is_once(OVER_HTTP)
+                    && current.http_image.as_ref().map_or(was_sent, |shown| image.same_image(shown))
             }
             Self::Cleared { address } => {
-                !current.is_active() && (!*address || was_sent || boot.http_uri.is_none())
+                !current.is_active() && (!*address || was_sent || current.http_image.is_none())
             }
         }
     }
@@ -96,7 +97,7 @@ impl Wanted<'_> {
             Self::Http(image) => {
                 fields.insert(ADDRESS.to_owned(), json!(image.expose()));
             }
-            Self::Cleared { address: true } if boot.http_uri.is_some() => {
+            Self::Cleared { address: true } if current.http_image.is_some() => {
                 fields.insert(ADDRESS.to_owned(), Value::Null);
             }
             _ => {}
@@ -181,7 +182,10 @@ pub(super) async fn clear(bmc: &RedfishBmc) -> Result<Effect, Error> {
 }
 
 fn no_target(bmc: &RedfishBmc, op: Op) -> Error {
-    let kind = ErrorKind::NoBootTarget { allowed: bmc.discovery.layout.boot.targets.clone() };
+    let kind = match &bmc.discovery.discovered.facts.missing_licence {
+        Some(message) => ErrorKind::LicenceMissing { message: message.clone() },
+        None => ErrorKind::NoBootTarget { allowed: bmc.discovery.layout.boot.targets.clone() },
+    };
     bmc.wire.error(op, Some(&bmc.discovery.layout.system), kind)
 }
 
@@ -192,7 +196,7 @@ async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, 
     let mut patience = Patience::new(bmc.budgets.boot, bmc.budgets.poll);
     let mut left_out: Vec<&str> = Vec::new();
     let mut effect = Effect::AlreadySo;
-    let mut failures = 0;
+    let (mut failures, mut accepted) = (0, 0);
     loop {
         let resource = bmc.read(op, at).await?;
         let boot = Boot::read(&resource.value);
@@ -206,7 +210,17 @@ async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, 
         let body = wanted.body(&boot, rules, &left_out);
         let mut pause = bmc.budgets.rewrite;
         let error = match bmc.patch(op, &resource, &body).await {
-            Ok(_) => return await_override(bmc, op, at, wanted, &mut patience).await,
+            Ok(_) => {
+                accepted += 1;
+                let most = bmc.most_writes();
+                let mut share = patience.share(if accepted < most { most } else { 1 });
+                match await_override(bmc, op, at, wanted, &mut share).await {
+                    Err(error) if accepted < most && matches!(error.kind(), ErrorKind::NoEffect { .. }) => {
+                        continue;
+                    }
+                    shown => return shown,
+                }
+            }
             // Nobody knows whether it arrived: the resource will tell.
             Err(Failure::Broken(Broken { unsent: false, passing: true, kind })) => {
                 failures += 1;
@@ -219,6 +233,10 @@ async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, 
                 failures += u32::from(!not_now);
                 let refused_mode = !left_out.contains(&MODE) && refusal.messages.name(MODE);
                 let error = bmc.wire.failed(op, at, Failure::Refused(refusal));
+                if accepted > 0 && !not_now {
+                    // Accepted before and refused now: perhaps the first one is still under way.
+                    return await_override(bmc, op, at, wanted, &mut patience).await.map_err(|_| error);
+                }
                 match error.kind() {
                     // No override is active; an address that the BMC will not give up starts nothing.
                     ErrorKind::Refused { .. } if wanted.is_met(&boot, rules, true) => return Ok(effect),

@@ -27,14 +27,14 @@ pub(super) async fn eject(bmc: &RedfishBmc, uri: &str) -> Result<Effect, Error> 
     let via = bmc.slot(OP, uri)?.via;
     let mut patience = Patience::new(bmc.budgets.eject, bmc.budgets.poll);
     let mut effect = Effect::AlreadySo;
-    let mut failures = 0;
+    let (mut failures, mut accepted) = (0, 0);
     loop {
         let Some((resource, media)) = look(bmc, uri).await? else {
             return Ok(effect);
         };
         if media.inserted {
             effect = Effect::Changed;
-        } else if !bmc.has(Rule::EmptySlotsAreEjectedAllTheSame) {
+        } else if accepted > 0 || is_believed_empty(bmc) {
             return Ok(effect);
         }
         let mut pause = bmc.budgets.rewrite;
@@ -42,11 +42,19 @@ pub(super) async fn eject(bmc: &RedfishBmc, uri: &str) -> Result<Effect, Error> 
             None => return Ok(effect),
             Some(Ok(answer)) => {
                 let task = task::wait(&bmc.wire, OP, &answer, patience.deadline(), bmc.budgets.poll).await;
-                return match task {
+                match task {
                     // A task that fails on an empty slot has nothing to do.
-                    Err(error) if is_inserted(bmc, uri).await? => Err(error),
-                    _ => await_empty(bmc, uri, &mut patience).await.map(|()| effect),
-                };
+                    Err(error) if is_inserted(bmc, uri).await? => return Err(error),
+                    _ => accepted += 1,
+                }
+                let most = bmc.most_writes();
+                let mut share = patience.share(if accepted < most { most } else { 1 });
+                match await_empty(bmc, uri, &mut share).await {
+                    Err(error) if accepted < most && matches!(error.kind(), ErrorKind::NoEffect { .. }) => {
+                        continue;
+                    }
+                    shown => return shown.map(|()| effect),
+                }
             }
             // Nobody knows whether it arrived: the slot will tell.
             Some(Err(Failure::Broken(Broken { unsent: false, passing: true, kind }))) => {
@@ -59,10 +67,15 @@ pub(super) async fn eject(bmc: &RedfishBmc, uri: &str) -> Result<Effect, Error> 
                 let fails = !refusal.is_not_now() && (refusal.status >= 500 || refusal.status == 409);
                 let passes = fails || refusal.is_not_now();
                 failures += u32::from(fails);
+                let holds_nothing = refusal.is_about_an_empty_slot();
                 let error = bmc.wire.failed(OP, uri, Failure::Refused(refusal));
                 let judged = bmc.has(Rule::EjectsAreJudgedByTheSlot);
                 if !judged || (!passes && matches!(error.kind(), ErrorKind::CredentialsRejected)) {
                     return Err(error);
+                }
+                // Accepted before and refused now: it is out, and only shown.
+                if holds_nothing || (accepted > 0 && (fails || !passes)) {
+                    return await_empty(bmc, uri, &mut patience).await.map(|()| effect);
                 }
                 if !is_inserted(bmc, uri).await? {
                     return Ok(effect);
@@ -77,6 +90,11 @@ pub(super) async fn eject(bmc: &RedfishBmc, uri: &str) -> Result<Effect, Error> 
             return if is_inserted(bmc, uri).await? { Err(error) } else { Ok(effect) };
         }
     }
+}
+
+/// Whether a slot that shows nothing holds nothing.
+fn is_believed_empty(bmc: &RedfishBmc) -> bool {
+    bmc.has(Rule::OpenBmcSlotsAreHonest) || !bmc.has(Rule::EmptySlotsAreEjectedAllTheSame)
 }
 
 /// The slot now; none when it vanished, which is as good as empty.

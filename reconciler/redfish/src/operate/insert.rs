@@ -92,7 +92,7 @@ async fn write(
         && slot.via == InsertVia::Oem
         && bmc.has(Rule::HuaweiConnectsAtRandom);
     let mut bodies = 1;
-    let mut failures = 0;
+    let (mut failures, mut accepted) = (0, 0);
     loop {
         let mut pause = bmc.budgets.rewrite;
         let error = match send(bmc, op, slot, &resource, &body, image).await {
@@ -110,7 +110,12 @@ async fn write(
                     }
                     end => end?,
                 };
-                return await_image(bmc, op, uri, image, &mut patience).await.map(|()| Effect::Changed);
+                accepted += 1;
+                if takes_effect(bmc, op, uri, image, &mut patience, accepted).await? {
+                    return Ok(Effect::Changed);
+                }
+                resource = bmc.look(op, uri).await?.0;
+                continue;
             }
             Err(Failure::Broken(Broken { unsent: false, passing: true, kind })) => {
                 failures += 1;
@@ -120,6 +125,12 @@ async fn write(
             Err(Failure::Refused(refusal)) => {
                 let kind = reason(bmc, image, &refusal);
                 match kind {
+                    // Accepted before and refused now: perhaps the first one is still under way.
+                    kind if accepted > 0 && !refusal.is_not_now() => {
+                        let error = bmc.wire.error(op, Some(uri), kind);
+                        let shown = await_image(bmc, op, uri, image, &mut patience).await;
+                        return shown.map(|()| Effect::Changed).map_err(|_| error);
+                    }
                     ErrorKind::Refused { .. }
                         if may_learn && bodies < MOST_BODIES && body.learn(&refusal) =>
                     {
@@ -146,6 +157,30 @@ async fn write(
             return await_image(bmc, op, uri, image, &mut patience).await.map(|()| Effect::Changed);
         }
     }
+}
+
+/// Whether an insert that was accepted for the so many-th time comes to be. False when nothing
+/// shows and it may be sent once more.
+async fn takes_effect(
+    bmc: &RedfishBmc,
+    op: Op,
+    uri: &str,
+    image: &ImageRef,
+    patience: &mut Patience,
+    accepted: u32,
+) -> Result<bool, Error> {
+    let most = bmc.most_writes();
+    if accepted < most {
+        match await_image(bmc, op, uri, image, &mut patience.share(most)).await {
+            Err(error) if matches!(error.kind(), ErrorKind::NoEffect { .. }) => {
+                if !bmc.look(op, uri).await?.1.inserted {
+                    return Ok(false);
+                }
+            }
+            shown => return shown.map(|()| true),
+        }
+    }
+    await_image(bmc, op, uri, image, patience).await.map(|()| true)
 }
 
 /// What a refused insert means.

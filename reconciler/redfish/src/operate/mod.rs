@@ -40,6 +40,9 @@ use crate::wire::retry::Replay;
 use crate::wire::tls::Fingerprint;
 use crate::wire::wiring::Wiring;
 
+/// Times that a write is sent which is accepted and shows no effect.
+const MOST_WRITES: u32 = 3;
+
 /// One BMC over HTTP. Close it on every exit path; dropped unclosed inside a runtime, it tries
 /// to end its session all the same.
 pub struct RedfishBmc {
@@ -185,6 +188,12 @@ impl RedfishBmc {
     /// Whether a write that was accepted is to be seen before it counts.
     fn reads_back(&self) -> bool {
         self.has(Rule::WritesAreReadBack)
+    }
+
+    /// Times that a write is sent which is accepted and shows no effect; each is waited for during
+    /// its share of the budget.
+    fn most_writes(&self) -> u32 {
+        if self.has(Rule::AcceptedWritesAreSentAgain) { MOST_WRITES } else { 1 }
     }
 
     fn slot(&self, op: Op, uri: &str) -> Result<&Slot, Error> {

@@ -22,9 +22,6 @@ use crate::wire::client::Failure;
 use crate::wire::exchange::Broken;
 use crate::wire::retry::Replay;
 
-/// Times that one reset is sent when it is accepted and shows no effect.
-const MOST_WRITES: u32 = 3;
-
 /// What became of a reset.
 enum Sent {
     /// Accepted, or nobody knows: the state will tell.
@@ -87,11 +84,12 @@ async fn reach(
         return Ok(Effect::AlreadySo);
     }
     let mut accepted = 0;
-    while accepted < MOST_WRITES {
+    let most = bmc.most_writes();
+    while accepted < most {
         let wait = match send(bmc, op, reset, reset_type).await? {
             Sent::Perhaps => {
                 accepted += 1;
-                budget / MOST_WRITES
+                budget / most
             }
             Sent::NotNow(error, pause) => {
                 if Instant::now() + pause >= deadline {

@@ -188,6 +188,11 @@ catalogue! {
     ///
     /// sushy `connector.py`.
     BrokenReadsAreRepeated "broken_reads_are_repeated", every, "wire/link.rs", Scenario;
+    /// A connection is dead without a word after an answer, and a login that broke off is not repeated:
+    /// a session may have come about. So each login opens a connection of its own.
+    ///
+    /// sushy `connector.py`, on BMCs that drop keep-alive connections.
+    LoginsTakeAFreshConnection "logins_take_a_fresh_connection", every, "wire/link.rs", Scenario;
     /// A proxy's 403 looks like the BMC's, so none of the environment is used.
     ///
     /// bootwright.
@@ -250,6 +255,11 @@ catalogue! {
     ///
     /// HPE iLO `LicenseKeyRequired`; Supermicro `OemLicenseNotPassed`; Dell and Lenovo in words.
     MissingLicencesAreNamed "missing_licences_are_named", every, "rules/messages.rs", Scenario;
+    /// Slots are not even shown without a licence. That is no machine without slots, to be started over
+    /// HTTP: the licence is what an operator has to see to.
+    ///
+    /// Supermicro X12 without `SFT-OOB-LIC`, `OemLicenseNotPassed` on reads (public field notes).
+    UnlicensedSlotsAreNotMissing "unlicensed_slots_are_not_missing", every, "discovery/mod.rs", Scenario;
     /// Images from a URL need a licence that the manager names: told before anything is tried.
     ///
     /// HPE iLO (message registry of iLO 6; recording of a DL385 Gen10 Plus v2).
@@ -264,9 +274,12 @@ catalogue! {
     DisabledMediaAreNamed "disabled_media_are_named", every, "rules/messages.rs", Scenario;
     /// A slot that somebody else holds is named.
     ///
-    /// HPE iLO `MaxVirtualMediaConnectionEstablished`; Huawei and xFusion `ConnectionOccupied`;
-    /// Dell in words.
+    /// Huawei and xFusion `ConnectionOccupied`; Dell in words.
     OccupiedSlotsAreNamed "occupied_slots_are_named", every, "rules/messages.rs", Scenario;
+    /// No connection for media is free, though the slot itself may be: consoles hold them, too.
+    ///
+    /// HPE iLO `MaxVirtualMediaConnectionEstablished` (message registry of iLO 6).
+    FullMediaConnectionsAreNamed "full_media_connections_are_named", every, "rules/messages.rs", Scenario;
     /// A scheme that is not taken is named.
     ///
     /// Huawei iBMC `FileTransferProtocolMismatch`; DMTF `SourceDoesNotSupportProtocol`.
@@ -285,6 +298,11 @@ catalogue! {
     ///
     /// bootwright; the DMTF mock-up server answers 204 and changes nothing.
     WritesAreReadBack "writes_are_read_back", every, "operate/mod.rs", Scenario;
+    /// What was answered 2xx and does not show is sent again, three times within the budget.
+    ///
+    /// Supermicro AS-1015CS answers 200 and drops the override (bmclib #459); Dell iDRAC answers an
+    /// insert and does nothing (iDRAC-Redfish-Scripting #58; microsoft/lisa #4030 inserts three times).
+    AcceptedWritesAreSentAgain "accepted_writes_are_sent_again", every, "operate/mod.rs", Scenario;
     /// Slots have no actions and are patched, with `Inserted` and `If-Match`.
     ///
     /// Lenovo XCC (sushy; recording of an SR670 V2; pubs.lenovo.com xcc-restapi).
@@ -373,6 +391,15 @@ catalogue! {
     ///
     /// Dell iDRAC (Ironic `redfish/boot.py`).
     EmptySlotsAreEjectedAllTheSame "empty_slots_are_ejected_all_the_same", every, "operate/eject.rs", Scenario;
+    /// What a slot shows is what is mounted, so that an empty one needs no eject, which would be refused.
+    ///
+    /// OpenBMC (bmcweb `virtual_media.hpp`: `Inserted` is the mount's own `Active`).
+    OpenBmcSlotsAreHonest "open_bmc_slots_are_honest", some, "operate/eject.rs", Scenario;
+    /// An image that is out is still shown for a while, and ejecting it is answered 500: nothing is
+    /// mounted. It is waited for, as long as the budget lasts.
+    ///
+    /// Dell iDRAC `VRM0009` (iDRAC-Redfish-Scripting); Ironic `redfish/boot.py` on stale `Inserted`.
+    EjectedImagesMayShowForAWhile "ejected_images_may_show_for_a_while", every, "operate/eject.rs", Scenario;
     /// An eject without a body is answered 415 or 400, one with `{}` is taken.
     ///
     /// HPE iLO5 and iLO6 (sushy); Dell iDRAC9.
@@ -422,6 +449,10 @@ catalogue! {
     ///
     /// sushy `connector.py`; bootwright's fixture of an xFusion 2288H V7.
     TaskMonitorsHaveManySpellings "task_monitors_have_many_spellings", every, "wire/task.rs", Scenario;
+    /// The task itself is answered 5xx while it runs. The resource that it is about decides.
+    ///
+    /// RFC 9110 on 503; sushy `connector.py`, which repeats reads that are answered so.
+    FailingTasksAreStillRunning "failing_tasks_are_still_running", every, "wire/task.rs", Scenario;
     /// A task that is gone is neither done nor failed: the resource decides.
     ///
     /// Dell iDRAC before 5.00 purges tasks after a minute (Ironic release notes).

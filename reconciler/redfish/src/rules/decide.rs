@@ -34,6 +34,7 @@ pub(crate) fn decide(seen: &Seen) -> Rules {
     };
     if seen.is_openbmc {
         on(Rule::OpenBmcTakesHttpsOnly, true);
+        on(Rule::OpenBmcSlotsAreHonest, true);
     }
     match seen.vendor {
         Vendor::Ami | Vendor::AsrockRack | Vendor::Gigabyte => on(Rule::AmiWantsTheWholeOverride, true),

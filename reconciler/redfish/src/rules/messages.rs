@@ -16,6 +16,10 @@ pub(crate) enum Meaning {
     MediaDisabled,
     /// Somebody else holds the slot.
     Occupied,
+    /// Every connection for media is in use, of whichever slot.
+    Connections,
+    /// There is nothing to eject.
+    Empty,
     /// Every session is taken.
     Sessions,
     /// User or password are wrong, or the account is locked.
@@ -33,13 +37,14 @@ const KEYS: &[(&str, Meaning, Option<Rule>)] = &[
     ("InvalidOperationForSystemState", Meaning::NotNow, Some(Rule::IloRefusesWhileInPost)),
     ("LicenseKeyRequired", Meaning::Licence, Some(Rule::MissingLicencesAreNamed)),
     ("VirtualMediaIsDisabled", Meaning::MediaDisabled, Some(Rule::DisabledMediaAreNamed)),
-    ("MaxVirtualMediaConnectionEstablished", Meaning::Occupied, Some(Rule::OccupiedSlotsAreNamed)),
+    ("MaxVirtualMediaConnectionEstablished", Meaning::Connections, Some(Rule::FullMediaConnectionsAreNamed)),
     // iLO answers 400 with this to a wrong password.
     ("UnauthorizedLoginAttempt", Meaning::Credentials, None),
     // Dell iDRAC.
     ("SYS518", Meaning::NotNow, Some(Rule::IdracMaySayDataSourcesUnavailable)),
     ("RAC0218", Meaning::Sessions, Some(Rule::FullSessionsAreNamed)),
     ("RAC0720", Meaning::Image, Some(Rule::UnreadableImagesAreNamed)),
+    ("VRM0009", Meaning::Empty, Some(Rule::EjectedImagesMayShowForAWhile)),
     // iDRAC10 to an `On` that comes too early after off (Ironic `redfish/power.py`).
     ("ActionParameterValueConflict", Meaning::NotNow, Some(Rule::EarlyOnConflicts)),
     // Supermicro; Lenovo.

@@ -8,7 +8,10 @@
 //! * Redirects are followed three times at most, to the same origin only, with the same method:
 //!   some BMCs (iLO4) redirect a path to the same path with a trailing slash.
 //! * Connections are reused within a burst of requests only; several BMCs drop idle ones.
+//!   A login opens one of its own (`Rule::LoginsTakeAFreshConnection`).
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use http::header::{
@@ -101,9 +104,29 @@ impl Broken {
     }
 }
 
+/// An HTTP client without open connections.
+fn client(tls: rustls::ClientConfig, connect_limit: Duration) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .http1_only()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(connect_limit)
+        .pool_max_idle_per_host(1)
+        .pool_idle_timeout(REUSE_WITHIN)
+        .tcp_nodelay(true)
+        .user_agent(concat!("shoal/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
 /// Makes requests to one origin.
 pub(crate) struct Exchange {
-    http: reqwest::Client,
+    http: RwLock<reqwest::Client>,
+    /// Whether a connection may be open.
+    used: AtomicBool,
+    tls: rustls::ClientConfig,
+    connect_limit: Duration,
     origin: Url,
     watch: std::sync::Arc<TlsWatch>,
     limit: Duration,
@@ -117,18 +140,8 @@ impl Exchange {
             return Err(bad("the address must start with https:// or http:// and name a host".to_owned()));
         }
         let (tls, watch) = super::tls::client_config(&endpoint.tls).map_err(bad)?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .no_proxy()
-            .http1_only()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(endpoint.timeouts.connect)
-            .pool_max_idle_per_host(1)
-            .pool_idle_timeout(REUSE_WITHIN)
-            .tcp_nodelay(true)
-            .user_agent(concat!("shoal/", env!("CARGO_PKG_VERSION")))
-            .build()
+        let connect_limit = endpoint.timeouts.connect;
+        let http = client(tls.clone(), connect_limit)
             .map_err(|error| bad(format!("the http client cannot be set up: {}", error.without_url())))?;
         let mut origin = endpoint.url.clone();
         origin.set_path("/");
@@ -137,7 +150,27 @@ impl Exchange {
         // Credentials in the address would end up in logs; they are not used.
         let _ = origin.set_username("");
         let _ = origin.set_password(None);
-        Ok(Self { http, origin, watch, limit: endpoint.timeouts.request, rules })
+        Ok(Self {
+            http: RwLock::new(http),
+            used: AtomicBool::new(false),
+            tls,
+            connect_limit,
+            origin,
+            watch,
+            limit: endpoint.timeouts.request,
+            rules,
+        })
+    }
+
+    /// Leaves connections that are open behind: the next request opens one of its own.
+    pub(crate) fn start_afresh(&self) {
+        if !self.used.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        // The same client was set up before. Were it to fail now, the old one is better than none.
+        if let Ok(fresh) = client(self.tls.clone(), self.connect_limit) {
+            *self.http.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        }
     }
 
     pub(crate) fn watch(&self) -> &TlsWatch {
@@ -216,8 +249,9 @@ impl Exchange {
         pass: Option<&Pass>,
         ask_for_identity: bool,
     ) -> Result<Answer, Broken> {
-        let mut builder = self
-            .http
+        self.used.store(true, Ordering::Relaxed);
+        let http = self.http.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut builder = http
             .request(method.clone(), url.clone())
             .header(ACCEPT, "application/json")
             .header("OData-Version", "4.0");

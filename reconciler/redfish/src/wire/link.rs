@@ -57,6 +57,10 @@ impl Link {
         let may_repeat = replay == Replay::Anything && rules.has(Rule::BrokenReadsAreRepeated);
         let mut attempt = 1;
         loop {
+            // A login that broke off is not sent again, so nothing may break it off that can be helped.
+            if replay == Replay::Answered && rules.has(Rule::LoginsTakeAFreshConnection) {
+                self.exchange.start_afresh();
+            }
             let result = self.once(op, request, pass, ask_for_identity, attempt).await;
             let asked = match &result {
                 // iLO Gen10+ refuses to send some resources uncompressed.

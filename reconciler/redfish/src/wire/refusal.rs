@@ -51,6 +51,11 @@ impl Refusal {
         self.means(Meaning::Image)
     }
 
+    /// Whether it says that nothing is in the slot that was to be ejected.
+    pub(crate) fn is_about_an_empty_slot(&self) -> bool {
+        self.means(Meaning::Empty)
+    }
+
     /// The pause before the write is sent again: what the BMC asked for, or `usual`.
     pub(crate) fn pause(&self, usual: Duration) -> Duration {
         self.retry_after.unwrap_or_default().max(usual)
@@ -75,6 +80,8 @@ impl Refusal {
             ErrorKind::LicenceMissing { message }
         } else if self.means(Meaning::MediaDisabled) || self.speaks_of_disabled_media() {
             ErrorKind::VirtualMediaDisabled { message }
+        } else if self.means(Meaning::Connections) {
+            ErrorKind::MediaConnectionsInUse { message }
         } else if self.means(Meaning::Occupied) {
             ErrorKind::SlotOccupied { image: None }
         } else if self.is_not_now() {
@@ -135,7 +142,8 @@ mod tests {
             (403, "Base.1.0.0.OemLicenseNotPassed", "", "licence-missing"),
             (403, "", "A required license is missing or expired", "licence-missing"),
             (400, "iLO.2.14.VirtualMediaIsDisabled", "", "virtual-media-disabled"),
-            (400, "iLO.2.14.MaxVirtualMediaConnectionEstablished", "", "slot-occupied"),
+            (400, "iLO.2.14.MaxVirtualMediaConnectionEstablished", "", "media-connections-in-use"),
+            (400, "iBMC.1.0.ConnectionOccupied", "", "slot-occupied"),
             (400, "Base.1.13.ResourceAtUriInUnknownFormat", "", "image-unreadable"),
             (500, "IDRAC.2.7.RAC0720", "Unable to locate the ISO or IMG image file", "image-unreadable"),
             (400, "iLO.2.14.UnableToModifyDuringSystemPOST", "", "busy"),

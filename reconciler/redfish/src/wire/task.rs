@@ -3,7 +3,8 @@
 //!
 //! # Caveats
 //! A task that vanished (404, 410) is unknown, not done: iDRAC before 5.00 purges tasks after
-//! a minute. The caller reads the resource itself in any case.
+//! a minute. So is one whose own resource is answered 5xx. The caller reads the resource itself in
+//! any case.
 
 use std::time::Duration;
 
@@ -124,6 +125,13 @@ pub(crate) async fn wait(
                     None if wire.rules().has(Rule::VanishedTasksAreUnknown) => return Ok(TaskEnd::Unknown),
                     None => return Err(wire.failed(op, &place, Failure::Refused(refusal))),
                 }
+            }
+            // Repeated by the wire already. What the task is about will tell how it ends.
+            Err(Failure::Refused(refusal))
+                if (refusal.status >= 500 || refusal.is_not_now())
+                    && wire.rules().has(Rule::FailingTasksAreStillRunning) =>
+            {
+                return Ok(TaskEnd::Unknown);
             }
             Err(failure) => return Err(wire.failed(op, &place, failure)),
         }

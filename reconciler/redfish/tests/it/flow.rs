@@ -42,7 +42,8 @@ async fn a_whole_job_leaves_the_machine_on_with_media_and_override_and_then_with
         BootOverride {
             enabled: Some("Once".to_owned()),
             target: Some("Cd".to_owned()),
-            mode: Some("UEFI".to_owned())
+            mode: Some("UEFI".to_owned()),
+            http_image: None,
         }
     );
     let slots: Vec<_> = state.slots.iter().map(|slot| (slot.uri.as_str(), slot.inserted)).collect();

@@ -190,7 +190,7 @@ async fn refusals_that_an_operator_can_act_on_are_named_and_not_repeated() {
         ("licence-missing", (|| refused(400, "iLO.2.14.LicenseKeyRequired", "", &[])) as fn() -> Reply),
         ("licence-missing", || refused(403, "Base.1.0.0.OemLicenseNotPassed", "", &["DCMS"])),
         ("virtual-media-disabled", || refused(400, "iLO.2.14.VirtualMediaIsDisabled", "", &[])),
-        ("slot-occupied", || refused(400, "iLO.2.14.MaxVirtualMediaConnectionEstablished", "", &[])),
+        ("slot-occupied", || refused(400, "iBMC.1.0.ConnectionOccupied", "", &[])),
         ("slot-occupied", || refused(500, "", "Virtual media is already attached to the host", &[])),
         ("unsupported-image-scheme", || refused(400, "iBMC.1.0.FileTransferProtocolMismatch", "", &[])),
         ("image-unreadable", || refused(400, "Base.1.13.ResourceAtUriInUnknownFormat", "", &["https://h/x"])),

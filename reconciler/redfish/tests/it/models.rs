@@ -19,6 +19,8 @@ use shoal_testbed::faults::FaultPlan;
 use crate::support::client::{PASSWORD, USER, wiring};
 use crate::support::server::{Asked, Handler, Reply, Server};
 
+const NO_FAULTS: &str = "rules: []";
+
 /// One image under every path, with ranges.
 struct Images;
 
@@ -45,7 +47,7 @@ impl Handler for Images {
     }
 }
 
-fn endpoint(bmc: &bmc::BmcHandle) -> BmcEndpoint {
+pub(crate) fn endpoint(bmc: &bmc::BmcHandle) -> BmcEndpoint {
     let millis = Duration::from_millis;
     BmcEndpoint {
         retry: RetryPolicy {
@@ -63,7 +65,8 @@ fn endpoint(bmc: &bmc::BmcHandle) -> BmcEndpoint {
     }
 }
 
-async fn farm(profile: &'static Profile, machine: &Arc<NullMachine>) -> Farm {
+/// A BMC of this model, with these faults.
+pub(crate) async fn farm(profile: &'static Profile, machine: &Arc<NullMachine>, faults: &str) -> Farm {
     Farm::start(FarmConfig {
         listen: ([127, 0, 0, 1], 0).into(),
         tls: true,
@@ -78,7 +81,7 @@ async fn farm(profile: &'static Profile, machine: &Arc<NullMachine>) -> Farm {
             powered_on: true,
             log_capacity: 2000,
         }],
-        faults: FaultPlan::default(),
+        faults: FaultPlan::parse(faults).unwrap(),
         seed: 7,
         clock: Arc::new(bmc::TokioClock::starting_at(Timestamp::UNIX_EPOCH)),
         time_scale: 0.001,
@@ -110,11 +113,18 @@ fn boots(machine: &NullMachine) -> usize {
 
 /// A job of our own making on one model. The rung that was found.
 async fn whole_job(profile: &'static Profile) -> Rung {
+    spoiled_job(profile, NO_FAULTS, Budgets::default()).await
+}
+
+/// The same on a BMC with these faults, by a client with these budgets.
+async fn spoiled_job(profile: &'static Profile, faults: &str, budgets: Budgets) -> Rung {
     let machine = Arc::new(NullMachine::default());
-    let farm = farm(profile, &machine).await;
-    let handle = &farm.bmcs()[0];
+    let farm = farm(profile, &machine, faults).await;
     let (plain, tls) = (Server::http(Arc::new(Images)).await, Server::https(Arc::new(Images)).await);
-    let bmc = RedfishBmc::connect(&endpoint(handle), wiring()).await.unwrap();
+    let mut endpoint = endpoint(&farm.bmcs()[0]);
+    let Budgets { poll, rewrite, .. } = endpoint.budgets;
+    endpoint.budgets = Budgets { poll, rewrite, ..budgets };
+    let bmc = RedfishBmc::connect(&endpoint, wiring()).await.unwrap();
     let found = bmc.discovered().clone();
     let base = if found.facts.schemes.http { &plain.url } else { &tls.url };
     let image = |name: &str, kind| ImageRef {
@@ -212,7 +222,7 @@ macro_rules! again {
 #[tokio::test]
 async fn a_hostile_idrac_is_installed_by_trying_again() {
     let machine = Arc::new(NullMachine::default());
-    let farm = farm(&profiles::HOSTILE, &machine).await;
+    let farm = farm(&profiles::HOSTILE, &machine, NO_FAULTS).await;
     let images = Server::http(Arc::new(Images)).await;
     let mut endpoint = endpoint(&farm.bmcs()[0]);
     // Lies are waited for as long as the budget lasts; here a job would try again.
@@ -253,6 +263,71 @@ async fn a_hostile_idrac_is_installed_by_trying_again() {
     again!(bmc.ensure_power_off(Duration::ZERO));
     again!(bmc.eject_ours());
     again!(bmc.clear_boot_override());
+    farm.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_accepted_without_effect_is_done_all_the_same() {
+    // Every other write of each kind does nothing.
+    const LIES: &str = "rules:
+      - {name: insert, methods: [POST], path: '**/VirtualMedia.InsertMedia', count: 1, every: 2, fault: {kind: lie}}
+      - {name: eject, methods: [POST], path: '**/VirtualMedia.EjectMedia', count: 1, every: 2, fault: {kind: lie}}
+      - {name: write, methods: [PATCH], count: 1, every: 2, fault: {kind: lie}}";
+    let limit = Duration::from_secs(3);
+    let budgets = Budgets { insert: limit, eject: limit, boot: limit, ..Budgets::default() };
+    for profile in [&profiles::IDRAC9_6, &profiles::OPENBMC_GB200, &profiles::XCC, &profiles::BLUEFIELD] {
+        spoiled_job(profile, LIES, budgets).await;
+    }
+}
+
+#[tokio::test]
+async fn an_idrac_that_goes_on_showing_an_ejected_image_is_waited_for() {
+    const STALE: &str = "rules:
+      - name: stale
+        methods: [GET]
+        path: '**/VirtualMedia/1'
+        count: 30
+        fault: {kind: alter, pointer: /Inserted, value: true}";
+    spoiled_job(&profiles::IDRAC9_6, STALE, Budgets::default()).await;
+}
+
+#[tokio::test]
+async fn an_xfusion_whose_tasks_cannot_be_read_is_judged_by_its_slot() {
+    const BUSY: &str =
+        "rules: [{name: busy, methods: [GET], path: '**/Tasks/**', fault: {kind: status, status: 503}}]";
+    spoiled_job(&profiles::IBMC_XFUSION, BUSY, Budgets::default()).await;
+}
+
+#[tokio::test]
+async fn a_supermicro_that_shows_no_slot_for_want_of_a_licence_is_not_started_over_http() {
+    const UNLICENSED: &str = "rules:
+      - {name: unlicensed, methods: [GET], path: '**/VirtualMedia/*', fault: {kind: refuse, why: unlicensed}}";
+    let farm = farm(&profiles::SMC_X12, &Arc::new(NullMachine::default()), UNLICENSED).await;
+    let bmc = RedfishBmc::connect(&endpoint(&farm.bmcs()[0]), wiring()).await.unwrap();
+    assert_eq!(bmc.discovered().rung, Rung::None);
+    let warnings = &bmc.discovered().warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("SFT-OOB-LIC")), "{warnings:?}");
+    let error = bmc.set_boot_once_cd().await.unwrap_err();
+    assert_eq!(error.kind().label(), "licence-missing", "{error}");
+    bmc.close().await.unwrap();
+    farm.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_ilo_without_a_free_connection_says_so_and_what_to_do() {
+    const FULL: &str = "rules:
+      - name: full
+        methods: [POST]
+        path: '**/VirtualMedia.InsertMedia'
+        fault: {kind: refuse, why: no_more_connections}";
+    let farm = farm(&profiles::ILO5, &Arc::new(NullMachine::default()), FULL).await;
+    let bmc = RedfishBmc::connect(&endpoint(&farm.bmcs()[0]), wiring()).await.unwrap();
+    let slot = bmc.discovered().boot_slot.clone().unwrap();
+    let image = ImageRef { url: MediaUrl::new("http://127.0.0.1:9/media/x/boot.iso"), kind: ImageKind::Iso };
+    let error = bmc.insert(&slot, &image).await.unwrap_err();
+    assert_eq!(error.kind().label(), "media-connections-in-use", "{error}");
+    assert!(error.hint().contains("close remote consoles"), "{}", error.hint());
+    bmc.close().await.unwrap();
     farm.shutdown().await;
 }
 

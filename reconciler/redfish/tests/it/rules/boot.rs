@@ -47,7 +47,10 @@ async fn forgets_the_mode(trial: &Trial, vendor: &str) -> Outcome {
         }
         None
     });
-    set(trial, &fake).await
+    set(trial, &fake).await?;
+    let sent = fake.asked("PATCH", SYSTEM).len();
+    ensure!(sent == 1, "it was Legacy for a while: sent {sent} times");
+    Ok(())
 }
 
 pub(super) async fn ami_wants_the_whole_override(trial: Trial) -> Outcome {

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Getting in and out.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use shoal_redfish::{Bmc, Error, ErrorKind, RedfishBmc};
+use shoal_testbed::bmc::{NullMachine, profiles};
 
 use super::{Outcome, Trial, ensure};
+use crate::models;
 use crate::support::client::{endpoint, wiring};
 use crate::support::fake::{Fake, refused};
 use crate::support::server::Reply;
@@ -73,6 +77,24 @@ pub(super) async fn huawei_logins_name_a_domain(trial: Trial) -> Outcome {
     bmc.close().await?;
     // Also for a client that takes up what is known.
     RedfishBmc::resume(&endpoint(&server), wiring(), discovery)?.read_state().await?;
+    Ok(())
+}
+
+/// A BMC that answers the service root, and later says that the session is over, each time as the
+/// last thing on that connection.
+pub(super) async fn logins_take_a_fresh_connection(trial: Trial) -> Outcome {
+    const DEAD: &str = "rules:
+      - {name: dead, methods: [GET], count: 1, fault: {kind: forget_connection}}
+      - {name: thrown out, methods: [GET], after: 4, count: 1, fault: {kind: unauthorized}}
+      - {name: dead again, methods: [GET], after: 4, count: 1, fault: {kind: forget_connection}}";
+    let farm = models::farm(&profiles::IDRAC9_6, &Arc::new(NullMachine::default()), DEAD).await;
+    let endpoint = models::endpoint(&farm.bmcs()[0]);
+    let bmc = RedfishBmc::connect_without(&endpoint, wiring(), &trial.off).await;
+    if let Ok(bmc) = &bmc {
+        bmc.close().await?;
+    }
+    farm.shutdown().await;
+    bmc?;
     Ok(())
 }
 

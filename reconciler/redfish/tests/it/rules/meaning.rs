@@ -2,9 +2,10 @@
 //! What refusals mean, and what passes by itself.
 
 use serde_json::json;
-use shoal_redfish::Bmc;
+use shoal_redfish::{Bmc, ErrorKind, Rung};
 
 use super::{Outcome, Trial, ensure};
+use crate::boot::boot;
 use crate::flow::image;
 use crate::support::fake::{Fake, refused};
 use crate::support::server::Reply;
@@ -105,8 +106,32 @@ pub(super) async fn disabled_media_are_named(trial: Trial) -> Outcome {
 
 pub(super) async fn occupied_slots_are_named(trial: Trial) -> Outcome {
     let label = "slot-occupied";
-    named(&trial, label, || refused(400, "iLO.2.14.MaxVirtualMediaConnectionEstablished", "", &[])).await?;
+    named(&trial, label, || refused(400, "iBMC.1.0.ConnectionOccupied", "", &[])).await?;
     named(&trial, label, || refused(500, "", "Virtual media is already attached to the host", &[])).await
+}
+
+pub(super) async fn full_media_connections_are_named(trial: Trial) -> Outcome {
+    let label = "media-connections-in-use";
+    named(&trial, label, || refused(400, "iLO.2.14.MaxVirtualMediaConnectionEstablished", "", &[])).await
+}
+
+pub(super) async fn unlicensed_slots_are_not_missing(trial: Trial) -> Outcome {
+    let mut tree = two_cd();
+    boot(&mut tree)["BootSourceOverrideTarget@Redfish.AllowableValues"] = json!(["None", "Cd", "UefiHttp"]);
+    let fake = Fake::new(tree);
+    fake.hook(|asked, _| {
+        let is_slot = asked.path.starts_with(&format!("{MEDIA}/"));
+        is_slot.then(|| refused(403, "Base.1.0.0.OemLicenseNotPassed", "SFT-OOB-LIC is needed", &[]))
+    });
+    let (_server, bmc) = trial.connect(&fake).await?;
+    ensure!(bmc.discovered().rung == Rung::None, "{}", bmc.discovered().rung);
+    for result in [bmc.set_boot_once_cd().await, bmc.set_boot_once_http(&image("boot.iso").url).await] {
+        let Err(error) = result else {
+            return Err("an override was set".into());
+        };
+        ensure!(matches!(error.kind(), ErrorKind::LicenceMissing { .. }), "{error}");
+    }
+    Ok(())
 }
 
 pub(super) async fn refused_schemes_are_named(trial: Trial) -> Outcome {

@@ -20,6 +20,24 @@ fn plain(name: &str) -> ImageRef {
     ImageRef { url: MediaUrl::new(format!("http://127.0.0.1:9/media/x/{name}")), kind: ImageKind::Iso }
 }
 
+pub(super) async fn accepted_writes_are_sent_again(trial: Trial) -> Outcome {
+    let trial = trial.hurry();
+    let fake = Fake::new(two_cd());
+    let (_server, bmc) = trial.connect(&fake).await?;
+    // Each of them is lost once.
+    fake.answer("POST", INSERT, 1, || Reply::status(204));
+    fake.answer("PATCH", SYSTEM, 1, || Reply::status(200));
+    fake.answer("POST", "ComputerSystem.Reset", 1, || Reply::status(204));
+    fake.answer("POST", EJECT, 1, || Reply::status(204));
+    let mut failed = Vec::new();
+    failed.extend(bmc.insert(FIRST, &image("boot.iso")).await.err());
+    failed.extend(bmc.set_boot_once_cd().await.err());
+    failed.extend(bmc.ensure_power_off(Duration::ZERO).await.err());
+    failed.extend(bmc.eject(FIRST).await.err());
+    ensure!(failed.is_empty(), "{failed:?}");
+    Ok(())
+}
+
 fn is_without_effect<T>(what: &str, result: Result<T, Error>) -> Outcome {
     match result {
         Err(error) if matches!(error.kind(), ErrorKind::NoEffect { .. }) => Ok(()),
@@ -209,6 +227,37 @@ pub(super) async fn empty_slots_are_ejected_all_the_same(trial: Trial) -> Outcom
     let effect = bmc.eject(FIRST).await?;
     ensure!(effect == Effect::AlreadySo, "{effect:?}");
     ensure!(fake.asked("POST", EJECT).len() == 1, "no eject was sent");
+    Ok(())
+}
+
+pub(super) async fn open_bmc_slots_are_honest(trial: Trial) -> Outcome {
+    let mut tree = made_by(two_cd(), "NVIDIA");
+    tree.get_mut(MANAGER).unwrap()["Model"] = json!("OpenBmc");
+    let fake = Fake::new(tree);
+    let (_server, bmc) = trial.connect(&fake).await?;
+    bmc.eject(FIRST).await?;
+    ensure!(fake.asked("POST", EJECT).is_empty(), "an empty slot was ejected");
+    Ok(())
+}
+
+pub(super) async fn ejected_images_may_show_for_a_while(trial: Trial) -> Outcome {
+    let mut tree = two_cd();
+    tree.get_mut(FIRST).unwrap()["Inserted"] = json!(true);
+    let fake = Fake::new(tree);
+    fake.answer("POST", EJECT, u32::MAX, || {
+        let words = "No Virtual Media devices are currently connected.";
+        refused(500, "IDRAC.2.8.VRM0009", words, &[])
+    });
+    let (_server, bmc) = trial.connect(&fake).await?;
+    let mut reads = 0;
+    fake.hook(move |asked, state| {
+        reads += u32::from(asked.method == "GET" && asked.path == FIRST);
+        if reads > 20 {
+            eject(state.tree.get_mut(FIRST)?);
+        }
+        None
+    });
+    bmc.eject(FIRST).await?;
     Ok(())
 }
 

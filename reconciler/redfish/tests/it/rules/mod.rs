@@ -123,6 +123,7 @@ scenarios! {
         SessionMayBeNamedInTheBody session_may_be_named_in_the_body,
         EndedSessionsAreOpenedOnceMore ended_sessions_are_opened_once_more,
         HuaweiLoginsNameADomain huawei_logins_name_a_domain,
+        LoginsTakeAFreshConnection logins_take_a_fresh_connection,
         FullSessionsAreNamed full_sessions_are_named;
     http:
         OneRequestAtATime one_request_at_a_time,
@@ -145,11 +146,14 @@ scenarios! {
         XccNeedsAnEnterpriseLicence xcc_needs_an_enterprise_licence,
         DisabledMediaAreNamed disabled_media_are_named,
         OccupiedSlotsAreNamed occupied_slots_are_named,
+        FullMediaConnectionsAreNamed full_media_connections_are_named,
+        UnlicensedSlotsAreNotMissing unlicensed_slots_are_not_missing,
         RefusedSchemesAreNamed refused_schemes_are_named,
         UnreadableImagesAreNamed unreadable_images_are_named,
         RefusedImagesAreNotOurLogin refused_images_are_not_our_login;
     media:
         WritesAreReadBack writes_are_read_back,
+        AcceptedWritesAreSentAgain accepted_writes_are_sent_again,
         FirstXccTakesHttpOnly first_xcc_takes_http_only,
         OpenBmcTakesHttpsOnly open_bmc_takes_https_only,
         FujitsuTakesHttpsOnly fujitsu_takes_https_only,
@@ -165,12 +169,15 @@ scenarios! {
         OldImagesMayShowForAWhile old_images_may_show_for_a_while,
         StaleImagesDoNotCount stale_images_do_not_count,
         EmptySlotsAreEjectedAllTheSame empty_slots_are_ejected_all_the_same,
+        OpenBmcSlotsAreHonest open_bmc_slots_are_honest,
+        EjectedImagesMayShowForAWhile ejected_images_may_show_for_a_while,
         EjectsMayWantABody ejects_may_want_a_body,
         EjectsAreJudgedByTheSlot ejects_are_judged_by_the_slot,
         VanishedSlotsAreEmpty vanished_slots_are_empty;
     tasks:
         TasksAreFollowed tasks_are_followed,
         TaskMonitorsHaveManySpellings task_monitors_have_many_spellings,
+        FailingTasksAreStillRunning failing_tasks_are_still_running,
         VanishedTasksAreUnknown vanished_tasks_are_unknown;
     boot:
         OnlyWhatDiffersIsSent only_what_differs_is_sent,

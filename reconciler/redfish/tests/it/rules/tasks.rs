@@ -40,6 +40,20 @@ pub(super) async fn task_monitors_have_many_spellings(trial: Trial) -> Outcome {
     Ok(())
 }
 
+pub(super) async fn failing_tasks_are_still_running(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    fake.hook(|asked, state| {
+        asked.path.ends_with(INSERT).then(|| {
+            insert(state.tree.get_mut(FIRST).unwrap(), &asked.json());
+            accepted()
+        })
+    });
+    fake.answer("GET", TASK, u32::MAX, || Reply::status(503));
+    let (_server, bmc) = trial.connect(&fake).await?;
+    bmc.insert(FIRST, &image("boot.iso")).await?;
+    Ok(())
+}
+
 pub(super) async fn vanished_tasks_are_unknown(trial: Trial) -> Outcome {
     let fake = Fake::new(two_cd());
     fake.hook(|asked, state| {
