@@ -172,7 +172,7 @@ impl Controller {
                     return Err(MediumError::OtherIso { path: self.media.path.clone() });
                 }
                 let maintenance = Arc::clone(&self.media.maintenance);
-                if rung != Some(Rung::Single) {
+                if !rung.is_some_and(Rung::is_composed) {
                     let etag = self.media.digest.to_string();
                     return Ok(Body { etag, source: Arc::new(FileSource(maintenance)), content_type: ISO });
                 }

@@ -235,8 +235,10 @@ fn saw(controller: &Controller, desired: &Desired, row: &mut ServerRow, seen: Se
     {
         installed.boot_observed = true;
     }
-    // An override that somebody else set is their business; ours comes with media of ours.
-    let boot_override = own_media && state.boot.is_active();
+    // An override that somebody else set is their business; ours comes with media of ours, or names
+    // one.
+    let names_ours = state.boot.http_image.as_ref().is_some_and(|image| is_ours(image.expose(), &bases));
+    let boot_override = (own_media || names_ours) && state.boot.is_active();
     row.status.bmc = Some(BmcFacts {
         reachable: true,
         unreachable: None,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shoal_core::job::{Effect, Failure, Job, Medium, Power, Report, Route, Rung};
 use shoal_redfish::{
-    Bmc, Discovered, Error, ErrorKind, ImageKind, ImageRef, MediaUrl, PowerState, RedfishBmc,
+    Bmc, Discovered, Error, ErrorKind, ImageKind, ImageRef, MediaUrl, Op, PowerState, RedfishBmc,
 };
 use shoal_schema::step::Step;
 use shoal_schema::wire::task::Identity;
@@ -63,6 +63,12 @@ async fn discover(
     connection.close().await;
     let bmc = controller.bmcs.discover(controller, &job.server, &job.bmc, &job.identity).await?;
     let found = bmc.discovered().clone();
+    if let Some(message) = &found.facts.missing_licence {
+        let kind = ErrorKind::LicenceMissing { message: message.clone() };
+        let error = Error::new(Op::Discover, job.bmc.address.as_str(), None, kind);
+        crate::bmc::end(&bmc).await;
+        return Err(error.into());
+    }
     let state = bmc.read_state().await;
     connection.bmc = Some(bmc);
     let power = match state?.power {
@@ -96,13 +102,14 @@ async fn ensure(
             }
         }
         Effect::Insert(medium) => {
-            let Some((slot, image)) = image(controller, job, bmc.discovered(), medium) else {
-                return Err(ConnectError::Target {
-                    what: "no media address that the BMC takes, mediaUrls,",
-                    address: job.bmc.address.clone(),
-                });
-            };
-            insert(bmc, &slot, &image).await?;
+            // Where the machine boots over HTTP there is no slot, and the override names the image.
+            if let Some(slot) = slot(job, medium) {
+                insert(bmc, slot, &image(controller, job, bmc.discovered(), medium)?).await?;
+            }
+        }
+        Effect::SetOverride if boots_over_http(job) => {
+            let image = image(controller, job, bmc.discovered(), Medium::Boot)?;
+            bmc.set_boot_once_http(&image.url).await?;
         }
         Effect::SetOverride => {
             bmc.set_boot_once_cd().await?;
@@ -122,7 +129,12 @@ async fn ensure(
 async fn insert(bmc: &RedfishBmc, slot: &str, image: &ImageRef) -> Result<(), ConnectError> {
     match bmc.insert(slot, image).await {
         Ok(_) => Ok(()),
-        Err(error) if matches!(error.kind(), ErrorKind::SlotOccupied { .. }) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::SlotOccupied { .. } | ErrorKind::MediaConnectionsInUse { .. }
+            ) =>
+        {
             bmc.eject(slot).await?;
             bmc.insert(slot, image).await?;
             Ok(())
@@ -133,53 +145,66 @@ async fn insert(bmc: &RedfishBmc, slot: &str, image: &ImageRef) -> Result<(), Co
 
 /// The slots of the job's route, task slot first.
 fn slots(job: &Job, bmc: &RedfishBmc) -> Vec<String> {
-    match &job.route {
-        Some(route) => {
-            let mut slots: Vec<String> = route.task_slot.iter().cloned().collect();
-            slots.push(route.boot_slot.clone());
-            slots
-        }
-        None => {
-            let found = bmc.discovered();
-            found.task_slot.iter().chain(found.boot_slot.iter()).cloned().collect()
-        }
+    let (task, boot) = match &job.route {
+        Some(route) => (&route.task_slot, &route.boot_slot),
+        None => (&bmc.discovered().task_slot, &bmc.discovered().boot_slot),
+    };
+    task.iter().chain(boot).cloned().collect()
+}
+
+/// The slot that a medium goes into, if the route has one for it.
+fn slot(job: &Job, medium: Medium) -> Option<&str> {
+    let route = job.route.as_ref()?;
+    match medium {
+        Medium::Boot => route.boot_slot.as_deref(),
+        Medium::Task => route.task_slot.as_deref(),
     }
 }
 
-/// The slot and the address of a medium of this attempt.
+fn boots_over_http(job: &Job) -> bool {
+    job.route.as_ref().is_some_and(|route| route.rung == Rung::UefiHttp)
+}
+
+/// A medium of this attempt, under the first address that the BMC takes.
 fn image(
     controller: &Controller,
     job: &Job,
     found: &Discovered,
     medium: Medium,
-) -> Option<(String, ImageRef)> {
-    let route = job.route.as_ref()?;
-    let base = controller.media_bases(job).into_iter().find(|base| {
+) -> Result<ImageRef, ConnectError> {
+    let takes = |base: &String| {
         let scheme = base.split_once("://").map_or("", |(scheme, _)| scheme);
         found.facts.schemes.takes(scheme)
+    };
+    let base = controller.media_bases(job).into_iter().find(takes).ok_or_else(|| ConnectError::Target {
+        what: "no media address that the BMC takes, mediaUrls,",
+        address: job.bmc.address.clone(),
     })?;
-    let (slot, kind, name) = match (medium, route.rung) {
-        (Medium::Boot, _) => (route.boot_slot.clone(), ImageKind::Iso, "boot.iso"),
-        (Medium::Task, Rung::CdUsb) => (route.task_slot.clone()?, ImageKind::RawDisk, "task.img"),
-        (Medium::Task, _) => (route.task_slot.clone()?, ImageKind::Iso, "task.iso"),
+    let rung = job.route.as_ref().map(|route| route.rung);
+    let (kind, name) = match (medium, rung) {
+        (Medium::Boot, _) => (ImageKind::Iso, "boot.iso"),
+        (Medium::Task, Some(Rung::CdUsb)) => (ImageKind::RawDisk, "task.img"),
+        (Medium::Task, _) => (ImageKind::Iso, "task.iso"),
     };
     let capability = controller.keys.capability(job, medium);
     let url = MediaUrl::new(format!("{}/media/{capability}/{name}", base.trim_end_matches('/')));
-    Some((slot, ImageRef { url, kind }))
+    Ok(ImageRef { url, kind })
 }
 
 fn route(found: &Discovered) -> Option<Route> {
-    let rung = match found.rung {
-        shoal_redfish::Rung::TwoCd => Rung::TwoCd,
-        shoal_redfish::Rung::CdUsb => Rung::CdUsb,
-        shoal_redfish::Rung::Single => Rung::Single,
-        shoal_redfish::Rung::UefiHttp | shoal_redfish::Rung::None => return None,
+    let boot_slot = found.boot_slot.clone();
+    let (rung, task_slot) = match found.rung {
+        shoal_redfish::Rung::TwoCd => (Rung::TwoCd, Some(found.task_slot.clone()?)),
+        shoal_redfish::Rung::CdUsb => (Rung::CdUsb, Some(found.task_slot.clone()?)),
+        shoal_redfish::Rung::Single => (Rung::Single, None),
+        shoal_redfish::Rung::UefiHttp => {
+            let rung = Rung::UefiHttp;
+            return Some(Route { rung, boot_slot: None, task_slot: None, spare_slots: Vec::new() });
+        }
+        shoal_redfish::Rung::None => return None,
     };
-    let task_slot = match rung {
-        Rung::Single => None,
-        Rung::TwoCd | Rung::CdUsb => Some(found.task_slot.clone()?),
-    };
-    Some(Route { rung, boot_slot: found.boot_slot.clone()?, task_slot })
+    let spare_slots = found.facts.spare_slots.clone();
+    Some(Route { rung, boot_slot: Some(boot_slot?), task_slot, spare_slots })
 }
 
 /// Who a BMC says that the machine is. A SKU is a service tag on Dell only.

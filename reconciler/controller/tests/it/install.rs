@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! From a push to an installed machine and a status commit, and the ways in which that ends otherwise.
 
+use shoal_testbed::bmc::{Record, What};
+use shoal_testbed::faults::FaultPlan;
+
 use super::puppet::Script;
 use super::world::{World, approval};
 
@@ -31,6 +34,40 @@ async fn a_push_installs_a_machine_over_each_rung_and_the_status_branch_says_so(
     let summary = world.wait_status("summary.json", "the commit", |s| s["commit"] == commit.as_str()).await;
     assert!(summary["ledger"].is_string());
     world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_without_slots_is_installed_over_http_and_its_address_is_taken_back() {
+    // The second one never starts: what was set for its start has to go.
+    const NO_START: &str = "rules:
+      - {name: no start, methods: [POST], path: '**/ComputerSystem.Reset', after: 1, fault: {kind: status, status: 400}}";
+    let mut world = World::new(&["bluefield", "bluefield"]).await;
+    world.farm.bmcs()[1].set_faults(FaultPlan::parse(NO_START).unwrap()).unwrap();
+    world.push("two servers");
+    world.start().await;
+    let view = world.wait_job_complete(0, "succeeded").await;
+    assert_eq!(view["status"]["record"]["state"], "installed", "{view:#}");
+    let view =
+        world.wait_server(0, "a look at it", |view| view["status"]["bmc"]["rung"] == "uefi-http").await;
+    assert_ne!(view["status"]["bmc"]["bootOverride"], true, "{view:#}");
+    let seen = world.puppets[0].seen();
+    assert_eq!(seen.maintenance_boots, 1);
+    assert_eq!(seen.answers.last().unwrap()["decision"], "granted");
+    world.wait_job_complete(1, "failed").await;
+    let set = world.farm.bmcs()[1].log(0).iter().filter(|record| sets_http(record)).count();
+    assert!(set >= 1, "an address was set");
+    for bmc in world.farm.bmcs() {
+        let state = bmc.state();
+        assert_eq!(state.boot_override.http_boot_uri, None, "{:?}", state.boot_override);
+        assert_eq!(format!("{:?}", state.boot_override.enabled), "Disabled");
+        assert_eq!(state.open_sessions, 0, "sessions are closed");
+    }
+    world.stop().await;
+}
+
+fn sets_http(record: &Record) -> bool {
+    matches!(&record.what, What::Request(request) if request.method == "PATCH"
+        && request.body.as_ref().is_some_and(|body| body["Boot"]["HttpBootUri"].is_string()))
 }
 
 #[tokio::test(flavor = "multi_thread")]

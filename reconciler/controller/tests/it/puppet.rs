@@ -88,7 +88,7 @@ impl Machine for Puppet {
         let inner = Arc::clone(&self.inner);
         let task = tokio::spawn(async move {
             match plan.device {
-                BootDevice::Cd { .. } => {
+                BootDevice::Cd { .. } | BootDevice::UefiHttp { .. } => {
                     inner.seen.lock().unwrap().maintenance_boots += 1;
                     inner.maintenance(&host, &plan).await;
                 }
@@ -118,8 +118,16 @@ impl Machine for Puppet {
 impl Inner {
     async fn maintenance(&self, host: &Host, plan: &BootPlan) {
         let mut task = None;
+        let mut media = Vec::new();
+        if let BootDevice::UefiHttp { uri: Some(uri) } = &plan.device {
+            let Some(bytes) = fetch(host, uri).await else { return };
+            media.push(bytes);
+        }
         for medium in &plan.media {
             let Some(bytes) = read_all(host, medium).await else { return };
+            media.push(bytes);
+        }
+        for bytes in media {
             if let Ok((_, volume)) = open_task(bytes) {
                 let json = volume.read("task.json", 1 << 20).unwrap();
                 task = Some(serde_json::from_slice::<Value>(&json).unwrap());
@@ -231,6 +239,20 @@ async fn read_all(host: &Host, medium: &AttachedMedium) -> Option<Vec<u8>> {
             if bytes.len() as u64 == reader.size() {
                 return Some(bytes);
             }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    None
+}
+
+/// Fetches an image as firmware does that boots over HTTP: in one piece.
+async fn fetch(host: &Host, uri: &str) -> Option<Vec<u8>> {
+    while host.is_current() {
+        if let Ok(answer) = client().get(uri).send().await
+            && answer.status().is_success()
+            && let Ok(bytes) = answer.bytes().await
+        {
+            return Some(bytes.to_vec());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -22,11 +22,11 @@ pub enum Effect {
     EjectAll,
     /// This attempt's medium is in its slot.
     Insert(Medium),
-    /// The next boot is from the boot slot.
+    /// The next boot is from the boot slot, or over HTTP where the route has none.
     SetOverride,
     /// The machine is on. Only ever `On`.
     EnsureOn,
-    /// No boot override stands.
+    /// No boot override stands, and no address of ours in it.
     ClearOverride,
 }
 
@@ -34,7 +34,7 @@ pub enum Effect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Medium {
-    /// The maintenance OS; on the single-slot rung with the task behind it.
+    /// The maintenance OS; with the task behind it where the two are one image.
     Boot,
     /// The task medium.
     Task,

@@ -163,10 +163,13 @@ pub enum Phase {
 pub struct Route {
     /// Rung of the ladder.
     pub rung: Rung,
-    /// The slot that the machine boots from.
-    pub boot_slot: String,
-    /// The slot of the task medium; nothing on the single-slot rung.
+    /// The slot that the machine boots from; nothing where it boots over HTTP.
+    pub boot_slot: Option<String>,
+    /// The slot of the task medium; nothing where there is one image for both.
     pub task_slot: Option<String>,
+    /// Further slots, for one that refuses our image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spare_slots: Vec<String>,
 }
 
 /// The media ladder.
@@ -179,6 +182,25 @@ pub enum Rung {
     CdUsb,
     /// One slot: one composed ISO.
     Single,
+    /// No slot: the firmware fetches the composed ISO itself.
+    UefiHttp,
+}
+
+impl Rung {
+    /// Its name, as in status and plan.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::TwoCd => "two-cd",
+            Self::CdUsb => "cd-usb",
+            Self::Single => "single",
+            Self::UefiHttp => "uefi-http",
+        }
+    }
+
+    /// Whether maintenance OS and task come as one image.
+    pub fn is_composed(self) -> bool {
+        matches!(self, Self::Single | Self::UefiHttp)
+    }
 }
 
 /// Power as a BMC says, settled.

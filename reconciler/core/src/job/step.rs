@@ -83,7 +83,8 @@ fn performed(job: &mut Job, report: Report, budgets: &Budgets, now: jiff::Timest
         }
         Phase::Eject => {
             done(job, now, label);
-            job.enter(Phase::InsertBoot);
+            let has_slot = job.route.as_ref().is_some_and(|route| route.boot_slot.is_some());
+            job.enter(if has_slot { Phase::InsertBoot } else { Phase::Override });
         }
         Phase::InsertBoot => {
             done(job, now, label);
@@ -167,17 +168,41 @@ fn discovered(
         return;
     };
     job.power_found.get_or_insert(power);
-    job.note(
-        now,
-        Level::Info,
-        Some(Step::RedfishDiscover),
-        format!("media go in by way of {:?}, boot slot {}", route.rung, route.boot_slot),
-    );
+    let rung = route.rung.label();
+    let way = match &route.boot_slot {
+        Some(slot) => format!("media go in by way of {rung}, boot slot {slot}"),
+        None => format!("no slot for media: the firmware fetches the medium itself ({rung})"),
+    };
+    job.note(now, Level::Info, Some(Step::RedfishDiscover), way);
     job.route = Some(route);
     job.enter(Phase::PowerOff);
 }
 
+/// A slot that refuses our image for no reason that is known may be for uploads or for the console
+/// only: the next one is tried (Ironic `redfish/boot.py`).
+fn another_slot(job: &mut Job, failure: &Failure, now: jiff::Timestamp) -> bool {
+    let phase = job.phase;
+    let Some(route) = job.route.as_mut().filter(|route| {
+        failure.code == "refused"
+            && matches!(phase, Phase::InsertBoot | Phase::InsertTask)
+            && !route.spare_slots.is_empty()
+    }) else {
+        return false;
+    };
+    let next = route.spare_slots.remove(0);
+    let slot = if phase == Phase::InsertBoot { &mut route.boot_slot } else { &mut route.task_slot };
+    let refuses = slot.replace(next.clone()).unwrap_or_default();
+    let words = format!("{refuses} refuses the image, {next} is tried instead: {}", failure.message);
+    job.note(now, Level::Warning, Some(phase.step()), words);
+    // It is emptied first, like every slot of ours.
+    job.enter(Phase::Eject);
+    true
+}
+
 fn not_performed(job: &mut Job, failure: &Failure, budgets: &Budgets, now: jiff::Timestamp) {
+    if another_slot(job, failure, now) {
+        return;
+    }
     match job.phase {
         Phase::Discover
         | Phase::PowerOff

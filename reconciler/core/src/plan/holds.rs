@@ -11,7 +11,9 @@ use crate::desired::{Desired, LINUX_TARGET};
 use crate::observed::Observed;
 
 /// The rungs of the media ladder that a job can use.
-const USABLE_RUNGS: [&str; 3] = ["two-cd", "cd-usb", "single"];
+const USABLE_RUNGS: [&str; 4] = ["two-cd", "cd-usb", "single", OVER_HTTP];
+/// The rung of a machine without slots, whose firmware fetches the medium itself.
+pub(super) const OVER_HTTP: &str = "uefi-http";
 
 /// What an entry's holds are judged by.
 pub(super) struct Held<'a> {

@@ -103,6 +103,11 @@ impl Judge<'_> {
                 let note = "the disk is not known yet: it is written only if exactly one fits";
                 verdict.notes.push(format!("{note} ({})", target.disk));
             }
+            let rung = status.and_then(|status| status.bmc.as_ref()?.rung.as_deref());
+            if rung == Some(holds::OVER_HTTP) {
+                let note = "the BMC has no virtual media: the firmware fetches the medium itself over its own network";
+                verdict.notes.push(format!("{note} ({})", holds::OVER_HTTP));
+            }
         }
         let mut notes = std::mem::take(&mut verdict.notes);
         if let Some(old) = self.renamed_from {

@@ -61,8 +61,13 @@ fn holds() {
             ),
             (
                 "a way in that no job can use",
-                |w| w.bmc("web-01").rung = Some("uefi-http".into()),
+                |w| w.bmc("web-01").rung = Some("carrier-pigeon".into()),
                 "destructive reinstall image-changed approved [no-route]",
+            ),
+            (
+                "no slot, and firmware that boots over HTTP",
+                |w| w.bmc("web-01").rung = Some("uefi-http".into()),
+                "destructive reinstall image-changed approved",
             ),
             (
                 "another machine behind the BMC",

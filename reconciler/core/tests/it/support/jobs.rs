@@ -73,8 +73,9 @@ pub(crate) fn discovered(power: Power) -> Event {
     Event::Performed(Report::Discovered {
         route: Some(Route {
             rung: Rung::TwoCd,
-            boot_slot: "/redfish/v1/Managers/1/VirtualMedia/1".to_owned(),
+            boot_slot: Some("/redfish/v1/Managers/1/VirtualMedia/1".to_owned()),
             task_slot: Some("/redfish/v1/Managers/1/VirtualMedia/2".to_owned()),
+            spare_slots: Vec::new(),
         }),
         power,
         identity: Identity { serial: Some("S-web-01".to_owned()), ..Identity::default() },
