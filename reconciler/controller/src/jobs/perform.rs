@@ -76,7 +76,7 @@ async fn discover(
         _ => Power::On,
     };
     Ok(Report::Discovered {
-        route: route(&found),
+        route: route(&found).map(Box::new),
         power,
         identity: identity(&found),
         warnings: found.warnings.clone(),

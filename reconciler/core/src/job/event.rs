@@ -87,7 +87,7 @@ pub enum Report {
     /// The BMC was read.
     Discovered {
         /// The way in; nothing where there is none.
-        route: Option<Route>,
+        route: Option<Box<Route>>,
         /// Settled power.
         power: Power,
         /// Who the machine is, as its BMC says.

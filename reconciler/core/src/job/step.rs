@@ -124,7 +124,7 @@ fn done(job: &mut Job, now: jiff::Timestamp, label: &str) {
 
 fn discovered(
     job: &mut Job,
-    route: Option<super::Route>,
+    route: Option<Box<super::Route>>,
     power: super::Power,
     identity: &shoal_schema::wire::task::Identity,
     warnings: Vec<String>,
@@ -174,7 +174,7 @@ fn discovered(
         None => format!("no slot for media: the firmware fetches the medium itself ({rung})"),
     };
     job.note(now, Level::Info, Some(Step::RedfishDiscover), way);
-    job.route = Some(route);
+    job.route = Some(*route);
     job.enter(Phase::PowerOff);
 }
 

@@ -82,7 +82,8 @@ fn routed(route: Route) -> Job {
     else {
         unreachable!("it is a discovery")
     };
-    after(job, Event::Performed(Report::Discovered { route: Some(route), power, identity, warnings }))
+    let route = Some(Box::new(route));
+    after(job, Event::Performed(Report::Discovered { route, power, identity, warnings }))
 }
 
 fn single(slot: &str, spares: &[&str]) -> Route {

@@ -71,12 +71,12 @@ pub(crate) fn after_all(job: Job, events: impl IntoIterator<Item = Event>) -> Jo
 /// The BMC of the right machine, with two CD slots.
 pub(crate) fn discovered(power: Power) -> Event {
     Event::Performed(Report::Discovered {
-        route: Some(Route {
+        route: Some(Box::new(Route {
             rung: Rung::TwoCd,
             boot_slot: Some("/redfish/v1/Managers/1/VirtualMedia/1".to_owned()),
             task_slot: Some("/redfish/v1/Managers/1/VirtualMedia/2".to_owned()),
             spare_slots: Vec::new(),
-        }),
+        })),
         power,
         identity: Identity { serial: Some("S-web-01".to_owned()), ..Identity::default() },
         warnings: Vec::new(),
