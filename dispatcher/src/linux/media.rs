@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Task media on optical drives, on USB, and at the end of the maintenance OS's own medium.
+//! Task media on optical drives, on USB, and at the end of the maintenance OS's own medium, wherever that is.
 //!
 //! A device is recognised by its content, not by links that udev may or may not have made yet. A medium that is a
 //! volume of its own is mounted read-only while it is read, as the contract says; behind a maintenance ISO, or where
@@ -36,7 +36,8 @@ pub(super) fn scan(paths: &Paths, names: &[String]) -> Scan {
     scan
 }
 
-/// Optical drives, and disks that are removable, read-only or on USB.
+/// Optical drives, disks that are removable, read-only or on USB, and persistent memory: an image that the firmware
+/// fetched over HTTP is a RAM disk, which it shows the kernel as such (EDK2 `RamDiskDxe`, ACPI NFIT).
 fn candidates(paths: &Paths) -> Vec<PathBuf> {
     if let Some(device) = &paths.task_device {
         return vec![device.clone()];
@@ -46,7 +47,8 @@ fn candidates(paths: &Paths) -> Vec<PathBuf> {
         .flatten()
         .filter_map(|block| {
             let name = block.file_name().into_string().ok()?;
-            let medium = name.starts_with("sr") || (name.starts_with("sd") && is_medium(&block.path()));
+            let always = ["sr", "pmem"].iter().any(|kind| name.starts_with(kind));
+            let medium = always || (name.starts_with("sd") && is_medium(&block.path()));
             medium.then_some(name)
         })
         .collect();
@@ -224,10 +226,13 @@ mod tests {
         let composed = Composed::new(maintenance().bytes, &task()).expect("composed");
         let mut bytes = vec![0; composed.len() as usize];
         assert_eq!(composed.read_at(0, &mut bytes).expect("in memory"), bytes.len());
-        let machine = Machine::new();
-        machine.device("sr0", Some(&bytes), &[]);
-        let found = machine.found();
-        assert!(found.len() == 1 && found[0].1 > 0 && found[0].1.is_multiple_of(32 * 1024), "{found:?}");
+        // On a drive, and as the RAM disk of a firmware that fetched it itself.
+        for device in ["sr0", "pmem0"] {
+            let machine = Machine::new();
+            machine.device(device, Some(&bytes), &[]);
+            let found = machine.found();
+            assert!(found.len() == 1 && found[0].1 > 0 && found[0].1.is_multiple_of(32 * 1024), "{found:?}");
+        }
     }
 
     #[test]
