@@ -97,7 +97,7 @@ e2e: machines
     if cargo nextest --version >/dev/null 2>&1; then SHOAL_REQUIRE_E2E=1 cargo nextest run -p shoal-testbed-machines --no-fail-fast -E 'not ({{ longest }})'; else SHOAL_REQUIRE_E2E=1 cargo test -p shoal-testbed-machines -- --test-threads 2; fi
 
 # Three attempts each, or as long as that.
-longest := "test(an_image_that_cannot_be_had) | test(power_cuts_while_partitioning) | test(a_lost_webhook_is_repeated) | test(a_machine_that_was_kept) | test(a_whole_disk_that_was_cut_short)"
+longest := "test(an_image_that_cannot_be_had) | test(power_cuts_while_partitioning) | test(after_a_power_cut_in_the_bootloader) | test(a_lost_webhook_is_repeated) | test(a_machine_that_was_kept) | test(a_whole_disk_that_was_cut_short)"
 
 # All of them, those of the testbed's own included.
 e2e-full: machines
