@@ -11,7 +11,7 @@ use shoal_testbed::bmc::{
     BmcConfig, BmcHandle, Clock, Credentials, Farm, FarmConfig, Identity, Password, Power, TokioClock,
 };
 use shoal_testbed::faults::FaultPlan;
-use shoal_testbed_qemu::{AfterPowerCut, QemuMachine, VmConfig};
+use shoal_testbed_qemu::{AfterPowerCut, ConsoleLine, QemuMachine, VmConfig};
 use tokio::time::Instant;
 
 use crate::inventory::Wanted;
@@ -86,10 +86,29 @@ impl Server {
         self.bmc().identity()
     }
 
-    /// Waits for a line on the console, from the first of the machine's life on; the line.
+    /// Waits until the console shows a line with this text; the line as far as it has come, for a prompt never ends.
     pub async fn says(&self, text: &str, patience: Duration) -> anyhow::Result<String> {
-        let found = self.machine.console().wait_for(0, |line| line.contains(text));
-        match tokio::time::timeout(patience, found).await {
+        let console = self.machine.console();
+        self.waits_for(text, patience, console.wait_for(0, |line| line.contains(text))).await
+    }
+
+    /// The same, and until the line has its end: for what stands behind the text.
+    pub async fn says_whole(&self, text: &str, patience: Duration) -> anyhow::Result<String> {
+        let console = self.machine.console();
+        let whole = async {
+            let begun = console.wait_for(0, |line| line.contains(text)).await?;
+            console.next(begun.number).await
+        };
+        self.waits_for(text, patience, whole).await
+    }
+
+    async fn waits_for(
+        &self,
+        text: &str,
+        patience: Duration,
+        line: impl Future<Output = Option<ConsoleLine>>,
+    ) -> anyhow::Result<String> {
+        match tokio::time::timeout(patience, line).await {
             Ok(Some(line)) => Ok(line.text),
             Ok(None) => bail!("the machine ended before it said {text:?}\n{}", self.last_words(60)),
             Err(_) => bail!(

@@ -18,9 +18,9 @@ async fn a_disc_and_a_usb_stick_install_on_a_virtio_disk() -> anyhow::Result<()>
     let job = view.job.as_ref().expect("a job");
     assert_eq!((job.attempt, job.outcome.as_deref()), (1, Some("succeeded")));
     assert_clean_bmc(&server);
-    let found = server.says("task medium found", INSTALL).await?;
+    let found = server.says_whole("task medium found", INSTALL).await?;
     assert!(found.contains("in /dev/sd"), "{found}");
-    let chosen = server.says("disk chosen", INSTALL).await?;
+    let chosen = server.says_whole("disk chosen", INSTALL).await?;
     assert!(chosen.contains("at /dev/vda"), "{chosen}");
 
     server.says("db-01 login:", INSTALL).await?;

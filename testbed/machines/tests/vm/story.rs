@@ -65,7 +65,7 @@ async fn a_version_bump_waits_for_approval_and_an_old_medium_changes_nothing() -
     let looked = server.said("looks for its task");
     person.reset("On").await?;
     server.says_more_often("looks for its task", looked, INSTALL).await?;
-    let refused = server.says("ask for the permit: ", INSTALL).await?;
+    let refused = server.says_whole("ask for the permit: ", INSTALL).await?;
     assert!(refused.contains("refused") || refused.contains("status 4"), "{refused}");
     server.switch_off(SHORT).await?;
     assert!(disk.contents()? == before, "the disk was written to");

@@ -51,7 +51,7 @@ async fn a_used_disk_is_left_alone_until_somebody_agrees_to_lose_it() -> anyhow:
     site.approve("db-02", "the old database was moved, CHG-8").await?;
     let view = site.until(&server, "the install", INSTALL, is_ready).await?;
     assert_eq!(view.job.as_ref().map(|job| job.attempt), Some(1));
-    let medium = server.says("task medium found", INSTALL).await?;
+    let medium = server.says_whole("task medium found", INSTALL).await?;
     assert!(medium.contains("in /dev/sr0"), "the task is at the end of the one medium: {medium}");
     server.says("db-02 login:", INSTALL).await?;
     // This BMC tells how far a boot has come, and the controller knows then that the system starts.
