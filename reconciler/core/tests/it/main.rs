@@ -6,6 +6,7 @@ mod support;
 mod conditions;
 mod decide;
 mod job_life;
+mod job_routes;
 mod job_table;
 mod job_walk;
 mod markdown;

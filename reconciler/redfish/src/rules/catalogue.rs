@@ -582,13 +582,13 @@ catalogue! {
     ///
     /// Huawei (public field notes).
     MediaStayUntilTheMachineIsDone "media_stay_until_the_machine_is_done", every, "contract/bmc.rs",
-        test("reconciler/core/tests/it/job_life.rs", "a_medium_that_is_read_before_power_on_proves_no_boot", "the order of a job is the caller's");
+        test("reconciler/core/tests/it/job_life.rs", "each_phase_asks_for_its_own_effect_and_for_nothing_else", "the order of a job is the caller's");
     /// A slot refuses an image and names no reason: it is for uploads or for the console. Another one
     /// may take it.
     ///
     /// Cisco UCSB, UCSX and C845A M8 answer 400 and 405 (Ironic bugs 2031595, 2039042; Ironic `redfish/boot.py`).
     RefusingSlotsAreFollowedByTheNext "refusing_slots_are_followed_by_the_next", every, "contract/discovered.rs",
-        test("reconciler/core/tests/it/job_life.rs", "a_slot_that_refuses_the_image_is_followed_by_the_next_one_which_is_emptied_first", "the order of a job is the caller's");
+        test("reconciler/core/tests/it/job_routes.rs", "a_slot_that_refuses_the_image_is_followed_by_the_next_one_which_is_emptied_first", "the order of a job is the caller's");
     /// The address of a BMC may lead to another machine. Serial number and UUID are compared before
     /// anything is touched, the machine's own words before anything is erased.
     ///

@@ -24,6 +24,8 @@ pub(crate) use decide::{Seen, decide, service_tag_is_the_sku};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Rules(u128);
 
+const _: () = assert!(Rule::ALL.len() <= u128::BITS as usize, "a rule has one bit: widen the set");
+
 impl Rules {
     /// Those that hold for every BMC.
     pub fn general() -> Self {
