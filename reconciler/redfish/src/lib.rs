@@ -35,6 +35,7 @@ pub use contract::error::{Cause, Error, ErrorKind};
 pub use contract::image::{ImageKind, ImageRef, MediaUrl};
 pub use contract::observe::{CallObserver, CallRecord, Op, Unobserved};
 pub use contract::state::{BmcState, BootOverride, PowerState, SlotState};
+pub use contract::warning::{About, Warning};
 pub use discovery::Discovery;
 pub use operate::RedfishBmc;
 pub use rules::{Proof, Rule, RuleFacts, Rules};

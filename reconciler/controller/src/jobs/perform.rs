@@ -79,7 +79,7 @@ async fn discover(
         route: route(&found).map(Box::new),
         power,
         identity: identity(&found),
-        warnings: found.warnings.clone(),
+        warnings: found.warnings.iter().map(ToString::to_string).collect(),
     })
 }
 

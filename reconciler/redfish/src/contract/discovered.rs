@@ -8,6 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::image::MediaUrl;
+use super::warning::Warning;
 
 /// The whole understanding of a BMC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,7 +42,7 @@ pub struct Discovered {
     /// URI of the slot for the task medium.
     pub task_slot: Option<String>,
     /// What an operator should know, one sentence each.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// What callers need beyond the report.
     #[serde(skip)]
     pub facts: Facts,

@@ -11,3 +11,4 @@ pub(crate) mod hints;
 pub(crate) mod image;
 pub(crate) mod observe;
 pub(crate) mod state;
+pub(crate) mod warning;

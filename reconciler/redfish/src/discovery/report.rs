@@ -8,6 +8,7 @@ use super::managers::Manager;
 use super::slots::Slot;
 use crate::contract::discovered::{BootFacts, Discovered, Facts, ImageSchemes, MediaFacts, Rung};
 use crate::contract::endpoint::{BmcEndpoint, TlsTrust};
+use crate::contract::warning::{About, Warning};
 use crate::model::action::Parameters;
 use crate::model::system::System;
 use crate::rules::vendor::Vendor;
@@ -33,7 +34,7 @@ pub(crate) struct Findings<'a> {
 }
 
 /// Writes the report. `warnings` are those of the walk; more are added.
-pub(crate) fn write(found: &Findings<'_>, warnings: &mut Vec<String>) -> Discovered {
+pub(crate) fn write(found: &Findings<'_>, warnings: &mut Vec<Warning>) -> Discovered {
     let uri = |at: Option<usize>| at.map(|at| found.slots[at].media.uri.clone());
     let schemes = schemes(found);
     warn(found, schemes, warnings);
@@ -102,77 +103,103 @@ pub(crate) fn schemes_of(parameters: &Parameters) -> ImageSchemes {
     ImageSchemes { http: has("HTTP"), https: has("HTTPS") }
 }
 
-fn warn(found: &Findings<'_>, schemes: ImageSchemes, warnings: &mut Vec<String>) {
-    let mut say = |text: String| warnings.push(text);
+fn warn(found: &Findings<'_>, schemes: ImageSchemes, warnings: &mut Vec<Warning>) {
+    let mut say = |about, text: String| warnings.push(Warning::new(about, text));
     if found.endpoint.url.scheme() == "http" {
-        say("the bmc is spoken to without tls: credentials travel in the clear".to_owned());
+        say(About::NoTls, "the bmc is spoken to without tls: credentials travel in the clear".to_owned());
     } else if matches!(found.endpoint.tls, TlsTrust::Insecure) {
-        say("the bmc's certificate is not checked".to_owned());
+        say(About::UncheckedCertificate, "the bmc's certificate is not checked".to_owned());
     }
     if found.system.serial.is_none() {
-        say("the system has no serial number: use its uuid as identity".to_owned());
+        say(About::NoSerial, "the system has no serial number: use its uuid as identity".to_owned());
     }
     if found.managers.is_empty() {
-        say("no manager of the system was found".to_owned());
+        say(About::NoManager, "no manager of the system was found".to_owned());
     }
     if found.reset.is_none() {
-        say("the system has no reset action".to_owned());
+        say(About::NoReset, "the system has no reset action".to_owned());
     }
     if found.media_are_detached {
-        say("virtual media are kept from the host: set VirtualMedia.1.Attached to AutoAttach in the idrac"
-            .to_owned());
+        say(
+            About::MediaDetached,
+            "virtual media are kept from the host: set VirtualMedia.1.Attached to AutoAttach in the idrac"
+                .to_owned(),
+        );
     }
     if let Some(missing) = &found.missing_licence {
-        say(missing.clone());
+        say(About::Licence, missing.clone());
     }
     if found.media_enabled == Some(false) {
-        say("virtual media are disabled in the manager's network protocol".to_owned());
+        say(About::MediaDisabled, "virtual media are disabled in the manager's network protocol".to_owned());
     }
     if found.managers.iter().any(|manager| manager.remote_media_are_off) {
         let may_switch = found.managers.iter().any(|manager| manager.remote_media.is_some());
-        say(if found.slots.is_empty() || !may_switch {
-            "remote media are switched off: enable remote media support in the bmc's settings".to_owned()
+        if found.slots.is_empty() || !may_switch {
+            say(
+                About::RemoteMediaOff,
+                "remote media are switched off: enable remote media support in the bmc's settings".to_owned(),
+            );
         } else {
-            "remote media are switched off: they are switched on before the first image".to_owned()
-        });
+            say(
+                About::RemoteMediaSwitchedOn,
+                "remote media are switched off: they are switched on before the first image".to_owned(),
+            );
+        }
     }
     for slot in found.slots {
         let media = &slot.media;
         if media.is_held_by_a_console() {
-            say(format!("{} is held by a console session", media.uri));
+            say(About::SlotHeldByConsole, format!("{} is held by a console session", media.uri));
         } else if media.inserted {
             let image = media.image.as_ref().map_or_else(String::new, |image| format!(": {image}"));
-            say(format!("{} already holds an image{image}", media.uri));
+            say(About::SlotOccupied, format!("{} already holds an image{image}", media.uri));
         }
     }
     match found.picked.rung {
         Rung::TwoCd | Rung::CdUsb => {}
         Rung::Single => {
-            say("one image at a time: maintenance OS and task data are composed into one".to_owned());
+            say(
+                About::OneImage,
+                "one image at a time: maintenance OS and task data are composed into one".to_owned(),
+            );
         }
-        Rung::UefiHttp | Rung::None => say(no_slot(found)),
+        Rung::UefiHttp => say(About::OverHttp, no_slot(found)),
+        Rung::None if found.unlicensed.is_some() => say(About::Licence, no_slot(found)),
+        Rung::None => say(About::NoMedia, no_slot(found)),
     }
     if matches!(found.picked.rung, Rung::TwoCd | Rung::CdUsb | Rung::Single) {
         if !(schemes.http && schemes.https) {
-            say(format!("images are taken over {} only", schemes.in_words()));
+            say(About::Schemes, format!("images are taken over {} only", schemes.in_words()));
         }
         let verifies = found.picked.boot.is_some_and(|at| found.slots[at].media.verifies);
         if verifies && !schemes.http && found.rules.has(Rule::SlotsMayVerifyCertificates) {
-            say("the bmc checks the certificate of https images: it must trust the one of our media"
-                .to_owned());
+            say(
+                About::MediaCertificate,
+                "the bmc checks the certificate of https images: it must trust the one of our media"
+                    .to_owned(),
+            );
         }
         if found.boot.resource.is_none() {
-            say("the bmc shows no boot override: it cannot be told to start from our medium".to_owned());
+            say(
+                About::NoOverride,
+                "the bmc shows no boot override: it cannot be told to start from our medium".to_owned(),
+            );
         }
         if found.boot.targets.is_empty() {
-            say("the bmc does not list its boot targets: Cd is assumed".to_owned());
+            say(About::TargetsNotListed, "the bmc does not list its boot targets: Cd is assumed".to_owned());
         }
         if let Some(mode) = found.boot.mode.as_deref().filter(|mode| *mode != "UEFI") {
-            say(if found.rules.has(Rule::DellChangesTheBootModeByAJob) {
-                format!("the boot mode is {mode}: set it to UEFI in the firmware's settings first")
+            if found.rules.has(Rule::DellChangesTheBootModeByAJob) {
+                say(
+                    About::WrongBootMode,
+                    format!("the boot mode is {mode}: set it to UEFI in the firmware's settings first"),
+                );
             } else {
-                format!("the boot mode is {mode}: it is set to UEFI for our boot")
-            });
+                say(
+                    About::BootModeChanged,
+                    format!("the boot mode is {mode}: it is set to UEFI for our boot"),
+                );
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
+use crate::contract::warning::{About, Warning};
 use crate::model::json;
 use crate::rules::{Rule, Rules};
 use crate::wire::client::{Failure, Wire};
@@ -36,7 +37,7 @@ pub(crate) struct Found {
 pub(crate) struct Walk<'a> {
     wire: &'a Wire,
     visited: HashSet<String>,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
     unlicensed: Option<String>,
 }
 
@@ -49,7 +50,7 @@ impl<'a> Walk<'a> {
         self.wire.rules()
     }
 
-    pub(crate) fn into_warnings(self) -> Vec<String> {
+    pub(crate) fn into_warnings(self) -> Vec<Warning> {
         self.warnings
     }
 
@@ -84,7 +85,8 @@ impl<'a> Walk<'a> {
                 if let ErrorKind::LicenceMissing { message } = &kind {
                     self.unlicensed.get_or_insert_with(|| message.clone());
                 }
-                self.warnings.push(format!("{} cannot be read: {kind}", redact_resource(path)));
+                let text = format!("{} cannot be read: {kind}", redact_resource(path));
+                self.warnings.push(Warning::new(About::Unreadable, text));
                 Ok(None)
             }
             None => Ok(None),

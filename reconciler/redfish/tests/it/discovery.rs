@@ -40,6 +40,11 @@ fn rung(found: &Discovered) -> (Rung, Option<&str>, Option<&str>) {
     (found.rung, id(found.boot_slot.as_ref()), id(found.task_slot.as_ref()))
 }
 
+/// The sentences of discovery.
+fn told(found: &Discovered) -> Vec<String> {
+    found.warnings.iter().map(ToString::to_string).collect()
+}
+
 #[tokio::test]
 async fn the_order_in_which_slots_are_listed_does_not_count() {
     let mut tree = two_cd();
@@ -169,7 +174,7 @@ async fn members_that_cannot_be_read_are_told_and_skipped() {
     tree.remove(FIRST);
     let found = found(tree).await;
     assert_eq!(rung(&found), (Rung::Single, Some("2"), None));
-    assert!(found.warnings[0].contains(FIRST), "{:?}", found.warnings);
+    assert!(found.warnings[0].text.contains(FIRST), "{:?}", found.warnings);
 }
 
 #[tokio::test]
@@ -276,7 +281,7 @@ async fn what_is_in_the_slots_and_who_holds_them_is_told_without_capabilities() 
     );
     let found = found(tree).await;
     assert_eq!(
-        found.warnings,
+        told(&found),
         [
             "virtual media are disabled in the manager's network protocol".to_owned(),
             format!("{FIRST} already holds an image: http://h/media/{{hidden}}/old.iso"),
@@ -297,7 +302,7 @@ async fn openbmc_takes_https_images_whoever_built_it() {
         (found.vendor.as_str(), found.facts.schemes.http, found.facts.schemes.https),
         ("NVIDIA", false, true)
     );
-    assert_eq!(found.warnings, ["images are taken over https only"]);
+    assert_eq!(told(&found), ["images are taken over https only"]);
 }
 
 #[tokio::test]

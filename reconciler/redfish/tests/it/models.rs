@@ -306,7 +306,7 @@ async fn a_supermicro_that_shows_no_slot_for_want_of_a_licence_is_not_started_ov
     let bmc = RedfishBmc::connect(&endpoint(&farm.bmcs()[0]), wiring()).await.unwrap();
     assert_eq!(bmc.discovered().rung, Rung::None);
     let warnings = &bmc.discovered().warnings;
-    assert!(warnings.iter().any(|warning| warning.contains("SFT-OOB-LIC")), "{warnings:?}");
+    assert!(warnings.iter().any(|warning| warning.text.contains("SFT-OOB-LIC")), "{warnings:?}");
     let error = bmc.set_boot_once_cd().await.unwrap_err();
     assert_eq!(error.kind().label(), "licence-missing", "{error}");
     bmc.close().await.unwrap();

@@ -161,5 +161,5 @@ async fn a_system_without_a_reset_action_is_told() {
     let (_server, bmc) = fake.connected().await;
     let error = bmc.ensure_power_off(GRACEFUL).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::NoResetAction), "{error}");
-    assert_eq!(bmc.discovered().warnings, ["the system has no reset action"]);
+    assert_eq!(bmc.discovered().warnings[0].text, "the system has no reset action");
 }

@@ -71,7 +71,7 @@ async fn warns(trial: &Trial, tree: impl Fn(&str) -> Tree, poor: &str, rich: &st
     for (licence, expected) in [(rich, false), (poor, true)] {
         let (_server, bmc) = trial.connect(&Fake::new(tree(licence))).await?;
         let warnings = &bmc.discovered().warnings;
-        let told = warnings.iter().any(|warning| warning.contains("images from a url need"));
+        let told = warnings.iter().any(|warning| warning.text.contains("images from a url need"));
         ensure!(told == expected, "{licence}: {warnings:?}");
     }
     Ok(())

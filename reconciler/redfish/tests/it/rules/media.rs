@@ -99,7 +99,7 @@ pub(super) async fn slots_may_verify_certificates(trial: Trial) -> Outcome {
         tree.get_mut(FIRST).unwrap()["VerifyCertificate"] = json!(verifies);
         let (_server, bmc) = trial.connect(&Fake::new(tree)).await?;
         let warnings = &bmc.discovered().warnings;
-        let is_told = warnings.iter().any(|warning| warning.contains("checks the certificate"));
+        let is_told = warnings.iter().any(|warning| warning.text.contains("checks the certificate"));
         ensure!(is_told == told, "{verifies}: {warnings:?}");
     }
     Ok(())

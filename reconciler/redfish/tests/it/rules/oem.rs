@@ -234,7 +234,7 @@ pub(super) async fn idrac_may_keep_media_from_the_host(trial: Trial) -> Outcome 
         tree.insert(shown, json!({"Attributes": {"VirtualMedia.1.Attached": attached}}));
         let (_server, bmc) = trial.connect(&Fake::new(tree)).await?;
         let warnings = &bmc.discovered().warnings;
-        let is_told = warnings.iter().any(|warning| warning.contains("kept from the host"));
+        let is_told = warnings.iter().any(|warning| warning.text.contains("kept from the host"));
         ensure!(is_told == told, "{attached}: {warnings:?}");
     }
     Ok(())

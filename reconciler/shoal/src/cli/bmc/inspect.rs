@@ -54,7 +54,7 @@ impl Inspect {
         } else {
             context.data(&text(&discovered, certificate))?;
             for warning in &discovered.warnings {
-                context.warn(warning);
+                context.warn(&warning.text);
             }
         }
         Ok(0)

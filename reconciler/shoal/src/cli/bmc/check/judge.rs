@@ -3,87 +3,56 @@
 
 use std::time::Duration;
 
-use shoal_redfish::{BmcState, Discovered, InsertVia, Op, Rung};
+use shoal_redfish::{About, BmcState, Discovered, InsertVia, Op, Rung};
 
 use super::calls::Call;
 use super::certificate::spoken;
 use super::finding::{Check, Findings, Verdict};
 
-/// Sentences of discovery by a part of them: what they are about, how bad it is, what to do. The
-/// first that fits counts; a sentence that none fits is told with the check of Redfish itself.
-const SENTENCES: &[(&str, Check, Verdict, &str)] = &[
-    (
-        "without tls",
-        Check::Certificate,
-        Verdict::Warning,
-        "use https://: anybody in between reads the password",
-    ),
-    (
-        "certificate is not checked",
-        Check::Certificate,
-        Verdict::Warning,
-        "compare the fingerprint on the BMC itself, then pin it: --pin, bmc.tls.sha256 in Git",
-    ),
-    ("no serial number", Check::Identity, Verdict::Warning, "name the machine by 'uuid' in its file"),
-    ("no manager of the system", Check::System, Verdict::Warning, "reset the BMC, or update its firmware"),
-    ("no reset action", Check::ResetTypes, Verdict::Failed, "reset the BMC, or update its firmware"),
-    ("kept from the host", Check::VirtualMedia, Verdict::Failed, "set it as it says, then check again"),
-    (
-        "licence",
-        Check::Licence,
-        Verdict::Warning,
-        "install it, or see with --try-media that images are taken without",
-    ),
-    (
-        "virtual media are disabled",
-        Check::VirtualMedia,
-        Verdict::Failed,
-        "enable virtual media in the BMC's settings",
-    ),
-    ("switched on before the first image", Check::VirtualMedia, Verdict::Ok, ""),
-    (
-        "remote media are switched off",
-        Check::VirtualMedia,
-        Verdict::Failed,
-        "enable it as it says, then check again",
-    ),
-    ("held by a console", Check::Slots, Verdict::Warning, "end the remote console, or unmap its media there"),
-    (
-        "already holds an image",
-        Check::Slots,
-        Verdict::Warning,
-        "take it out, unless it is a running job's: an approved install does so by itself",
-    ),
-    ("one image at a time", Check::VirtualMedia, Verdict::Ok, ""),
-    ("images are taken over", Check::ImageSchemes, Verdict::Ok, ""),
-    (
-        "checks the certificate of https images",
-        Check::ImageSchemes,
-        Verdict::Warning,
-        "give the BMC the CA of our media, or switch its check off",
-    ),
-    ("shows no boot override", Check::BootOverride, Verdict::Failed, "update the BMC's firmware"),
-    ("does not list its boot targets", Check::BootOverride, Verdict::Warning, "watch the first install"),
-    (
-        "set it to UEFI in the firmware",
-        Check::BootMode,
-        Verdict::Failed,
-        "set it there, and restart the machine once",
-    ),
-    ("it is set to UEFI for our boot", Check::BootMode, Verdict::Ok, ""),
-    (
-        "cannot be provisioned",
-        Check::VirtualMedia,
-        Verdict::Failed,
-        "another firmware, licence or boot setting may bring media back",
-    ),
-    (
-        "booting over http is left",
-        Check::VirtualMedia,
-        Verdict::Warning,
-        "--try-media cannot show whether that works",
-    ),
-];
+/// What a warning of discovery is about, how bad it is, what to do.
+fn weigh(about: About) -> (Check, Verdict, &'static str) {
+    use Verdict::{Failed, Ok, Warning};
+    match about {
+        About::NoTls => (Check::Certificate, Warning, "use https://: anybody in between reads the password"),
+        About::UncheckedCertificate => (
+            Check::Certificate,
+            Warning,
+            "compare the fingerprint on the BMC itself, then pin it: --pin, bmc.tls.sha256 in Git",
+        ),
+        About::Unreadable => (Check::Redfish, Warning, ""),
+        About::NoSerial => (Check::Identity, Warning, "name the machine by 'uuid' in its file"),
+        About::NoManager => (Check::System, Warning, "reset the BMC, or update its firmware"),
+        About::NoReset => (Check::ResetTypes, Failed, "reset the BMC, or update its firmware"),
+        // Where no slot is shown for want of one, virtual media fail by themselves.
+        About::Licence => {
+            (Check::Licence, Warning, "install it, or see with --try-media that images are taken without")
+        }
+        About::MediaDetached => (Check::VirtualMedia, Failed, "set it as it says, then check again"),
+        About::MediaDisabled => (Check::VirtualMedia, Failed, "enable virtual media in the BMC's settings"),
+        About::RemoteMediaOff => (Check::VirtualMedia, Failed, "enable it as it says, then check again"),
+        About::RemoteMediaSwitchedOn | About::OneImage => (Check::VirtualMedia, Ok, ""),
+        About::SlotHeldByConsole => {
+            (Check::Slots, Warning, "end the remote console, or unmap its media there")
+        }
+        About::SlotOccupied => (
+            Check::Slots,
+            Warning,
+            "take it out, unless it is a running job's: an approved install does so by itself",
+        ),
+        About::NoMedia => {
+            (Check::VirtualMedia, Failed, "another firmware, licence or boot setting may bring media back")
+        }
+        About::OverHttp => (Check::VirtualMedia, Warning, "--try-media cannot show whether that works"),
+        About::Schemes => (Check::ImageSchemes, Ok, ""),
+        About::MediaCertificate => {
+            (Check::ImageSchemes, Warning, "give the BMC the CA of our media, or switch its check off")
+        }
+        About::NoOverride => (Check::BootOverride, Failed, "update the BMC's firmware"),
+        About::TargetsNotListed => (Check::BootOverride, Warning, "watch the first install"),
+        About::WrongBootMode => (Check::BootMode, Failed, "set it there, and restart the machine once"),
+        About::BootModeChanged => (Check::BootMode, Ok, ""),
+    }
+}
 
 /// Judges everything that was found. `state` is nothing where the second look failed.
 pub(super) fn judge(findings: &mut Findings, found: &Discovered, state: Option<&BmcState>) {
@@ -91,11 +60,9 @@ pub(super) fn judge(findings: &mut Findings, found: &Discovered, state: Option<&
     power(findings, found, state);
     media(findings, found);
     boot(findings, found, state);
-    for sentence in &found.warnings {
-        match SENTENCES.iter().find(|(part, ..)| sentence.contains(part)) {
-            Some((_, check, verdict, advice)) => findings.add(*check, *verdict, sentence, advice),
-            None => findings.add(Check::Redfish, Verdict::Warning, sentence, ""),
-        }
+    for warning in &found.warnings {
+        let (check, verdict, advice) = weigh(warning.about);
+        findings.add(check, verdict, &warning.text, advice);
     }
     if !findings.has(Check::Licence) {
         // A BMC that names none is believed to have what it needs.
@@ -194,7 +161,7 @@ fn media(findings: &mut Findings, found: &Discovered) {
         Rung::None => "",
     };
     if route.is_empty() {
-        // Why is among the sentences, which may change; this must not.
+        // Why is among the warnings.
         let advice = "another firmware, licence or boot setting may bring media back";
         findings.add(Check::VirtualMedia, Verdict::Failed, "no way to bring media to this machine", advice);
     } else {
@@ -225,7 +192,7 @@ fn boot(findings: &mut Findings, found: &Discovered, state: Option<&BmcState>) {
             let advice = "enable booting from optical or USB media in the firmware's settings";
             findings.add(Check::BootOverride, Verdict::Failed, seen, advice);
         }
-        // It is among the sentences, where there is a slot to boot from.
+        // It is among the warnings, where there is a slot to boot from.
         (_, None) => {}
     }
     let Some(state) = state else { return };
@@ -237,7 +204,7 @@ fn boot(findings: &mut Findings, found: &Discovered, state: Option<&BmcState>) {
     }
     match state.boot.mode.as_deref() {
         Some("UEFI") => findings.ok(Check::BootMode, "UEFI"),
-        // What is to be done is among the sentences.
+        // What is to be done is among the warnings.
         Some(mode) => findings.ok(Check::BootMode, mode),
         None => findings.not_known(Check::BootMode, "the BMC does not say", "Shoal installs under UEFI only"),
     }
