@@ -145,10 +145,19 @@ impl Server {
 
     /// Waits until the BMC shows the machine off.
     pub async fn goes_off(&self, patience: Duration) -> anyhow::Result<()> {
+        self.shows(Power::Off, patience).await
+    }
+
+    /// Waits until the BMC shows the machine on, which is some time after it was told to switch it on.
+    pub async fn goes_on(&self, patience: Duration) -> anyhow::Result<()> {
+        self.shows(Power::On, patience).await
+    }
+
+    async fn shows(&self, wanted: Power, patience: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + patience;
-        while self.bmc().state().power != Power::Off {
+        while self.bmc().state().power != wanted {
             if Instant::now() >= deadline {
-                bail!("the machine does not switch off\n{}", self.last_words(20));
+                bail!("the machine is never {wanted:?}\n{}", self.last_words(20));
             }
             tokio::time::sleep(LOOK).await;
         }

@@ -3,7 +3,7 @@
 //! to shut down, nothing of its disk is touched, and in the end it runs again as it was found.
 
 use shoal_schema::status::{ConditionType, RecordState};
-use shoal_testbed::bmc::{Event, Power};
+use shoal_testbed::bmc::Event;
 use shoal_testbed::faults::FaultPlan;
 use shoal_testbed_machines::{Artifacts, Disk, Options, SMALL_DISK};
 use shoal_testbed_qemu::{DiskBus, VmDisk};
@@ -65,7 +65,7 @@ async fn a_machine_that_ran_and_is_refused_before_its_permit_runs_its_old_system
     assert_clean_bmc(&server);
 
     // Running, as it was found.
-    assert_eq!(server.bmc().state().power, Power::On);
+    server.goes_on(INSTALL).await?;
     server.says_more_often("small: version 1", 1, INSTALL).await?;
     server.says_more_often("nobody login:", 1, INSTALL).await?;
     assert_eq!(server.said("looks for its task"), 1);
