@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use shoal_testbed::bmc::Power;
 use shoal_testbed_qemu::{AfterPowerCut, VmEvent};
 
 use crate::guest;
