@@ -2,54 +2,17 @@
 //! The `oras` library for Python, which has no command of its own: a script uses it. It is installed from
 //! PyPI below the build directory, once.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use serde_json::{Value, json};
+use shoal_testbed::python;
 
 use crate::content::bytes;
 use crate::server::{Server, sandbox};
-use crate::tools::{present, required, skip, succeeded, tool};
-
-/// What is installed, as pip reads it.
-const PACKAGES: [&str; 3] = ["oras==0.2.43", "requests==2.34.2", "jsonschema==4.26.0"];
-
-/// A Python that has the library; nothing, with a reason, where there is none.
-fn python() -> Option<PathBuf> {
-    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(PACKAGES.join("-").replace('=', ""));
-    let python = kept.join("bin/python");
-    if python.exists() {
-        return Some(python);
-    }
-    if !present(&["python3"]) {
-        return None;
-    }
-    // Made under another name: one that broke off is not taken for a whole one.
-    let made = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    let steps: [(&Path, Vec<&str>); 2] = [
-        (Path::new("python3"), vec!["-m", "venv", "."]),
-        (&made.path().join("bin/python"), [&["-m", "pip", "install", "--quiet"], &PACKAGES[..]].concat()),
-    ];
-    for (program, args) in steps {
-        let output = Command::new(program).args(&args).current_dir(made.path()).output().expect("it runs");
-        if !output.status.success() {
-            let why = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(!required(), "SHOAL_REQUIRE_TOOLS is 1, and {args:?} failed: {why}");
-            skip(&format!("{args:?} failed: {why}"));
-            return None;
-        }
-    }
-    let path = made.keep();
-    if std::fs::rename(&path, &kept).is_err() {
-        // Somebody else was faster.
-        std::fs::remove_dir_all(&path).expect("it goes");
-    }
-    Some(python)
-}
+use crate::tools::{succeeded, tool};
 
 #[test]
 fn an_artifact_of_the_oras_library_comes_back_as_it_was() {
-    let Some(python) = python() else { return };
+    let requirements = include_str!("oras.txt");
+    let Some(python) = python::for_tests(env!("CARGO_TARGET_TMPDIR"), "oras", requirements) else { return };
     let sandbox = sandbox("");
     sandbox.write("users", &format!("ada:{}\n", bcrypt::hash("s3cret", 4).expect("a hash")));
     sandbox.write("round_trip.py", include_str!("oras_round_trip.py"));

@@ -19,7 +19,7 @@ pub(crate) fn present(programs: &[&str]) -> bool {
 }
 
 /// Whether a missing tool is a failure.
-pub(crate) fn required() -> bool {
+fn required() -> bool {
     std::env::var_os("SHOAL_REQUIRE_TOOLS").is_some_and(|value| value == "1")
 }
 
