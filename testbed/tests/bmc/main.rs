@@ -12,6 +12,7 @@ mod behaviour_http;
 mod behaviour_media;
 mod behaviour_power;
 mod books;
+mod clients;
 mod farm;
 mod faults;
 mod models;
