@@ -160,7 +160,9 @@ fn what_makes_no_sense_is_refused_with_the_reason() {
 fn profiles_are_listed_by_name() {
     let output = testbed(&["profiles"]).output().expect("the binary runs");
     let text = String::from_utf8(output.stdout).expect("text");
-    for name in ["idrac9-6", "ilo5", "smc-x13-single", "ibmc-xfusion", "bluefield", "hostile"] {
+    for name in
+        ["idrac9-6", "ilo5", "smc-x13-single", "ibmc-xfusion", "ilo4", "idrac9-5", "bluefield", "hostile"]
+    {
         assert!(text.lines().any(|line| line.starts_with(name)), "{text}");
     }
 }

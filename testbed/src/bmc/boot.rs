@@ -58,6 +58,7 @@ impl Bmc {
         };
         state.last_boot = Some(plan.clone());
 
+        state.virtual_cd_once = false;
         let consumed = state.boot_override.enabled == Enabled::Once;
         let target = state.boot_override.target;
         if consumed {
@@ -155,7 +156,7 @@ fn boot_device(profile: &Profile, state: &State) -> (BootDevice, bool) {
         return (BootDevice::Cd { slot }, true);
     }
     let chosen = &state.boot_override;
-    if chosen.enabled == Enabled::Disabled {
+    if chosen.enabled == Enabled::Disabled && !state.virtual_cd_once {
         return (BootDevice::Disk, false);
     }
     let first = |kind| {
@@ -166,6 +167,7 @@ fn boot_device(profile: &Profile, state: &State) -> (BootDevice, bool) {
     use super::machine::MediumKind::{Cd, Usb};
     // An override that finds no medium falls through to the normal order.
     let device = match chosen.target {
+        _ if state.virtual_cd_once => first(Cd).map(|slot| BootDevice::Cd { slot }),
         target if Some(target) == profile.boot.cd_target => first(Cd).map(|slot| BootDevice::Cd { slot }),
         target if Some(target) == profile.boot.usb_target => first(Usb).map(|slot| BootDevice::Usb { slot }),
         "Pxe" => Some(BootDevice::Pxe),

@@ -10,6 +10,7 @@ use super::errors::{self, Refusal};
 use super::etag;
 use super::instance::Bmc;
 use super::log::Event;
+use super::oem::MOUNTED;
 use super::profiles::{Ack, Profile};
 use super::reply::{Payload, Reply};
 use super::resources::{self, View};
@@ -146,8 +147,19 @@ impl Bmc {
     fn post_session(&self, call: &Call<'_>) -> Result<Reply, Refusal> {
         let profile = self.config.profile;
         let body = object(call, true)?;
-        if let Some(name) = body.keys().find(|name| !matches!(name.as_str(), "UserName" | "Password")) {
+        let known = |name: &str| match name {
+            "UserName" | "Password" => true,
+            "Oem" => profile.sessions.domain.is_some(),
+            _ => false,
+        };
+        if let Some(name) = body.keys().find(|name| !known(name)) {
             return Err(Refusal::PropertyUnknown { name: name.clone() });
+        }
+        if let Some((vendor, domain)) = profile.sessions.domain {
+            let given = body.get("Oem").and_then(|oem| oem.get(vendor)).and_then(|oem| oem.get("Domain"));
+            if given.and_then(Value::as_str) != Some(domain) {
+                return Err(Refusal::LoginFailed);
+            }
         }
         let text = |name: &'static str| match body.get(name) {
             Some(Value::String(text)) => Ok(text.as_str()),
@@ -202,12 +214,19 @@ impl Bmc {
                 let done = self.eject(place.slot)?;
                 return Ok(self.done(done));
             }
+            Action::Control { place } => return self.control(place.slot, call).await,
+            Action::Mount => return self.mount(call).await,
+            Action::Unmount => {
+                let done = self.eject(MOUNTED)?;
+                return Ok(self.done(done));
+            }
+            Action::Import => return self.import(call),
         }
         Ok(self.acknowledged())
     }
 
     /// The answer to an insertion or ejection: done, or a task.
-    fn done(&self, done: Done) -> Reply {
+    pub(crate) fn done(&self, done: Done) -> Reply {
         match done {
             Done::Now => self.acknowledged(),
             Done::Later { task } => {

@@ -150,7 +150,7 @@ impl Bmc {
         self.eject_now(slot).map(|()| Done::Now)
     }
 
-    fn eject_now(self: &Arc<Self>, slot: usize) -> Result<(), Refusal> {
+    pub(crate) fn eject_now(self: &Arc<Self>, slot: usize) -> Result<(), Refusal> {
         let profile = self.config.profile;
         let ejected = {
             let mut locked = self.lock();

@@ -33,6 +33,7 @@ mod log;
 mod machine;
 mod media;
 mod medium;
+mod oem;
 mod patch;
 mod power;
 pub mod profiles;

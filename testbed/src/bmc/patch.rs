@@ -10,9 +10,10 @@ use super::errors::{self, Refusal};
 use super::etag;
 use super::handlers::{Call, object};
 use super::instance::Bmc;
-use super::profiles::{Patched, SettingsBoot, SlotPatch};
+use super::profiles::{OwnBoot, Patched, SettingsBoot, SlotPatch};
 use super::reply::{Payload, Reply};
 use super::routes::Resource;
+use super::tasks::Done;
 
 impl Bmc {
     pub(crate) async fn patch(
@@ -30,9 +31,27 @@ impl Bmc {
         }
         let body = object(call, true)?;
         if let (Resource::Slot(place), SlotPatch::Media) = (resource, profile.media.slot_patch) {
-            self.patch_media(place.slot, &body, call.effects).await?;
-            return Ok(self.changed(resource));
+            return Ok(match self.patch_media(place.slot, &body, call.effects).await? {
+                Done::Now => self.changed(resource),
+                later @ Done::Later { .. } => self.done(later),
+            });
         }
+        match resource {
+            Resource::IsoConfig => self.configure(&body)?,
+            Resource::BootConfig => self.configure_boot(&body)?,
+            _ => return self.patch_shared(resource, &body, &shown),
+        }
+        Ok(self.changed(resource))
+    }
+
+    /// PATCH of system, settings and slots, as most models do it.
+    fn patch_shared(
+        &self,
+        resource: &Resource,
+        body: &Map<String, Value>,
+        shown: &Value,
+    ) -> Result<Reply, Refusal> {
+        let profile = self.config.profile;
         if let Some(name) = body.keys().find(|name| !matches!(name.as_str(), "Boot" | "Oem")) {
             let name = name.clone();
             let known = shown.get(&name).is_some();
@@ -45,8 +64,8 @@ impl Bmc {
             });
         }
         match resource {
-            Resource::System | Resource::SystemSettings => self.patch_boot(resource, &body)?,
-            Resource::Slot(place) => self.patch_slot(place.slot, &body)?,
+            Resource::System | Resource::SystemSettings => self.patch_boot(resource, body)?,
+            Resource::Slot(place) => self.patch_slot(place.slot, body)?,
             _ => return Err(Refusal::MethodNotAllowed),
         }
         Ok(self.changed(resource))
@@ -65,7 +84,10 @@ impl Bmc {
     fn patch_boot(&self, resource: &Resource, body: &Map<String, Value>) -> Result<(), Refusal> {
         let settings = self.config.profile.boot.settings.as_ref().map(|settings| settings.boot);
         let refused = match resource {
-            Resource::System => matches!(settings, Some(SettingsBoot::Only { .. })),
+            Resource::System => {
+                let own = self.config.profile.boot.own;
+                matches!(settings, Some(SettingsBoot::Only { .. })) || matches!(own, OwnBoot::Config { .. })
+            }
             _ => settings == Some(SettingsBoot::Never),
         };
         match body.get("Boot") {

@@ -4,7 +4,12 @@
 //! [`Resource`] names everything that a BMC serves; [`Resource::find`] reads a path for a profile, [`Resource::path`]
 //! writes it. Paths are case-sensitive; one trailing slash is forgiven.
 
-use super::profiles::{InsertRoute, Listing, MemberOf, Profile, SettingsModel, SlotPatch, SlotView, Takes};
+use super::profiles::{
+    InsertRoute, Listing, MemberOf, OwnBoot, Profile, SettingsModel, SlotPatch, SlotView, Takes,
+};
+
+/// Last segment of the path where the address of an image is configured.
+const CONFIG: &str = "CfgCD";
 
 /// A slot, and the resource under which it was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,12 @@ pub(crate) enum Resource {
     Slot(Place),
     /// ActionInfo of InsertMedia.
     InsertActionInfo(Place),
+    /// Where the address of an image is configured before it is mounted.
+    IsoConfig,
+    /// The maker's own resource for boot overrides.
+    BootConfig,
+    /// Attributes of the manager.
+    Attributes,
     /// Collection of chassis.
     ChassisCollection,
     /// The chassis.
@@ -115,6 +126,17 @@ pub(crate) enum Action {
         /// Whether it is the OEM twin.
         oem: bool,
     },
+    /// VirtualMedia.VmmControl, which connects and disconnects.
+    Control {
+        /// The slot.
+        place: Place,
+    },
+    /// IsoConfig.Mount.
+    Mount,
+    /// IsoConfig.UnMount.
+    Unmount,
+    /// Import of configuration into the manager.
+    Import,
 }
 
 impl Resource {
@@ -168,7 +190,13 @@ impl Resource {
             }
             ["EthernetInterfaces"] if !profile.system.nic_ids.is_empty() => Some(Self::SystemNics),
             ["EthernetInterfaces", id] => position(profile.system.nic_ids, id).map(Self::SystemNic),
-            ["VirtualMedia", rest @ ..] => Self::under_media(profile, SlotView::System, rest),
+            ["Oem", vendor, "BootConfig"] => {
+                matches!(profile.boot.own, OwnBoot::Config { vendor: own } if own == *vendor)
+                    .then_some(Self::BootConfig)
+            }
+            [segment, rest @ ..] if *segment == profile.media.segment => {
+                Self::under_media(profile, SlotView::System, rest)
+            }
             _ => None,
         }
     }
@@ -189,7 +217,16 @@ impl Resource {
                 .then_some(Self::DefaultsActionInfo),
             ["EthernetInterfaces"] => Some(Self::ManagerNics),
             ["EthernetInterfaces", id] if *id == profile.manager.nic_id => Some(Self::ManagerNic),
-            ["VirtualMedia", rest @ ..] => Self::under_media(profile, SlotView::Manager, rest),
+            ["Actions", "Oem", name] => match profile.boot.own {
+                OwnBoot::Import { action, .. } if action == *name => Some(Self::Action(Action::Import)),
+                _ => None,
+            },
+            ["Oem", "Dell", "DellAttributes", id] if *id == profile.manager.id => {
+                matches!(profile.boot.own, OwnBoot::Import { .. }).then_some(Self::Attributes)
+            }
+            [segment, rest @ ..] if *segment == profile.media.segment => {
+                Self::under_media(profile, SlotView::Manager, rest)
+            }
             _ => None,
         }
     }
@@ -199,20 +236,28 @@ impl Resource {
             return None;
         }
         let [id, rest @ ..] = rest else { return Some(Self::Media(view)) };
+        if profile.media.route == InsertRoute::Configured && *id == CONFIG {
+            return match rest {
+                [] => Some(Self::IsoConfig),
+                ["Actions", "IsoConfig.Mount"] => Some(Self::Action(Action::Mount)),
+                ["Actions", "IsoConfig.UnMount"] => Some(Self::Action(Action::Unmount)),
+                _ => None,
+            };
+        }
         let slot = profile.slots.iter().position(|slot| slot.is_in(view) && slot.id == *id)?;
         let place = Place { slot, view };
         let oem = profile.media.oem_actions.as_ref();
-        let acts = profile.media.route == InsertRoute::Action && profile.slots[slot].takes == Takes::Address;
+        let takes = profile.slots[slot].takes == Takes::Address;
+        let acts = takes && profile.media.route == InsertRoute::Action;
+        let acts_oem = takes && matches!(profile.media.route, InsertRoute::Action | InsertRoute::OemPair);
         match rest {
             [] => Some(Self::Slot(place)),
-            _ if !acts => None,
-            ["InsertMediaActionInfo"] if profile.media.insert_listing == Listing::ActionInfo => {
-                Some(Self::InsertActionInfo(place))
+            ["Oem", vendor, "Actions", "VirtualMedia.VmmControl"] => {
+                let is_own =
+                    matches!(profile.media.route, InsertRoute::Control { vendor: own } if own == *vendor);
+                (takes && is_own).then_some(Self::Action(Action::Control { place }))
             }
-            ["Actions", "VirtualMedia.InsertMedia"] => {
-                Some(Self::Action(Action::Insert { place, oem: false }))
-            }
-            ["Actions", "VirtualMedia.EjectMedia"] => Some(Self::Action(Action::Eject { place, oem: false })),
+            ["Actions", "Oem", ..] if !acts_oem => None,
             ["Actions", "Oem", vendor, name] => {
                 let oem = oem.filter(|oem| oem.vendor == *vendor)?;
                 if *name == oem.insert {
@@ -223,6 +268,14 @@ impl Resource {
                     None
                 }
             }
+            _ if !acts => None,
+            ["InsertMediaActionInfo"] if profile.media.insert_listing == Listing::ActionInfo => {
+                Some(Self::InsertActionInfo(place))
+            }
+            ["Actions", "VirtualMedia.InsertMedia"] => {
+                Some(Self::Action(Action::Insert { place, oem: false }))
+            }
+            ["Actions", "VirtualMedia.EjectMedia"] => Some(Self::Action(Action::Eject { place, oem: false })),
             _ => None,
         }
     }
@@ -232,8 +285,8 @@ impl Resource {
         let system = || format!("/redfish/v1/Systems/{}", profile.system.id);
         let manager = || format!("/redfish/v1/Managers/{}", profile.manager.id);
         let media = |view| match view {
-            SlotView::System => format!("{}/VirtualMedia", system()),
-            SlotView::Manager => format!("{}/VirtualMedia", manager()),
+            SlotView::System => format!("{}/{}", system(), profile.media.segment),
+            SlotView::Manager => format!("{}/{}", manager(), profile.media.segment),
         };
         let slot = |place: &Place| format!("{}/{}", media(place.view), profile.slots[place.slot].id);
         match self {
@@ -261,6 +314,12 @@ impl Resource {
             Self::Media(view) => media(*view),
             Self::Slot(place) => slot(place),
             Self::InsertActionInfo(place) => format!("{}/InsertMediaActionInfo", slot(place)),
+            Self::IsoConfig => format!("{}/{CONFIG}", media(SlotView::Manager)),
+            Self::BootConfig => {
+                let OwnBoot::Config { vendor } = profile.boot.own else { return system() };
+                format!("{}/Oem/{vendor}/BootConfig", system())
+            }
+            Self::Attributes => format!("{}/Oem/Dell/DellAttributes/{}", manager(), profile.manager.id),
             Self::ChassisCollection => "/redfish/v1/Chassis".to_owned(),
             Self::Chassis => format!("/redfish/v1/Chassis/{}", profile.chassis_id),
             Self::SessionService => "/redfish/v1/SessionService".to_owned(),
@@ -287,7 +346,9 @@ impl Resource {
             Self::Action(_) | Self::SessionsMembers => &["POST"],
             Self::Sessions => &["GET", "HEAD", "POST"],
             Self::Session(_) => &["GET", "HEAD", "DELETE"],
-            Self::System | Self::SystemSettings => &["GET", "HEAD", "PATCH"],
+            Self::System | Self::SystemSettings | Self::IsoConfig | Self::BootConfig => {
+                &["GET", "HEAD", "PATCH"]
+            }
             Self::Slot(_) if profile.media.slot_patch != SlotPatch::None => &["GET", "HEAD", "PATCH"],
             _ => &["GET", "HEAD"],
         }
@@ -320,6 +381,17 @@ impl Action {
             }
             Self::Insert { place, oem: true } => oem(place, |names| names.insert),
             Self::Eject { place, oem: true } => oem(place, |names| names.eject),
+            Self::Control { place } => {
+                let InsertRoute::Control { vendor } = profile.media.route else { return String::new() };
+                let slot = Resource::Slot(place).path(profile);
+                format!("{slot}/Oem/{vendor}/Actions/VirtualMedia.VmmControl")
+            }
+            Self::Mount => format!("{}/Actions/IsoConfig.Mount", Resource::IsoConfig.path(profile)),
+            Self::Unmount => format!("{}/Actions/IsoConfig.UnMount", Resource::IsoConfig.path(profile)),
+            Self::Import => {
+                let OwnBoot::Import { action, .. } = profile.boot.own else { return String::new() };
+                format!("{}/Actions/Oem/{action}", Resource::Manager.path(profile))
+            }
         }
     }
 }
@@ -376,16 +448,32 @@ mod tests {
             }
             resources.extend((0..profile.extras.len()).map(Resource::Extra));
             resources.extend([Resource::Task(7), Resource::TaskMonitor(7)]);
+            match profile.boot.own {
+                OwnBoot::None => {}
+                OwnBoot::Config { .. } => resources.push(Resource::BootConfig),
+                OwnBoot::Import { .. } => {
+                    resources.extend([Resource::Attributes, Resource::Action(Action::Import)]);
+                }
+            }
+            if profile.media.route == InsertRoute::Configured {
+                resources.extend([Action::Mount, Action::Unmount].map(Resource::Action));
+                resources.push(Resource::IsoConfig);
+            }
             for (slot, model) in profile.slots.iter().enumerate() {
                 let views = [SlotView::System, SlotView::Manager];
                 for view in views.into_iter().filter(|view| model.is_in(*view)) {
                     let place = Place { slot, view };
                     resources.push(Resource::Slot(place));
-                    if model.takes == Takes::Nothing || profile.media.route == InsertRoute::Patch {
+                    if model.takes == Takes::Nothing {
                         continue;
                     }
-                    resources.push(Resource::Action(Action::Insert { place, oem: false }));
-                    resources.push(Resource::Action(Action::Eject { place, oem: false }));
+                    if profile.media.route == InsertRoute::Action {
+                        resources.push(Resource::Action(Action::Insert { place, oem: false }));
+                        resources.push(Resource::Action(Action::Eject { place, oem: false }));
+                    }
+                    if matches!(profile.media.route, InsertRoute::Control { .. }) {
+                        resources.push(Resource::Action(Action::Control { place }));
+                    }
                     if profile.media.oem_actions.is_some() {
                         resources.push(Resource::Action(Action::Eject { place, oem: true }));
                     }

@@ -121,6 +121,26 @@ pub(crate) struct Task {
     pub(crate) outcome: Option<(Timestamp, Duration, Result<(), Refusal>)>,
 }
 
+/// The address of an image in two parts, host and path, that is taken over a moment after it was written.
+#[derive(Debug, Default)]
+pub(crate) struct Configured {
+    in_force: (String, String),
+    next: Option<(Duration, (String, String))>,
+}
+
+impl Configured {
+    /// What is in force now, on the BMC's clock.
+    pub(crate) fn at(&self, elapsed: Duration) -> &(String, String) {
+        self.next.as_ref().filter(|(from, _)| *from <= elapsed).map_or(&self.in_force, |(_, next)| next)
+    }
+
+    /// Changes it, from then on.
+    pub(crate) fn change(&mut self, elapsed: Duration, from: Duration, host: String, path: String) {
+        self.in_force = self.at(elapsed).clone();
+        self.next = Some((from, (host, path)));
+    }
+}
+
 /// A session.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -165,6 +185,10 @@ pub(crate) struct State {
     /// The boot that runs; 0 when nothing does.
     pub(crate) running_boot: u64,
     pub(crate) boot_override: Override,
+    /// The virtual CD at the next boot, as an import of configuration said.
+    pub(crate) virtual_cd_once: bool,
+    /// The address that is mounted next, where images are mounted by configuration.
+    pub(crate) configured: Configured,
     pub(crate) slots: Vec<SlotState>,
     pub(crate) insertions: u64,
     pub(crate) sessions: Vec<Session>,
@@ -199,6 +223,8 @@ impl State {
                 http_uri: None,
                 uefi_target: None,
             },
+            virtual_cd_once: false,
+            configured: Configured::default(),
             slots: profile.slots.iter().map(|_| SlotState::default()).collect(),
             insertions: 0,
             sessions: Vec::new(),

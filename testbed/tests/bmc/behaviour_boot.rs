@@ -37,7 +37,8 @@ pub(crate) async fn force_off(fixture: &Fixture) {
 
 #[tokio::test]
 async fn once_boots_the_cd_a_single_time() {
-    for profile in with_media() {
+    // Where the virtual CD answers to no target, an import names it; that has a test of its own.
+    for profile in with_media().filter(|profile| profile.boot.cd_target.is_some()) {
         let images = images(profile, 4096).await;
         let fixture = Fixture::new(profile).await;
         insert(&fixture, &cd_slot(&fixture), &images.url("boot.iso")).await;

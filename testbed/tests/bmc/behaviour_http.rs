@@ -6,7 +6,7 @@ use serde_json::json;
 use shoal_testbed::bmc::profiles::{ALL, IDRAC9_6, ILO5, SMC_X13_SINGLE};
 
 use crate::fixture::Fixture;
-use crate::route::{accepted, set_boot};
+use crate::route::{accepted, boot_body, set_boot};
 
 #[tokio::test]
 async fn every_answer_carries_the_headers_of_the_protocol() {
@@ -86,13 +86,7 @@ async fn a_change_with_an_old_tag_is_412_and_changes_nothing() {
     for profile in ALL {
         let fixture = Fixture::new(profile).await;
         let path = profile.boot_path();
-        let boot = |target: &str| {
-            json!({"Boot": {
-                "BootSourceOverrideEnabled": "Once",
-                "BootSourceOverrideTarget": target,
-                "BootSourceOverrideMode": "UEFI",
-            }})
-        };
+        let boot = |target: &str| boot_body(profile, "Once", target);
         let patch = |tag: &str, target: &str| {
             fixture.client.request(Method::PATCH, &path).header("if-match", tag).json(&boot(target))
         };

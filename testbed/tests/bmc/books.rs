@@ -35,7 +35,7 @@ async fn a_random_request(
             try_eject(fixture, slot).await;
         }
         2 => {
-            set_boot(fixture, "Once", profile.boot.cd_target.expect("a CD")).await;
+            set_boot(fixture, "Once", profile.boot.cd_target.unwrap_or("Pxe")).await;
         }
         _ => {
             let types = profile.system.reset_types;

@@ -14,6 +14,8 @@ pub(crate) struct Client {
     pub(crate) http: reqwest::Client,
     base: String,
     who: Who,
+    /// What a login names below `Oem`, where it has to.
+    domain: Option<(&'static str, &'static str)>,
 }
 
 #[derive(Clone)]
@@ -60,7 +62,12 @@ impl Client {
     fn new(bmc: &BmcHandle, who: Who) -> Self {
         let tls = unverified_client_config().expect("ring is there");
         let http = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build();
-        Self { http: http.expect("a client without options that can fail"), base: bmc.url(), who }
+        Self {
+            http: http.expect("a client without options that can fail"),
+            base: bmc.url(),
+            who,
+            domain: bmc.profile().sessions.domain,
+        }
     }
 
     pub(crate) fn nobody(bmc: &BmcHandle) -> Self {
@@ -115,10 +122,18 @@ impl Client {
         self.send(self.request(Method::DELETE, path)).await
     }
 
+    /// The body of a login; the domain of the account belongs to it on some.
+    pub(crate) fn login_body(&self) -> Value {
+        let mut body = serde_json::json!({"UserName": USER, "Password": PASSWORD});
+        if let Some((vendor, domain)) = self.domain {
+            body["Oem"] = serde_json::json!({vendor: {"Domain": domain}});
+        }
+        body
+    }
+
     /// Opens a session as the usual user; the token and the `Location`.
     pub(crate) async fn login(&self) -> (String, String) {
-        let body = serde_json::json!({"UserName": USER, "Password": PASSWORD});
-        let answer = self.post("/redfish/v1/SessionService/Sessions", body).await.expect(201);
+        let answer = self.post("/redfish/v1/SessionService/Sessions", self.login_body()).await.expect(201);
         (answer.header("x-auth-token").to_owned(), answer.header("location").to_owned())
     }
 }

@@ -6,7 +6,7 @@
 
 use http::Method;
 use serde_json::{Map, Value, json};
-use shoal_testbed::bmc::profiles::{InsertRoute, Profile, Takes};
+use shoal_testbed::bmc::profiles::{InsertRoute, OwnBoot, Profile, Takes};
 
 use crate::client::Answer;
 use crate::fixture::Fixture;
@@ -67,8 +67,40 @@ pub(crate) async fn try_insert(fixture: &Fixture, slot: &str, url: &str) -> Answ
             let action = format!("{slot}/Actions/VirtualMedia.InsertMedia");
             ended(fixture, fixture.client.post(&action, body).await).await
         }
-        InsertRoute::Patch => patch(fixture, slot, body).await,
+        InsertRoute::Patch => ended(fixture, patch(fixture, slot, body).await).await,
+        InsertRoute::OemPair => fixture.client.post(&own_action(profile, slot, true), body).await,
+        InsertRoute::Control { .. } => {
+            let body = json!({"VmmControlType": "Connect", "Image": url});
+            ended(fixture, fixture.client.post(&own_action(profile, slot, true), body).await).await
+        }
+        InsertRoute::Configured => {
+            let config = config_of(slot);
+            let (host, path) = url.split_at(url.find("/m/").or(url.find("/nowhere/")).expect("a path"));
+            accepted(&patch(fixture, &config, json!({"Host": host, "Path": path})).await);
+            // It is taken over a moment later.
+            while fixture.client.get(&config).await.expect(200).json()["Host"] != host {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+            fixture.client.post(&format!("{config}/Actions/IsoConfig.Mount"), json!({})).await
+        }
     }
+}
+
+/// The maker's own action of a slot.
+fn own_action(profile: &Profile, slot: &str, inserts: bool) -> String {
+    match (profile.media.route, &profile.media.oem_actions) {
+        (InsertRoute::Control { vendor }, _) => {
+            format!("{slot}/Oem/{vendor}/Actions/VirtualMedia.VmmControl")
+        }
+        (_, Some(oem)) => {
+            format!("{slot}/Actions/Oem/{}/{}", oem.vendor, if inserts { oem.insert } else { oem.eject })
+        }
+        _ => panic!("{} has no action of its own", profile.name),
+    }
+}
+
+fn config_of(slot: &str) -> String {
+    format!("{}/CfgCD", slot.rsplit_once('/').expect("a path").0)
 }
 
 /// Inserts.
@@ -83,7 +115,21 @@ pub(crate) async fn try_eject(fixture: &Fixture, slot: &str) -> Answer {
             let action = format!("{slot}/Actions/VirtualMedia.EjectMedia");
             ended(fixture, fixture.client.post(&action, json!({})).await).await
         }
-        InsertRoute::Patch => patch(fixture, slot, json!({"Image": null, "Inserted": false})).await,
+        InsertRoute::Patch => {
+            let body = json!({"Image": null, "Inserted": false});
+            ended(fixture, patch(fixture, slot, body).await).await
+        }
+        InsertRoute::OemPair => {
+            fixture.client.post(&own_action(fixture.bmc().profile(), slot, false), json!({})).await
+        }
+        InsertRoute::Control { .. } => {
+            let body = json!({"VmmControlType": "Disconnect"});
+            fixture.client.post(&own_action(fixture.bmc().profile(), slot, false), body).await
+        }
+        InsertRoute::Configured => {
+            let unmount = format!("{}/Actions/IsoConfig.UnMount", config_of(slot));
+            fixture.client.post(&unmount, json!({})).await
+        }
     }
 }
 
@@ -104,19 +150,35 @@ pub(crate) async fn patch(fixture: &Fixture, path: &str, body: Value) -> Answer 
     fixture.client.send(request).await
 }
 
-/// Sets the boot override where the model takes it.
-pub(crate) async fn set_boot(fixture: &Fixture, enabled: &str, target: &str) -> Answer {
-    let boot = json!({"Boot": {
+/// The body by which the model takes a boot override.
+pub(crate) fn boot_body(profile: &Profile, enabled: &str, target: &str) -> Value {
+    if let OwnBoot::Config { .. } = profile.boot.own {
+        return json!({"BootDevice": target, "BootType": "UEFI", "NextBootOnlyEnabled": enabled == "Once"});
+    }
+    let mut boot = json!({
         "BootSourceOverrideEnabled": enabled,
         "BootSourceOverrideTarget": target,
-        "BootSourceOverrideMode": "UEFI",
-    }});
-    patch(fixture, &fixture.bmc().profile().boot_path(), boot).await
+    });
+    if !profile.boot.modes.is_empty() {
+        boot["BootSourceOverrideMode"] = json!("UEFI");
+    }
+    json!({"Boot": boot})
 }
 
-/// What the resource says that takes the boot override.
+/// Sets the boot override where the model takes it.
+pub(crate) async fn set_boot(fixture: &Fixture, enabled: &str, target: &str) -> Answer {
+    let profile = fixture.bmc().profile();
+    patch(fixture, &profile.boot_path(), boot_body(profile, enabled, target)).await
+}
+
+/// What the resource says that shows the boot override.
 pub(crate) async fn boot_shown(fixture: &Fixture) -> Value {
-    fixture.client.get(&fixture.bmc().profile().boot_path()).await.expect(200).json()["Boot"].clone()
+    let profile = fixture.bmc().profile();
+    let path = match profile.boot.own {
+        OwnBoot::Config { .. } => format!("/redfish/v1/Systems/{}", profile.system.id),
+        _ => profile.boot_path(),
+    };
+    fixture.client.get(&path).await.expect(200).json()["Boot"].clone()
 }
 
 pub(crate) fn accepted(answer: &Answer) {

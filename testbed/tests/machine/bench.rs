@@ -166,6 +166,12 @@ impl Bench {
                 body.insert("Inserted".to_owned(), json!(true));
                 self.send(http::Method::PATCH, path, body.into()).await;
             }
+            InsertRoute::OemPair | InsertRoute::Control { .. } | InsertRoute::Configured => {
+                panic!(
+                    "{}: machines are tried on models with a way of the standard",
+                    self.bmc().profile().name
+                )
+            }
         }
         // Where it is a task, it is not over yet.
         self.until("inserted", |bench| bench.bmc().state().slots[slot].image.is_some()).await;
@@ -181,6 +187,7 @@ impl Bench {
                 InsertRoute::Patch => {
                     self.send(http::Method::PATCH, &slot.path, json!({"Image": null})).await;
                 }
+                InsertRoute::OemPair | InsertRoute::Control { .. } | InsertRoute::Configured => {}
             }
         }
         let empty = |bench: &Self| bench.bmc().state().slots.iter().all(|slot| slot.image.is_none());

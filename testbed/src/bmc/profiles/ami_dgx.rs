@@ -169,6 +169,7 @@ pub static AMI_DGX: Profile = Profile {
         ids: SessionIds::Random(10),
         absolute_location: false,
         newest_first: false,
+        domain: None,
     },
     lockout: Some((5, Duration::from_secs(30))),
     account_id: "2",

@@ -63,6 +63,10 @@ pub enum Probe {
 
 /// Virtual media habits.
 pub struct MediaModel {
+    /// Last segment of the collection's path.
+    pub segment: &'static str,
+    /// Whether a slot is there only while something is in it.
+    pub hides_empty: bool,
     /// Order of the members of a collection, where it is not the order of [`super::Profile::slots`].
     pub order: Option<(SlotView, &'static [&'static str])>,
     /// How an image is inserted.
@@ -112,6 +116,8 @@ pub struct MediaModel {
 impl MediaModel {
     /// The polite one, for a model to differ from.
     pub(super) const PLAIN: Self = Self {
+        segment: "VirtualMedia",
+        hides_empty: false,
         order: None,
         route: InsertRoute::Action,
         slot_patch: SlotPatch::None,
@@ -144,6 +150,15 @@ pub enum InsertRoute {
     Action,
     /// By a PATCH of the slot; there are no actions.
     Patch,
+    /// By the maker's own pair of actions alone ([`MediaModel::oem_actions`]).
+    OemPair,
+    /// By one action of the maker's that connects and disconnects (`VmmControl`).
+    Control {
+        /// Key under `Oem`.
+        vendor: &'static str,
+    },
+    /// An address is configured in a resource beside the slots, and then mounted (`IsoConfig`).
+    Configured,
 }
 
 /// What a PATCH of a slot does.
@@ -202,6 +217,9 @@ pub struct SessionModel {
     pub absolute_location: bool,
     /// Whether the collection lists the newest first.
     pub newest_first: bool,
+    /// What a login names below `Oem` beside user and password: the vendor's key and the `Domain`. One without it is
+    /// refused like one with a wrong password.
+    pub domain: Option<(&'static str, &'static str)>,
 }
 
 /// Error bodies.

@@ -34,7 +34,10 @@ use crate::bmc::resources::View;
 use crate::bmc::routes::Resource;
 
 /// The model.
-pub static IBMC_XFUSION: Profile = Profile {
+pub static IBMC_XFUSION: Profile = MODEL;
+
+/// The model, for others to differ from.
+pub(super) const MODEL: Profile = Profile {
     name: "ibmc-xfusion",
     recording: None,
     redfish_version: "1.11.0",
@@ -119,6 +122,7 @@ pub static IBMC_XFUSION: Profile = Profile {
         ids: SessionIds::Random(16),
         absolute_location: false,
         newest_first: false,
+        domain: None,
     },
     lockout: Some((5, Duration::from_secs(300))),
     account_id: "2",

@@ -174,6 +174,7 @@ pub(super) const MODEL: Profile = Profile {
         ids: SessionIds::Counter(272),
         absolute_location: false,
         newest_first: true,
+        domain: None,
     },
     lockout: None,
     account_id: "2",

@@ -24,7 +24,10 @@ use crate::bmc::resources::View;
 use crate::bmc::routes::Resource;
 
 /// The model.
-pub static ILO5: Profile = Profile {
+pub static ILO5: Profile = MODEL;
+
+/// The model, for others to differ from.
+pub(super) const MODEL: Profile = Profile {
     name: "ilo5",
     recording: Some("hpe"),
     redfish_version: "1.6.0",
@@ -154,6 +157,7 @@ pub static ILO5: Profile = Profile {
         ids: SessionIds::UserHex,
         absolute_location: true,
         newest_first: false,
+        domain: None,
     },
     lockout: None,
     account_id: "1",

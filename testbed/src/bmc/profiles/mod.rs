@@ -18,6 +18,12 @@
 //! | `openbmc-gb200` | two systems, HTTPS alone, a slot without an action | recording, bmcweb |
 //! | `ami-dgx` | override in `/SD` alone with `If-Match`, a user for images, members that are none | public recording, reports |
 //! | `ibmc-xfusion` | tasks, required protocol, address without port | published captures |
+//! | `ilo4` | media by the actions of `Oem.Hp` alone, no boot mode | vendor's examples, reports |
+//! | `ibmc-v5` | media by `VmmControl`, which fails at random, logins with a domain | field notes |
+//! | `smc-x10` | media by configuration, a CD that is there only while it is mounted | published fixtures, scripts |
+//! | `xcc3` | a PATCH that answers 202 and a task | vendor's documentation and scripts |
+//! | `irmc-s5` | the boot override in a resource of its own, `If-Match` | vendor's provider and samples |
+//! | `idrac9-5` | boot from the virtual CD by an import, one image at a time | vendor's scripts, sushy-oem-idrac |
 //! | `bluefield` | no media, UEFI HTTP boot | public recording |
 //! | `hostile` | an iDRAC9 with every fault at once | reports, as data in `hostile.yaml` |
 
@@ -25,15 +31,21 @@ mod ami_dgx;
 mod bluefield;
 mod habits;
 mod hostile;
+mod ibmc_v5;
 mod ibmc_xfusion;
 mod idrac10;
+mod idrac9_5;
 mod idrac9_6;
+mod ilo4;
 mod ilo5;
+mod irmc_s5;
 mod model;
 mod openbmc_gb200;
+mod smc_x10;
 mod smc_x12;
 mod smc_x13_single;
 mod xcc;
+mod xcc3;
 
 use std::time::Duration;
 
@@ -50,21 +62,27 @@ pub use habits::{
     SessionIds, SessionModel, SlotPatch, TaskModel, Timing,
 };
 pub use hostile::HOSTILE;
+pub use ibmc_v5::IBMC_V5;
 pub use ibmc_xfusion::IBMC_XFUSION;
+pub use idrac9_5::IDRAC9_5;
 pub use idrac9_6::IDRAC9_6;
 pub use idrac10::IDRAC10;
+pub use ilo4::ILO4;
 pub use ilo5::ILO5;
+pub use irmc_s5::IRMC_S5;
 pub use model::{
-    BootModel, Extra, Listing, ManagerModel, MemberOf, SettingsBoot, SettingsModel, SlotModel, SlotView,
-    SystemModel, Takes,
+    BootModel, Extra, Listing, ManagerModel, MemberOf, OwnBoot, SettingsBoot, SettingsModel, SlotModel,
+    SlotView, SystemModel, Takes,
 };
 pub use openbmc_gb200::OPENBMC_GB200;
+pub use smc_x10::SMC_X10;
 pub use smc_x12::SMC_X12;
 pub use smc_x13_single::SMC_X13_SINGLE;
 pub use xcc::XCC;
+pub use xcc3::XCC3;
 
 /// Every model that keeps to its own rules.
-pub static ALL: [&Profile; 10] = [
+pub static ALL: [&Profile; 16] = [
     &IDRAC9_6,
     &IDRAC10,
     &ILO5,
@@ -74,6 +92,12 @@ pub static ALL: [&Profile; 10] = [
     &OPENBMC_GB200,
     &AMI_DGX,
     &IBMC_XFUSION,
+    &ILO4,
+    &IBMC_V5,
+    &SMC_X10,
+    &XCC3,
+    &IRMC_S5,
+    &IDRAC9_5,
     &BLUEFIELD,
 ];
 
@@ -150,6 +174,7 @@ impl Profile {
     /// Redfish path of the resource that takes boot overrides.
     pub fn boot_path(&self) -> String {
         match &self.boot.settings {
+            _ if matches!(self.boot.own, OwnBoot::Config { .. }) => Resource::BootConfig.path(self),
             Some(SettingsModel { boot: SettingsBoot::Only { .. }, .. }) => {
                 Resource::SystemSettings.path(self)
             }

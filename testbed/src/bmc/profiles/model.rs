@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What a model has: system, manager, boot override, slots.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::bmc::resources::View;
@@ -77,12 +79,33 @@ pub struct BootModel {
     pub refused_in_post: bool,
     /// What `BootSourceOverrideEnabled` takes, and whether the list is shown.
     pub enabled: (&'static [&'static str], bool),
-    /// What `BootSourceOverrideMode` takes.
+    /// What `BootSourceOverrideMode` takes; empty where there is no such property.
     pub modes: &'static [&'static str],
     /// Whether the system lists the targets.
     pub lists_targets: bool,
     /// A resource of settings beside the system.
     pub settings: Option<SettingsModel>,
+    /// The maker's own way to start from virtual media.
+    pub own: OwnBoot,
+}
+
+/// A maker's own way to start from virtual media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnBoot {
+    /// There is none.
+    None,
+    /// A resource below the system takes the override, and the system only shows it.
+    Config {
+        /// Key under `Oem`.
+        vendor: &'static str,
+    },
+    /// An import of configuration into the manager names the virtual CD, and it shows in the manager's attributes.
+    Import {
+        /// Name of the action, without `#`.
+        action: &'static str,
+        /// How long its task can be read after its end.
+        kept: Duration,
+    },
 }
 
 impl BootModel {
@@ -99,6 +122,7 @@ impl BootModel {
         modes: &["UEFI", "Legacy"],
         lists_targets: true,
         settings: None,
+        own: OwnBoot::None,
     };
 }
 

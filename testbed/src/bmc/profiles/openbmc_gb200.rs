@@ -145,6 +145,7 @@ pub(super) const MODEL: Profile = Profile {
         ids: SessionIds::Random(10),
         absolute_location: false,
         newest_first: false,
+        domain: None,
     },
     lockout: None,
     account_id: "root",

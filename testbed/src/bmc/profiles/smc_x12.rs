@@ -78,7 +78,7 @@ fn decorate(resource: &Resource, view: &View<'_>, map: &mut Map<String, Value>) 
     }
 }
 
-fn refuse(refusal: &Refusal) -> Option<Said> {
+pub(super) fn refuse(refusal: &Refusal) -> Option<Said> {
     match refusal {
         Refusal::ParameterUnknown { name, .. } => Some(
             Said::base(

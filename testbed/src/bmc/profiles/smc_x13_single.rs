@@ -145,6 +145,7 @@ pub(super) const MODEL: Profile = Profile {
         ids: SessionIds::Counter(1),
         absolute_location: false,
         newest_first: true,
+        domain: None,
     },
     lockout: Some((3, Duration::from_secs(30))),
     account_id: "2",

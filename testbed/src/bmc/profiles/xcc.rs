@@ -27,7 +27,10 @@ use crate::bmc::resources::View;
 use crate::bmc::routes::Resource;
 
 /// The model.
-pub static XCC: Profile = Profile {
+pub static XCC: Profile = MODEL;
+
+/// The model, for others to differ from.
+pub(super) const MODEL: Profile = Profile {
     name: "xcc",
     recording: Some("lenovo"),
     redfish_version: "1.15.0",
@@ -133,6 +136,7 @@ pub static XCC: Profile = Profile {
         ids: SessionIds::Counter(28),
         absolute_location: false,
         newest_first: false,
+        domain: None,
     },
     lockout: None,
     account_id: "1",

@@ -10,7 +10,10 @@ use crate::bmc::routes::{Action, Place, Resource};
 pub(super) fn collection(view: &View<'_>, of: SlotView) -> Map<String, Value> {
     let slots = view.profile.slots;
     let in_view = (0..slots.len()).filter(|index| slots[*index].is_in(of));
-    let mut members: Vec<usize> = in_view.collect();
+    let is_shown = |index: &usize| {
+        !view.profile.media.hides_empty || view.state.slots[*index].shown(view.elapsed).is_some()
+    };
+    let mut members: Vec<usize> = in_view.filter(is_shown).collect();
     if let Some((_, order)) = view.profile.media.order.filter(|(ordered, _)| *ordered == of) {
         members.sort_by_key(|index| order.iter().position(|id| *id == slots[*index].id));
     }
@@ -22,7 +25,8 @@ pub(super) fn collection(view: &View<'_>, of: SlotView) -> Map<String, Value> {
     map
 }
 
-pub(super) fn slot(view: &View<'_>, place: Place) -> Map<String, Value> {
+/// A slot; none while it is not there.
+pub(super) fn slot(view: &View<'_>, place: Place) -> Option<Map<String, Value>> {
     let index = place.slot;
     let model = &view.profile.slots[index];
     let habits = &view.profile.media;
@@ -33,6 +37,9 @@ pub(super) fn slot(view: &View<'_>, place: Place) -> Map<String, Value> {
 
     let state = &view.state.slots[index];
     let shown = state.shown(view.elapsed);
+    if habits.hides_empty && shown.is_none() {
+        return None;
+    }
     let url = shown.map(|medium| medium.url.as_str());
     // Firmware that does not clear the name shows that of the image before.
     let named = url.or(state.last_url.as_deref().filter(|_| habits.keeps_image_name));
@@ -47,8 +54,8 @@ pub(super) fn slot(view: &View<'_>, place: Place) -> Map<String, Value> {
     let write_protected = shown.map_or(model.idle_write_protected, |medium| Some(medium.write_protected));
     map.insert("WriteProtected".into(), json!(write_protected));
 
-    if habits.route == InsertRoute::Patch || model.takes == Takes::Nothing {
-        return map;
+    if habits.route != InsertRoute::Action || model.takes == Takes::Nothing {
+        return Some(map);
     }
     let target = |action: Action| Resource::Action(action).path(view.profile);
     let mut actions = Map::new();
@@ -62,7 +69,7 @@ pub(super) fn slot(view: &View<'_>, place: Place) -> Map<String, Value> {
         actions.insert("#VirtualMedia.EjectMedia".into(), eject);
     }
     map.insert("Actions".into(), Value::Object(actions));
-    map
+    Some(map)
 }
 
 pub(super) fn insert_action_info(view: &View<'_>, place: Place) -> Map<String, Value> {

@@ -8,6 +8,7 @@ mod accounts;
 mod chassis;
 mod manager;
 mod media;
+mod oem;
 mod root;
 mod sessions;
 mod system;
@@ -49,6 +50,11 @@ impl View<'_> {
         uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
     }
 
+    /// An action, by its target.
+    pub(crate) fn action(&self, action: Action) -> Value {
+        json!({"target": Resource::Action(action).path(self.profile)})
+    }
+
     /// OEM twins of the media actions.
     pub(crate) fn oem_media_actions(&self, place: Place) -> Value {
         let target = |action: Action| json!({"target": Resource::Action(action).path(self.profile)});
@@ -60,7 +66,7 @@ impl View<'_> {
         })
     }
 
-    fn link(&self, resource: &Resource) -> Value {
+    pub(crate) fn link(&self, resource: &Resource) -> Value {
         json!({"@odata.id": resource.path(self.profile)})
     }
 
@@ -137,8 +143,11 @@ pub(crate) fn render(resource: &Resource, view: &View<'_>) -> Option<Value> {
         Resource::ManagerNics => manager::nics(view),
         Resource::ManagerNic => manager::nic(view),
         Resource::Media(of) => media::collection(view, *of),
-        Resource::Slot(place) => media::slot(view, *place),
+        Resource::Slot(place) => media::slot(view, *place)?,
         Resource::InsertActionInfo(place) => media::insert_action_info(view, *place),
+        Resource::IsoConfig => oem::iso_config(view),
+        Resource::BootConfig => oem::boot_config(view),
+        Resource::Attributes => oem::attributes(view),
         Resource::ChassisCollection => chassis::collection(view),
         Resource::Chassis => chassis::chassis(view),
         Resource::SessionService => sessions::service(view),

@@ -89,6 +89,7 @@ fn boot(view: &View<'_>) -> Value {
     } else {
         overridden(&view.state.boot_override)
     };
+    hide_mode(view, &mut boot);
     if model.lists_targets {
         boot["BootSourceOverrideTarget@Redfish.AllowableValues"] = json!(model.targets);
         if let (enabled, true) = model.enabled {
@@ -96,6 +97,13 @@ fn boot(view: &View<'_>) -> Value {
         }
     }
     boot
+}
+
+/// Where no mode can be set, none is shown.
+fn hide_mode(view: &View<'_>, boot: &mut Value) {
+    if let (true, Some(boot)) = (view.profile.boot.modes.is_empty(), boot.as_object_mut()) {
+        boot.remove("BootSourceOverrideMode");
+    }
 }
 
 fn overridden(current: &Override) -> Value {
@@ -120,6 +128,7 @@ pub(super) fn settings(view: &View<'_>) -> Option<Map<String, Value>> {
         json!({})
     } else {
         let mut boot = overridden(&view.state.boot_override);
+        hide_mode(view, &mut boot);
         boot["BootSourceOverrideTarget@Redfish.AllowableValues"] = json!(view.profile.boot.targets);
         boot
     };

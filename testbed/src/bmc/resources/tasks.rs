@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::View;
 use crate::bmc::errors;
+use crate::bmc::profiles::OwnBoot;
 use crate::bmc::routes::Resource;
 use crate::bmc::state::Task;
 
@@ -52,7 +53,10 @@ pub(super) fn task(view: &View<'_>, id: u64) -> Option<Map<String, Value>> {
 
 /// A task that has ended is forgotten after a while. That while is not scaled: it is the client's to use.
 fn is_there(view: &View<'_>, task: &Task) -> bool {
-    let kept = view.profile.media.tasks.as_ref().map(|tasks| tasks.kept);
+    let kept = view.profile.media.tasks.as_ref().map(|tasks| tasks.kept).or(match view.profile.boot.own {
+        OwnBoot::Import { kept, .. } => Some(kept),
+        _ => None,
+    });
     match (&task.outcome, kept) {
         (Some((_, ended, _)), Some(kept)) => view.elapsed < *ended + kept,
         _ => true,

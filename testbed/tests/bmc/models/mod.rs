@@ -4,12 +4,18 @@
 mod ami_dgx;
 mod bluefield;
 mod hostile;
+mod ibmc_v5;
 mod ibmc_xfusion;
 mod idrac10;
+mod idrac9_5;
+mod ilo4;
 mod ilo5;
+mod irmc_s5;
 mod openbmc_gb200;
+mod smc_x10;
 mod smc_x12;
 mod xcc;
+mod xcc3;
 
 use http::Method;
 use serde_json::Value;
