@@ -22,6 +22,8 @@ use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::tls::hex;
+
 /// Why there is no environment.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -61,7 +63,7 @@ pub fn environment(directory: &Path, name: &str, requirements: &str) -> Result<P
     // An environment belongs to one interpreter: after an upgrade it is another one.
     let interpreter = run("python3", &["-c", "import sys; print(sys.version, sys.executable)"], directory)?;
     let digest = Sha256::new().chain_update(interpreter).chain_update(requirements).finalize();
-    let short: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let short = hex(&digest[..6]);
     let kept = directory.join(format!("python-{name}-{short}"));
     let python = kept.join("bin/python");
     once(&kept, || {
