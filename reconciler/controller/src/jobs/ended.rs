@@ -27,12 +27,17 @@ pub(crate) fn settle(row: &mut ServerRow, job: &Job, now: jiff::Timestamp) {
         return;
     }
     row.failures += 1;
-    if job.failure.as_ref().is_some_and(|failure| failure.code == "credentials-rejected") {
+    if refused_account(job) {
         row.refused_credentials.clone_from(&job.bmc.credentials_digest);
     }
     // What needs an approval waits for one anyway. What needs none would start again at once: only a
-    // fault before any write may pass by itself, after a pause; anything else waits for a person.
-    if job.require_blank && job.written.is_none() && passes_by_itself(job) {
+    // fault before any write may pass by itself, after a pause, and a refused account with the Secret;
+    // anything else waits for a person.
+    let unhurt = job.require_blank && job.written.is_none();
+    if unhurt && row.refused_credentials.is_some() && refused_account(job) {
+        row.stalled = None;
+        row.status.next_try = None;
+    } else if unhurt && passes_by_itself(job) {
         let shift = row.failures.saturating_sub(1).min(10);
         let pause = FIRST_PAUSE.saturating_mul(1 << shift).min(LONGEST_PAUSE);
         let next = now.checked_add(pause).unwrap_or(now);
@@ -43,6 +48,10 @@ pub(crate) fn settle(row: &mut ServerRow, job: &Job, now: jiff::Timestamp) {
         row.stalled = Some(job.why_failed());
         row.status.next_try = None;
     }
+}
+
+fn refused_account(job: &Job) -> bool {
+    job.failure.as_ref().is_some_and(|failure| failure.code == "credentials-rejected")
 }
 
 fn passes_by_itself(job: &Job) -> bool {
