@@ -115,6 +115,28 @@ pub struct Entry {
     /// The steps, in order, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<String>,
+    /// How media would come to the machine, where it is to be installed and its BMC was looked at. In
+    /// no digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<Preflight>,
+}
+
+/// How media would come to a machine, as its BMC was last seen. What would stop that is among the
+/// entry's holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Preflight {
+    /// Rung of the media ladder: `two-cd`, `cd-usb`, `single`, `uefi-http`, `none`.
+    pub rung: String,
+    /// Scheme of the media address: `http` or `https`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    /// The boot target that starts the medium.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boots_by: Option<String>,
+    /// What an operator should know of the BMC.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What an approval agrees to, by value. Its canonical JSON's SHA-256 is [`Entry::digest`].

@@ -171,10 +171,11 @@ pub struct Installed {
 }
 
 /// What was last seen through a BMC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BmcFacts {
-    /// Answers, or since when not. Flips after three sweeps and ten minutes only.
+    /// Answers, or since when not. Flips after three sweeps and ten minutes; at once where the account was
+    /// refused or the certificate is another one.
     pub reachable: bool,
     /// Why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -197,6 +198,18 @@ pub struct BmcFacts {
     /// Rung of the media ladder: `two-cd`, `cd-usb`, `single`, `uefi-http`, `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rung: Option<String>,
+    /// Scheme of the media address that the BMC would be given: `http` or `https`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    /// The boot target that starts our medium: `Cd`, `UsbCd`, `UefiHttp`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boots_by: Option<String>,
+    /// What would stop an install, as far as the BMC says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obstacles: Vec<Obstacle>,
+    /// What an operator should know of the BMC, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// `On` or `Off`, as last settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<String>,
@@ -206,13 +219,21 @@ pub struct BmcFacts {
     /// Media of somebody else's, by host only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign_media: Vec<String>,
-    /// A boot override stands although nothing runs.
+    /// A boot override of ours stands although nothing runs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub boot_override: bool,
+    /// A boot override that somebody else set: `Once Pxe`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_override: Option<String>,
     /// The certificate accepted on first use, as a fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
 }
+
+/// [`Unreachable::code`] where the BMC refused the account.
+pub const REFUSED_ACCOUNT: &str = "credentials-rejected";
+/// [`Unreachable::code`] where the BMC shows another certificate than the one that was trusted.
+pub const ANOTHER_CERTIFICATE: &str = "certificate-changed";
 
 /// Since when a BMC does not answer, and how it fails.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -220,8 +241,23 @@ pub struct BmcFacts {
 pub struct Unreachable {
     /// Since when.
     pub since: jiff::Timestamp,
+    /// A stable word: `unreachable`, `timeout`, `certificate-changed`, `credentials-rejected`, …
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub code: String,
     /// How it fails.
     pub message: String,
+}
+
+/// Something that would stop an install.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Obstacle {
+    /// A stable word: `licence`, `media-disabled`, `no-media-address`, …
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
 }
 
 /// The conditions of a server.

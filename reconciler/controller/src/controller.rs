@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bmc::Bmcs;
-use crate::bmc::sweep::Schedule;
+use crate::bmc::schedule::Schedule;
+use crate::http::guesses::Guesses;
 use crate::http::logins;
 use crate::keys::Keys;
 use crate::media::MediaShelf;
@@ -57,6 +58,8 @@ pub struct Controller {
     pub outbox: Outbox,
     /// Accounts, passwords that were right, and addresses that were wrong.
     pub logins: Logins<Role>,
+    /// Wrong tokens of machines, by source.
+    pub(crate) guesses: Guesses,
     /// How far machines are.
     pub(crate) progress: Board,
     /// Wakes the reconciler.
@@ -141,13 +144,14 @@ impl Controller {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { settings, store, keys, own_certificate, metrics, media, mirror, pins, world } = parts;
-        let bmcs = Bmcs::new(&settings, metrics.clone(), pins);
+        let bmcs = Bmcs::new(&settings, metrics.clone(), pins, world.ledger.epoch);
         Arc::new(Self {
             bmcs,
             outbox: Outbox::default(),
+            guesses: Guesses::default(),
             progress: Board::default(),
             logins: logins(&settings.auth),
-            deeds: Schedule::default(),
+            deeds: Schedule::new(crate::bmc::jitter),
             settings,
             store,
             keys,
@@ -179,6 +183,12 @@ impl Controller {
 
     pub(crate) fn world_mut(&self) -> RwLockWriteGuard<'_, World> {
         self.world.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which controller, and which incarnation of it: in every log line about a machine.
+    pub(crate) fn worker_id(&self) -> String {
+        let world = self.world();
+        format!("{}-{}", world.ledger.id.short(), world.ledger.epoch)
     }
 
     /// Now, by the wall clock.

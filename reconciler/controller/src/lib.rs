@@ -8,6 +8,7 @@
 //! Assumptions: the caller hands in checked [`settings::Settings`] and has a Tokio runtime.
 
 mod apply;
+mod backlog;
 mod bmc;
 pub mod commit_source;
 pub mod controller;

@@ -211,12 +211,17 @@ impl Controller {
 
     /// Where BMCs find media for a job, in the order in which they are tried.
     pub fn media_bases(&self, job: &Job) -> Vec<String> {
+        self.bases_of(&job.server)
+    }
+
+    /// Where the BMC of a server finds media.
+    pub(crate) fn bases_of(&self, server: &str) -> Vec<String> {
         let (fleet, labels) = {
             let world = self.world();
             let labels = world
                 .inventory
                 .servers
-                .get(&job.server)
+                .get(server)
                 .map(|server| server.value.metadata.labels.clone())
                 .unwrap_or_default();
             (Arc::clone(&world.fleet), labels)

@@ -11,16 +11,18 @@ use sha2::Sha256;
 use shoal_core::job::{Job, Outcome, Phase};
 use shoal_store::{Batch, Scan, Table};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use crate::backlog::{Backlog, Failed, Next};
 use crate::controller::Controller;
 use crate::hex::hex;
 use crate::jobs::perform::chain;
 use crate::{rows, secrets};
 
-/// Tries of one message before it is given up: about a day.
-const TRIES: u32 = 30;
-/// The longest pause between two tries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// Messages that are looked at for the next one to try.
+const AT_ONCE: usize = 100;
+/// Without a message somebody looks again after so long.
+const IDLE: Duration = Duration::from_secs(30);
 /// The key within the Secret that signs.
 const SIGNING_KEY: &str = "key";
 
@@ -94,38 +96,40 @@ impl Controller {
     }
 }
 
-/// Delivers what is in the outbox, oldest first, until the controller stops.
+/// Delivers what is in the outbox, until the controller stops.
 pub(crate) async fn run(controller: Arc<Controller>, client: reqwest::Client) {
-    let mut tries = 0_u32;
+    let mut backlog = Backlog::default();
     loop {
-        let next = controller
-            .store
-            .scan(Table::Outbox, &Scan { limit: 1, ..Scan::ALL })
-            .ok()
-            .and_then(|rows| rows.into_iter().next());
-        let pause = match next {
-            None => Duration::from_secs(30),
-            Some((key, body)) => match deliver(&controller, &client, &body).await {
-                Ok(()) => {
-                    tries = 0;
-                    remove(&controller, key).await;
-                    continue;
-                }
-                Err(why) => {
-                    tries += 1;
-                    tracing::warn!(why, tries, "a notification was not delivered");
-                    if tries >= TRIES {
-                        tries = 0;
+        let scan = Scan { limit: AT_ONCE, ..Scan::ALL };
+        let messages = controller.store.scan(Table::Outbox, &scan).unwrap_or_default();
+        let keys: Vec<Vec<u8>> = messages.iter().map(|(key, _)| key.clone()).collect();
+        let until = match backlog.next(&keys, Instant::now()) {
+            Next::Try(key) => {
+                let Some((_, body)) = messages.into_iter().find(|(known, _)| *known == key) else { continue };
+                match deliver(&controller, &client, &body).await {
+                    Ok(()) => {
+                        backlog.taken(&key);
                         remove(&controller, key).await;
                     }
-                    Duration::from_secs(5).saturating_mul(1 << tries.min(10)).min(LONGEST_PAUSE)
+                    Err((failed, why)) => {
+                        tracing::warn!(why, "a notification was not delivered");
+                        if backlog.failed(&key, failed, Instant::now()) {
+                            tracing::error!(why, "a notification is given up");
+                            remove(&controller, key).await;
+                        }
+                    }
                 }
-            },
+                if controller.shutdown.is_cancelled() {
+                    return;
+                }
+                continue;
+            }
+            Next::Wait(until) => until.unwrap_or_else(|| Instant::now() + IDLE),
         };
         tokio::select! {
             () = controller.shutdown.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-            () = controller.outbox.wake.notified(), if tries == 0 => {}
+            () = tokio::time::sleep_until(until) => {}
+            () = controller.outbox.wake.notified() => {}
         }
     }
 }
@@ -138,23 +142,56 @@ async fn remove(controller: &Controller, key: Vec<u8>) {
     }
 }
 
-async fn deliver(controller: &Controller, client: &reqwest::Client, body: &[u8]) -> Result<(), String> {
+async fn deliver(
+    controller: &Controller,
+    client: &reqwest::Client,
+    body: &[u8],
+) -> Result<(), (Failed, String)> {
     let Some(notify) = controller.world().fleet.notify.clone() else { return Ok(()) };
+    let away = |why: String| (Failed::Away, why);
     let mut request = client
         .post(&notify.url)
         .timeout(Duration::from_secs(10))
         .header("content-type", "application/json")
         .body(body.to_vec());
     if let Some(secret) = &notify.secret {
-        let opened = secrets::open(controller, secret).map_err(|error| chain(&error))?;
-        let key =
-            opened.get(SIGNING_KEY).ok_or_else(|| format!("Secret {secret} has no key {SIGNING_KEY}"))?;
+        let opened = secrets::open(controller, secret).map_err(|error| away(chain(&error)))?;
+        let key = opened
+            .get(SIGNING_KEY)
+            .ok_or_else(|| away(format!("Secret {secret} has no key {SIGNING_KEY}")))?;
         let mut mac =
             Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).expect("HMAC takes any key length");
         mac.update(body);
         let hex = hex(&mac.finalize().into_bytes());
         request = request.header("x-shoal-signature-256", format!("sha256={hex}"));
     }
-    let answer = request.send().await.map_err(|error| chain(&error.without_url()))?;
-    if answer.status().is_success() { Ok(()) } else { Err(format!("answered {}", answer.status())) }
+    let answer = request.send().await.map_err(|error| away(chain(&error.without_url())))?;
+    let status = answer.status();
+    if status.is_success() { Ok(()) } else { Err((failure(status), format!("answered {status}"))) }
+}
+
+/// Whether it is the message that is not wanted, or the receiver that takes none: a wrong address, an
+/// account that is refused and a receiver that is busy are so for every message.
+fn failure(status: http::StatusCode) -> Failed {
+    match status.as_u16() {
+        401 | 403 | 404 | 405 | 407 | 408 | 425 | 429 => Failed::Away,
+        400..=499 => Failed::Refused,
+        _ => Failed::Away,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_one_message_is_told_from_what_is_wrong_with_all() {
+        let of = |code| failure(http::StatusCode::from_u16(code).unwrap());
+        for code in [400, 409, 413, 415, 422] {
+            assert_eq!(of(code), Failed::Refused, "{code}");
+        }
+        for code in [302, 401, 403, 404, 429, 500, 503] {
+            assert_eq!(of(code), Failed::Away, "{code}");
+        }
+    }
 }

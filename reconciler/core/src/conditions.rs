@@ -2,7 +2,9 @@
 //! What people see of a server: its conditions. A condition keeps its time while it stays as it is.
 
 use shoal_schema::plan::{Action, ApprovalState, Entry, HoldCode};
-use shoal_schema::status::{Condition, ConditionType, RecordState, ServerStatus};
+use shoal_schema::status::{
+    ANOTHER_CERTIFICATE, Condition, ConditionType, REFUSED_ACCOUNT, RecordState, ServerStatus,
+};
 
 use crate::decide::Turn;
 use crate::job::Job;
@@ -130,12 +132,25 @@ fn stalled(view: &View<'_>) -> Option<Judged> {
     });
     let broken =
         view.broken.map(|why| ("InvalidInventory", format!("the last good version stays in force: {why}")));
-    let (reason, message) = match (failed, broken) {
-        (Some((reason, failed)), Some((_, broken))) => (reason, format!("{failed}; {broken}")),
-        (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => return None,
-    };
+    let all: Vec<(&'static str, String)> = failed.into_iter().chain(refused(view)).chain(broken).collect();
+    let reason = all.first()?.0;
+    let message = all.into_iter().map(|(_, message)| message).collect::<Vec<_>>().join("; ");
     Some(Judged { kind: ConditionType::Stalled, status: true, reason, message })
+}
+
+/// A BMC to which nothing is sent any more before somebody looked.
+fn refused(view: &View<'_>) -> Option<(&'static str, String)> {
+    let unreachable = view.status.bmc.as_ref()?.unreachable.as_ref()?;
+    match unreachable.code.as_str() {
+        ANOTHER_CERTIFICATE => Some((
+            "CertificateChanged",
+            format!("the BMC shows another certificate: {}", unreachable.message),
+        )),
+        REFUSED_ACCOUNT => {
+            Some(("AccountRefused", format!("the BMC refused the account: {}", unreachable.message)))
+        }
+        _ => None,
+    }
 }
 
 fn waiting(view: &View<'_>) -> Option<Judged> {

@@ -33,13 +33,14 @@ pub use contract::discovered::{BootFacts, Discovered, Facts, ImageSchemes, Inser
 pub use contract::endpoint::{BmcEndpoint, Budgets, IdentityHint, RetryPolicy, Timeouts, TlsTrust};
 pub use contract::error::{Cause, Error, ErrorKind};
 pub use contract::image::{ImageKind, ImageRef, MediaUrl};
-pub use contract::observe::{CallObserver, CallRecord, Op, Unobserved};
+pub use contract::observe::{CallObserver, CallRecord, Correlation, Op, Unobserved};
+pub use contract::preflight::Obstacle;
 pub use contract::state::{BmcState, BootOverride, PowerState, SlotState};
 pub use contract::warning::{About, Warning};
 pub use discovery::Discovery;
 pub use operate::RedfishBmc;
 pub use rules::{Proof, Rule, RuleFacts, Rules};
-pub use wire::breaker::CircuitBreaker;
+pub use wire::breaker::{CircuitBreaker, Open};
 pub use wire::lane::Lane;
 pub use wire::tls::{BadFingerprint, Fingerprint};
 pub use wire::wiring::Wiring;

@@ -13,6 +13,7 @@ use shoal_redfish::{Bmc as _, ErrorKind, RedfishBmc};
 use shoal_schema::plan::{Action, Entry};
 use shoal_schema::status::RecordState;
 use shoal_schema::wire::task::Identity;
+use tracing::Instrument as _;
 
 use super::ConnectError;
 use crate::controller::Controller;
@@ -39,8 +40,9 @@ pub(crate) fn spawn(controller: &Arc<Controller>, entry: &Entry, action: Action)
     let tasks = controller.tasks.clone();
     tasks.spawn(async move {
         let Ok(_one) = controller.deeds.claim(&server) else { return };
-        if let Err(error) = perform(&controller, &server, action).await {
-            tracing::warn!(server, error = %chain(&error), "not brought about; tried again at the next sweep");
+        let span = tracing::info_span!("deed", server, worker_id = controller.worker_id());
+        if let Err(error) = perform(&controller, &server, action).instrument(span).await {
+            tracing::warn!(server, error = %error.told(), "not brought about; tried again at the next sweep");
             remember_refusal(&controller, &server, &error).await;
         }
         controller.sweep_soon(&server);

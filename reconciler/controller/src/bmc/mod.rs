@@ -3,38 +3,56 @@
 
 pub(crate) mod deeds;
 mod observer;
+pub(crate) mod schedule;
+mod seen;
 pub(crate) mod sweep;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use shoal_core::desired::BmcTarget;
+use shoal_core::desired::{BmcTarget, Desired};
 use shoal_redfish::{
-    Bmc as _, BmcEndpoint, Budgets, Discovery, Fingerprint, IdentityHint, Lane, RedfishBmc, RetryPolicy,
-    Timeouts, TlsTrust, Wiring,
+    Bmc as _, BmcEndpoint, Budgets, Correlation, Discovery, Fingerprint, IdentityHint, Lane, RedfishBmc,
+    RetryPolicy, Timeouts, TlsTrust, Wiring,
 };
 use shoal_schema::wire::task::Identity;
 use shoal_store::{Batch, Table};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::controller::Controller;
+use crate::jobs::perform::chain;
 use crate::metrics::Metrics;
 use crate::rows;
 use crate::secrets::{self, CredentialsError};
 use crate::settings::Settings;
 
+/// What was discovered is read anew after so long: licences, firmware and settings change.
+const KNOWN_FOR: Duration = Duration::from_secs(6 * 3600);
+/// The same where something would stop an install: somebody may just be mending it.
+const STOPPED_AGAIN: Duration = Duration::from_secs(10 * 60);
+
 /// What all BMC clients of the controller share.
 pub struct Bmcs {
     lanes: Mutex<HashMap<String, Arc<Lane>>>,
-    discoveries: Mutex<HashMap<String, Arc<Discovery>>>,
+    discoveries: Mutex<HashMap<String, Known>>,
     /// Certificates that were trusted on first use, by server; kept in the table of that name.
     pins: Mutex<HashMap<String, String>>,
     wiring: SharedWiring,
     timeouts: Timeouts,
     retry: RetryPolicy,
     budgets: Budgets,
+    time_divisor: u32,
+}
+
+/// What is known of a BMC.
+struct Known {
+    discovery: Arc<Discovery>,
+    /// A look reads everything anew after this.
+    until: Instant,
 }
 
 struct SharedWiring {
@@ -62,8 +80,42 @@ pub enum ConnectError {
     Redfish(#[from] shoal_redfish::Error),
 }
 
+impl ConnectError {
+    /// The error with its causes on one line, and the call by which the log tells more.
+    pub(crate) fn told(&self) -> String {
+        let text = chain(self);
+        match self {
+            Self::Redfish(error) => with_call(text, error),
+            Self::Credentials(_) | Self::Target { .. } => text,
+        }
+    }
+
+    /// A stable word.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Credentials(_) => "credentials",
+            Self::Target { .. } => "bmc_target",
+            Self::Redfish(error) => error.kind().label(),
+        }
+    }
+}
+
+/// With the number of the last call, which log lines carry as `correlation_id`.
+pub(crate) fn with_call(text: String, error: &shoal_redfish::Error) -> String {
+    match error.call() {
+        Some(call) => format!("{text} [call {call}]"),
+        None => text,
+    }
+}
+
 impl Bmcs {
-    pub(crate) fn new(settings: &Settings, metrics: Metrics, pins: HashMap<String, String>) -> Self {
+    /// `incarnation` tells the correlation ids of this process from those of the ones before.
+    pub(crate) fn new(
+        settings: &Settings,
+        metrics: Metrics,
+        pins: HashMap<String, String>,
+        incarnation: u64,
+    ) -> Self {
         let by = u32::try_from(settings.time_divisor.max(1)).unwrap_or(u32::MAX);
         let budgets = Budgets::default();
         let retry = RetryPolicy::default();
@@ -72,7 +124,7 @@ impl Bmcs {
             discoveries: Mutex::default(),
             pins: Mutex::new(pins),
             wiring: SharedWiring {
-                correlation: Arc::new(AtomicU64::new(1)),
+                correlation: Arc::new(AtomicU64::new(Correlation::first_of(incarnation))),
                 limit: Arc::new(Semaphore::new(settings.bmc_concurrency.max(1))),
                 observer: Arc::new(observer::MetricsObserver::new(metrics)),
             },
@@ -93,6 +145,7 @@ impl Bmcs {
                 rewrite: budgets.rewrite / by,
                 ..budgets
             },
+            time_divisor: by,
         }
     }
 
@@ -160,9 +213,39 @@ impl Bmcs {
         {
             self.keep_pin(controller, server, fingerprint.to_string()).await;
         }
-        let mut known = self.discoveries.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(server.to_owned(), bmc.discovery());
+        self.remember(server, bmc.discovery());
         Ok(bmc)
+    }
+
+    /// For a look: takes up what is known, and reads everything anew from time to time, sooner where
+    /// something would stop an install: it may have been mended.
+    pub(crate) async fn look_again(
+        &self,
+        controller: &Controller,
+        desired: &Desired,
+    ) -> Result<RedfishBmc, ConnectError> {
+        let (name, target, identity) = (&desired.name, &desired.bmc, &desired.identity);
+        let earlier = {
+            let known = self.discoveries.lock().unwrap_or_else(PoisonError::into_inner);
+            known.get(name).filter(|known| known.until <= Instant::now()).map(|k| Arc::clone(&k.discovery))
+        };
+        let Some(earlier) = earlier else { return self.connect(controller, name, target, identity).await };
+        let bmc = self.discover(controller, name, target, identity).await?;
+        self.remember(name, Arc::new(bmc.discovery().remembering(&earlier)));
+        Ok(bmc)
+    }
+
+    /// A time as the demonstration has it, which runs faster.
+    pub(crate) fn scaled(&self, time: Duration) -> Duration {
+        time / self.time_divisor
+    }
+
+    fn remember(&self, server: &str, discovery: Arc<Discovery>) {
+        let stopped = !discovery.discovered.obstacles().is_empty();
+        let pause = if stopped { STOPPED_AGAIN } else { KNOWN_FOR };
+        let until = Instant::now() + self.scaled(pause).mul_f64(0.8 + 0.4 * jitter());
+        let mut known = self.discoveries.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(server.to_owned(), Known { discovery, until });
     }
 
     /// From here on only this certificate is believed, after a restart too.
@@ -178,7 +261,7 @@ impl Bmcs {
                     .insert(server.to_owned(), fingerprint);
             }
             Err(error) => {
-                let error = crate::jobs::perform::chain(&error);
+                let error = chain(&error);
                 tracing::error!(server, error, "a certificate trusted on first use was not kept");
             }
         }
@@ -192,13 +275,24 @@ impl Bmcs {
         target: &BmcTarget,
         identity: &Identity,
     ) -> Result<RedfishBmc, ConnectError> {
-        let known = self.discoveries.lock().unwrap_or_else(PoisonError::into_inner).get(server).cloned();
+        let known = {
+            let known = self.discoveries.lock().unwrap_or_else(PoisonError::into_inner);
+            known.get(server).map(|known| Arc::clone(&known.discovery))
+        };
         match known {
             None => self.discover(controller, server, target, identity).await,
             Some(discovery) => {
                 let endpoint = self.endpoint(controller, server, target, identity)?;
                 Ok(RedfishBmc::resume(&endpoint, self.wiring(&target.address), discovery)?)
             }
+        }
+    }
+
+    /// The next look reads everything anew.
+    pub(crate) fn doubt(&self, server: &str) {
+        let mut known = self.discoveries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get_mut(server) {
+            known.until = Instant::now();
         }
     }
 
@@ -211,7 +305,7 @@ impl Bmcs {
 /// Ends a session; one that cannot be ended runs out by itself.
 pub(crate) async fn end(bmc: &RedfishBmc) {
     if let Err(error) = bmc.close().await {
-        tracing::debug!(error = %crate::jobs::perform::chain(&error), "session not closed");
+        tracing::debug!(error = %chain(&error), "session not closed");
     }
 }
 

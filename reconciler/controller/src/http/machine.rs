@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use http::{HeaderMap, StatusCode};
 use shoal_core::job::Job;
+use shoal_http::Peer;
 use shoal_schema::JobId;
 use shoal_schema::api::JobProgress;
 use shoal_schema::wire::permit::{PermitAnswer, PermitRequest};
@@ -16,6 +17,7 @@ use shoal_schema::wire::progress::{ProgressAnswer, ProgressBody};
 use shoal_schema::wire::webhook::{WebhookAnswer, WebhookBody, WebhookStatus};
 
 use super::error::ApiError;
+use super::guesses::TooMany;
 use crate::controller::Controller;
 use crate::jobs::{permit as permits, webhook as webhooks};
 use crate::progress::{TooOften, is_at_work};
@@ -24,13 +26,11 @@ use crate::progress::{TooOften, is_at_work};
 pub(crate) async fn permit(
     State(controller): State<Arc<Controller>>,
     Path(id): Path<String>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<PermitAnswer>, ApiError> {
-    let unknown = || {
-        controller.metrics.auth_failure("permit");
-        unauthorized()
-    };
+    let unknown = || refused(&controller, "permit", peer);
     let id = JobId::parse(&id).map_err(|_| unknown())?;
     let job = controller.world().jobs.get(&id).cloned().ok_or_else(unknown)?;
     let attempt = attempt_of(&controller, &job, &headers).ok_or_else(unknown)?;
@@ -49,13 +49,11 @@ pub(crate) async fn permit(
 pub(crate) async fn progress(
     State(controller): State<Arc<Controller>>,
     Path(id): Path<String>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<ProgressAnswer>, ApiError> {
-    let unknown = || {
-        controller.metrics.auth_failure("progress");
-        unauthorized()
-    };
+    let unknown = || refused(&controller, "progress", peer);
     let id = JobId::parse(&id).map_err(|_| unknown())?;
     let job = controller.world().jobs.get(&id).cloned().ok_or_else(unknown)?;
     let attempt = attempt_of(&controller, &job, &headers).ok_or_else(unknown)?;
@@ -89,6 +87,7 @@ pub(crate) async fn progress(
 pub(crate) async fn webhook(
     State(controller): State<Arc<Controller>>,
     Path(serial): Path<String>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<WebhookAnswer>, ApiError> {
@@ -99,8 +98,7 @@ pub(crate) async fn webhook(
     }
     let known = jobs.iter().find_map(|job| Some((job, attempt_of(&controller, job, &headers)?)));
     let Some((job, attempt)) = known else {
-        controller.metrics.auth_failure("webhook");
-        return Err(unauthorized());
+        return Err(refused(&controller, "webhook", peer));
     };
     let body: WebhookBody = parse(&body)?;
     check(&body)?;
@@ -150,6 +148,18 @@ fn attempt_of(controller: &Controller, job: &Job, headers: &HeaderMap) -> Option
         earlier.attempt = *attempt;
         controller.keys.is_token(&earlier, token)
     })
+}
+
+/// A wrong token. Too many from one source are told to wait; a right one is never refused.
+fn refused(controller: &Controller, route: &str, peer: Option<Extension<Peer>>) -> ApiError {
+    controller.metrics.auth_failure(route);
+    match controller.guesses.wrong(peer.map(|Extension(peer)| peer.0.ip())) {
+        Ok(()) => unauthorized(),
+        Err(TooMany { seconds }) => {
+            let message = "too many wrong tokens from this address; a right one is taken at any time";
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many", message).wait(seconds)
+        }
+    }
 }
 
 fn unauthorized() -> ApiError {

@@ -8,6 +8,7 @@
 mod api;
 mod auth;
 mod error;
+pub(crate) mod guesses;
 mod machine;
 mod media;
 pub mod openapi;

@@ -11,7 +11,7 @@ use shoal_redfish::{
 use shoal_schema::step::Step;
 use shoal_schema::wire::task::Identity;
 
-use crate::bmc::ConnectError;
+use crate::bmc::{ConnectError, with_call};
 use crate::controller::Controller;
 
 /// A connection that a job keeps over several effects.
@@ -248,7 +248,7 @@ fn redfish_failure(error: &Error) -> Failure {
         step,
         unit: None,
         code: error.kind().label().to_owned(),
-        message: chain(error),
+        message: with_call(chain(error), error),
         hint: Some(error.hint().to_owned()),
         log_tail: None,
         passing: error.retryable(),

@@ -12,6 +12,7 @@ use shoal_core::job::{Effect, Event, Job, Next, next};
 use shoal_schema::JobId;
 use shoal_store::{Batch, Scan, Table};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::perform::{Connection, perform};
 use super::watch::Watch;
@@ -27,8 +28,19 @@ const REST: Duration = Duration::from_millis(500);
 /// The pause before a change that the store refused is tried again.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 
-/// Runs a job to its end, or until the controller stops.
+/// Runs a job to its end, or until the controller stops. Every line that is logged meanwhile names the job.
 pub(crate) async fn run(controller: Arc<Controller>, id: JobId) {
+    let machine = controller.world().jobs.get(&id).map(|job| job.machine.clone()).unwrap_or_default();
+    let span = tracing::info_span!(
+        "job",
+        job_id = %id,
+        server_serial = machine,
+        worker_id = controller.worker_id(),
+    );
+    run_in_span(controller, id).instrument(span).await;
+}
+
+async fn run_in_span(controller: Arc<Controller>, id: JobId) {
     let changed = controller.job_changed(&id);
     let mut connection = Connection::default();
     let mut watch = Watch::default();
@@ -157,12 +169,9 @@ async fn act(
         outcome: None,
     };
     keep_journal(controller, job, number, &row).await?;
-    let span = tracing::info_span!("effect", job_id = %job.id, server_serial = %job.machine, step = job.phase.step().key());
+    let span = tracing::info_span!("effect", step = job.phase.step().key());
     let began = Instant::now();
-    let result = {
-        use tracing::Instrument as _;
-        perform(controller, connection, job, effect).instrument(span).await
-    };
+    let result = perform(controller, connection, job, effect).instrument(span).await;
     let ms = began.elapsed().as_millis() as u64;
     let error = result.as_ref().err().map(|failure| failure.to_error(job.phase.step(), &job.id));
     row.outcome = Some(JournalOutcome { ended: controller.now(), error });

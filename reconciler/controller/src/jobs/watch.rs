@@ -10,6 +10,7 @@ use std::time::Duration;
 use shoal_core::job::{Job, Phase};
 use shoal_redfish::{Bmc as _, PowerState};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::controller::Controller;
 
@@ -51,7 +52,8 @@ impl Watch {
         if Instant::now() < waits.due {
             return false;
         }
-        let is_off = is_off(controller, job).await;
+        let span = tracing::info_span!("look", step = job.phase.step().key());
+        let is_off = is_off(controller, job).instrument(span).await;
         let now = Instant::now();
         waits.due = now + every(controller);
         if !is_off {

@@ -3,12 +3,16 @@
 
 mod api;
 mod crash;
+mod hostile;
 mod install;
 mod ledger;
 mod outage;
+mod preflight;
 mod progress;
 mod puppet;
 mod registry;
+mod secrets;
+mod sweep;
 mod told;
 mod trust;
 mod world;

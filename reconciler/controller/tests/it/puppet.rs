@@ -41,6 +41,8 @@ pub(crate) struct Seen {
     pub(crate) answers: Vec<Value>,
     /// Answers to reports.
     pub(crate) reports: Vec<Value>,
+    /// Where its media came from at the last boot of the maintenance OS.
+    pub(crate) media: Vec<String>,
     /// The last task medium.
     pub(crate) task: Option<Value>,
     /// The boot that asked last.
@@ -89,7 +91,11 @@ impl Machine for Puppet {
         let task = tokio::spawn(async move {
             match plan.device {
                 BootDevice::Cd { .. } | BootDevice::UefiHttp { .. } => {
-                    inner.seen.lock().unwrap().maintenance_boots += 1;
+                    {
+                        let mut seen = inner.seen.lock().unwrap();
+                        seen.maintenance_boots += 1;
+                        seen.media = plan.media.iter().map(|medium| medium.url.clone()).collect();
+                    }
                     inner.maintenance(&host, &plan).await;
                 }
                 _ => {

@@ -49,6 +49,8 @@ pub(crate) struct World {
     key: KeyPair,
     /// What is otherwise in the controller's settings.
     pub(crate) tweak: fn(&mut Settings),
+    /// Hears everything that the controller says, down to the smallest.
+    pub(crate) listener: Option<tracing::Dispatch>,
 }
 
 impl World {
@@ -95,6 +97,7 @@ impl World {
             addresses: Addresses::default(),
             key: KeyPair::generate(),
             tweak: |_| {},
+            listener: None,
         };
         world.git(&["init", "-q", "--bare", "-b", "main", "repo.git"]);
         world.git(&["init", "-q", "-b", "main", "work"]);
@@ -167,23 +170,9 @@ impl World {
             }),
         );
         self.write_image(&[("12.8", 'a'), ("13.1", 'b')]);
-        let fleet = [Recipient { name: "controller".into(), key: self.key.public.clone() }];
-        for (name, values) in [
-            ("bmc/rack-a", vec![("username", "root"), ("password", PASSWORD)]),
-            ("os/admin", vec![("hash", OS_HASH)]),
-            ("hooks/chat", vec![("key", HOOK_KEY)]),
-        ] {
-            let data: BTreeMap<String, SecretString> =
-                values.into_iter().map(|(k, v)| (k.into(), SecretString::new(v.into()))).collect();
-            let spec = shoal_secrets::encrypt(name, &data, &fleet).unwrap();
-            self.write_json(
-                &format!("secrets/{name}.yaml"),
-                &json!({
-                    "apiVersion": "shoal.dev/v1", "kind": "Secret", "metadata": {"name": name},
-                    "spec": serde_json::to_value(&spec).unwrap(),
-                }),
-            );
-        }
+        self.write_secret("bmc/rack-a", &[("username", "root"), ("password", PASSWORD)]);
+        self.write_secret("os/admin", &[("hash", OS_HASH)]);
+        self.write_secret("hooks/chat", &[("key", HOOK_KEY)]);
         for index in 0..self.puppets.len() {
             self.write_server(index, "12.8");
         }
@@ -220,6 +209,30 @@ impl World {
         let mut document: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         document["spec"]["bmc"]["tls"] = json!({"trustOnFirstUse": true});
         std::fs::write(path, document.to_string()).unwrap();
+    }
+
+    /// Another address stands in a server's file than its own BMC's, and nothing is installed there.
+    pub(crate) fn bmc_at(&self, index: usize, address: &str) {
+        let path = self.path("work").join(format!("servers/rack-a/{}.yaml", name(index)));
+        let mut document: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        document["spec"]["bmc"] = json!({"address": address, "credentials": {"secret": "bmc/rack-a"}});
+        document["spec"]["suspend"] = json!(true);
+        std::fs::write(path, document.to_string()).unwrap();
+    }
+
+    /// Encrypts a Secret for the controller and writes it.
+    pub(crate) fn write_secret(&self, name: &str, values: &[(&str, &str)]) {
+        let fleet = [Recipient { name: "controller".into(), key: self.key.public.clone() }];
+        let data: BTreeMap<String, SecretString> =
+            values.iter().map(|(k, v)| ((*k).into(), SecretString::new((*v).into()))).collect();
+        let spec = shoal_secrets::encrypt(name, &data, &fleet).unwrap();
+        self.write_json(
+            &format!("secrets/{name}.yaml"),
+            &json!({
+                "apiVersion": "shoal.dev/v1", "kind": "Secret", "metadata": {"name": name},
+                "spec": serde_json::to_value(&spec).unwrap(),
+            }),
+        );
     }
 
     pub(crate) fn write_server(&self, index: usize, version: &str) {
@@ -286,8 +299,12 @@ impl World {
     pub(crate) async fn start(&mut self) {
         let mut settings = self.settings();
         (self.tweak)(&mut settings);
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        if let Some(listener) = self.listener.clone() {
+            // For as long as the thread lives.
+            builder.on_thread_start(move || std::mem::forget(tracing::dispatcher::set_default(&listener)));
+        }
+        let runtime = builder.worker_threads(2).enable_all().build().unwrap();
         let running = runtime.spawn(async move { start(settings).await }).await.unwrap().unwrap();
         self.addresses = running.addresses.clone();
         self.controller = Some(running);

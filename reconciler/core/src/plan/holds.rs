@@ -3,17 +3,12 @@
 //! added to all entries alike by the plan itself.
 
 use shoal_schema::plan::{Action, ApprovalState, Class, Hold, HoldCode};
-use shoal_schema::status::{BmcFacts, Record, ServerStatus};
+use shoal_schema::status::{ANOTHER_CERTIFICATE, BmcFacts, REFUSED_ACCOUNT, Record, ServerStatus};
 
 use super::judge::PlannedCommit;
-use super::{class_of, power};
+use super::{class_of, power, preflight};
 use crate::desired::{Desired, LINUX_TARGET};
 use crate::observed::Observed;
-
-/// The rungs of the media ladder that a job can use.
-const USABLE_RUNGS: [&str; 4] = ["two-cd", "cd-usb", "single", OVER_HTTP];
-/// The rung of a machine without slots, whose firmware fetches the medium itself.
-pub(super) const OVER_HTTP: &str = "uefi-http";
 
 /// What an entry's holds are judged by.
 pub(super) struct Held<'a> {
@@ -43,7 +38,7 @@ pub(super) fn of(held: &Held<'_>) -> Vec<Hold> {
     if let Some(bmc) = held.status.and_then(|status| status.bmc.as_ref())
         && !matches!(held.action, Action::Adopt | Action::Rename)
     {
-        holds.extend(unreachable(bmc));
+        holds.extend(unreachable(held.desired, bmc));
         if class == Class::Destructive {
             holds.extend(no_route(held.desired, bmc));
         }
@@ -75,28 +70,40 @@ fn suspended(desired: &Desired, now: jiff::Timestamp) -> Option<Hold> {
     })
 }
 
-fn unreachable(bmc: &BmcFacts) -> Option<Hold> {
+/// Nothing is sent to a BMC that does not answer, or that refused the account, or behind whose address
+/// somebody else may stand.
+fn unreachable(desired: &Desired, bmc: &BmcFacts) -> Option<Hold> {
     let unreachable = bmc.unreachable.as_ref()?;
-    Some(Hold {
-        code: HoldCode::BmcUnreachable,
-        message: format!("blocked: BMC unreachable since {}: {}", unreachable.since, unreachable.message),
-        hint: Some("it goes on by itself when the BMC answers again".to_owned()),
-    })
+    let (code, message, hint) = match unreachable.code.as_str() {
+        REFUSED_ACCOUNT => (
+            HoldCode::CredentialsHeld,
+            format!("the BMC refused the account at {}: {}", unreachable.since, unreachable.message),
+            format!(
+                "correct the Secret, or unlock the account on the BMC and run 'shoal retry {}'; until then it is not tried again, since BMCs lock accounts",
+                desired.name
+            ),
+        ),
+        ANOTHER_CERTIFICATE => (
+            HoldCode::BmcUnreachable,
+            format!("the BMC shows another certificate since {}: {}", unreachable.since, unreachable.message),
+            "somebody may stand in between; if it was replaced on purpose, write the new fingerprint as 'bmc.tls.sha256'"
+                .to_owned(),
+        ),
+        _ => (
+            HoldCode::BmcUnreachable,
+            format!("blocked: BMC unreachable since {}: {}", unreachable.since, unreachable.message),
+            "it goes on by itself when the BMC answers again".to_owned(),
+        ),
+    };
+    Some(Hold { code, message, hint: Some(hint) })
 }
 
-fn no_route(desired: &Desired, bmc: &BmcFacts) -> Option<Hold> {
+fn no_route(desired: &Desired, bmc: &BmcFacts) -> Vec<Hold> {
     if let Some(why) = power::another_machine(desired, bmc) {
         let hint = "correct 'bmc.address' or the serial in the server's file".to_owned();
-        return Some(Hold { code: HoldCode::NoRoute, message: why, hint: Some(hint) });
+        return vec![Hold { code: HoldCode::NoRoute, message: why, hint: Some(hint) }];
     }
-    let rung = bmc.rung.as_deref().filter(|rung| !USABLE_RUNGS.contains(rung))?;
-    let message = if rung == "none" {
-        "the BMC offers no way to bring media to this machine".to_owned()
-    } else {
-        format!("the BMC offers only {rung}, which this version cannot use")
-    };
-    let hint = format!("'shoal explain {}' shows what the BMC offers", desired.name);
-    Some(Hold { code: HoldCode::NoRoute, message, hint: Some(hint) })
+    preflight::obstacles(desired, bmc)
 }
 
 fn destructive(held: &Held<'_>, holds: &mut Vec<Hold>) {

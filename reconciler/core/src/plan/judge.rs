@@ -10,7 +10,7 @@ use shoal_schema::plan::{Action, ApprovalState, Class, Effect, Entry, EntryKey, 
 use shoal_schema::status::{Record, RecordState};
 
 use super::approvals::Approvals;
-use super::{PlanError, class_of, entry_digest, holds, losses, power, verdict};
+use super::{PlanError, class_of, entry_digest, holds, losses, power, preflight, verdict};
 use crate::desired::Desired;
 use crate::known_disk::expected_disk;
 use crate::observed::{Observed, observed_digest, unknown_record};
@@ -94,6 +94,7 @@ impl Judge<'_> {
         }
         let mut steps = Vec::new();
         let mut loses = Vec::new();
+        let mut preflight = None;
         if class_of(verdict.action) == Class::Destructive {
             steps = INSTALL_STEPS.map(str::to_owned).to_vec();
             loses = losses::of(desired, &record, &approval);
@@ -103,11 +104,8 @@ impl Judge<'_> {
                 let note = "the disk is not known yet: it is written only if exactly one fits";
                 verdict.notes.push(format!("{note} ({})", target.disk));
             }
-            let rung = status.and_then(|status| status.bmc.as_ref()?.rung.as_deref());
-            if rung == Some(holds::OVER_HTTP) {
-                let note = "the BMC has no virtual media: the firmware fetches the medium itself over its own network";
-                verdict.notes.push(format!("{note} ({})", holds::OVER_HTTP));
-            }
+            preflight = status.and_then(|status| preflight::of(status.bmc.as_ref()?));
+            verdict.notes.extend(preflight.as_ref().and_then(preflight::note));
         }
         let mut notes = std::mem::take(&mut verdict.notes);
         if let Some(old) = self.renamed_from {
@@ -119,7 +117,7 @@ impl Judge<'_> {
             }
         }
         if let Some(status) = status {
-            notes.extend(power::notes(desired, status));
+            notes.extend(power::notes(desired, status, verdict.action));
             if verdict.action == Action::None
                 && let Some(deed) = power::deed(desired, status)
             {
@@ -162,6 +160,7 @@ impl Judge<'_> {
             approval,
             holds,
             steps,
+            preflight,
         };
         if let Some(status) = status
             && entry.action != Action::Tidy

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! A plan for a pull request: verdict first, the destructive table never folded or cut, then
-//! identical changes grouped, then what is folded; a hidden marker so that one comment is edited
+//! A plan for a pull request: verdict first, the destructive table never folded or cut, then how media
+//! get to those machines and what will not work, then identical changes grouped, then what is folded; a hidden marker so that one comment is edited
 //! in place; within a byte limit, with a last line that says what was left out.
 //!
 //! Where the destructive table does not fit, machines with the same change share a row that names each
@@ -9,9 +9,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use shoal_schema::plan::{Action, ApprovalState, Change, Class, Entry, Plan};
+use shoal_schema::plan::{Action, ApprovalState, Change, Class, Entry, HoldCode, Plan};
 
 use super::plain::{acts, brief, cut};
+use super::preflight::line;
 use super::text::{unchanged, verb};
 
 /// Finds the comment again.
@@ -37,9 +38,12 @@ pub fn render(plan: &Plan, limit: usize) -> String {
         out.push_str(&destructive_groups(plan));
         left_out.push("what each machine loses");
     }
-    for (name, section) in
-        [("grouped changes", grouped(plan)), ("holds", holds(plan)), ("detail", detail(plan))]
-    {
+    for (name, section) in [
+        ("media", media(plan)),
+        ("grouped changes", grouped(plan)),
+        ("holds", holds(plan)),
+        ("detail", detail(plan)),
+    ] {
         if section.is_empty() {
             continue;
         }
@@ -173,6 +177,48 @@ fn values(change: &Change) -> String {
     format!("{} → {}", brief(before), brief(change.after.as_deref().unwrap_or("none")))
 }
 
+/// How media get to the machines that are to be installed, what will not work there, and what is not
+/// known: before anybody agrees. Never folded.
+fn media(plan: &Plan) -> String {
+    let mut ways: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut stops: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut warnings: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for entry in plan.entries.iter().filter(|entry| entry.class == Class::Destructive) {
+        let way = escape(&line(entry.preflight.as_ref()));
+        ways.entry(way).or_default().push(&entry.server);
+        for hold in entry.holds.iter().filter(|hold| is_about_the_bmc(hold.code)) {
+            let hint = hold.hint.as_ref().map(|hint| format!(" — {}", escape(hint))).unwrap_or_default();
+            stops.entry(format!("{}{hint}", escape(&hold.message))).or_default().push(&entry.server);
+        }
+        for warning in entry.preflight.iter().flat_map(|preflight| &preflight.warnings) {
+            warnings.entry(escape(warning)).or_default().push(&entry.server);
+        }
+    }
+    if ways.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from("\n### Media\n\n");
+    for (mark, groups) in [("", ways), ("**will not work**: ", stops), ("**warning**: ", warnings)] {
+        for (what, servers) in groups {
+            let _ = writeln!(out, "- {mark}{}", group(&what, &servers));
+        }
+    }
+    out
+}
+
+/// Holds that say that media cannot get there.
+fn is_about_the_bmc(code: HoldCode) -> bool {
+    matches!(code, HoldCode::NoRoute | HoldCode::BmcUnreachable | HoldCode::CredentialsHeld)
+}
+
+/// One line for servers of which the same is to be said.
+fn group(what: &str, servers: &[&str]) -> String {
+    let names = servers.iter().take(5).map(|name| code(name)).collect::<Vec<_>>().join(", ");
+    let more = if servers.len() > 5 { ", …" } else { "" };
+    let noun = if servers.len() == 1 { "server" } else { "servers" };
+    format!("{} {noun}: {what} ({names}{more})", servers.len())
+}
+
 fn grouped(plan: &Plan) -> String {
     let mut groups: BTreeMap<(&'static str, String), Vec<&str>> = BTreeMap::new();
     for entry in plan.entries.iter().filter(|e| e.class != Class::Destructive) {
@@ -185,11 +231,7 @@ fn grouped(plan: &Plan) -> String {
     }
     let mut out = String::from("\n### Other changes\n\n");
     for ((verb, what), servers) in groups {
-        let names = servers.iter().take(5).map(|name| code(name)).collect::<Vec<_>>().join(", ");
-        let more = if servers.len() > 5 { ", …" } else { "" };
-        let count = servers.len();
-        let noun = if count == 1 { "server" } else { "servers" };
-        let _ = writeln!(out, "- {count} {noun}: {verb}: {} ({names}{more})", escape(&what));
+        let _ = writeln!(out, "- {}", group(&format!("{verb}: {}", escape(&what)), &servers));
     }
     out
 }

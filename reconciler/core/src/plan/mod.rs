@@ -16,6 +16,7 @@ mod losses;
 pub mod markdown;
 mod plain;
 mod power;
+mod preflight;
 mod removed;
 pub mod text;
 mod verdict;
@@ -35,6 +36,7 @@ use crate::observed::Observed;
 use approvals::Approvals;
 use judge::PlannedCommit;
 pub use power::tidies;
+pub use preflight::line as way_of_media;
 pub use removed::renames;
 
 /// What a plan is made from.

@@ -4,9 +4,12 @@
 
 use shoal_schema::kinds::{DesiredPower, PowerDrift};
 use shoal_schema::plan::{Action, Change, Class, Effect, Entry, HoldCode, Reason};
-use shoal_schema::status::{BmcFacts, ConditionType, RecordState, ServerStatus};
+use shoal_schema::status::{
+    ANOTHER_CERTIFICATE, BmcFacts, ConditionType, REFUSED_ACCOUNT, RecordState, ServerStatus,
+};
 use shoal_schema::wire::task::{Identity, IdentityVerdict};
 
+use super::class_of;
 use crate::desired::Desired;
 
 /// A deed that needs no install.
@@ -120,13 +123,28 @@ fn stays_off(status: &ServerStatus) -> bool {
         || status.conditions.iter().any(|c| c.kind == ConditionType::Stalled && c.status)
 }
 
-/// What is not as wanted and only reported.
-pub(super) fn notes(desired: &Desired, status: &ServerStatus) -> Vec<String> {
+/// What is not as wanted and only reported. `action` is what is to be done about the disk.
+pub(super) fn notes(desired: &Desired, status: &ServerStatus, action: Action) -> Vec<String> {
     let mut notes = Vec::new();
     let Some(bmc) = &status.bmc else { return notes };
+    let installs = class_of(action) == Class::Destructive;
     notes.extend(another_machine(desired, bmc));
+    // Whatever is held by it says so itself.
+    if let Some(unreachable) = bmc.unreachable.as_ref().filter(|_| action == Action::None) {
+        let what = match unreachable.code.as_str() {
+            REFUSED_ACCOUNT => "the BMC refused the account at",
+            ANOTHER_CERTIFICATE => "the BMC shows another certificate since",
+            _ => "the BMC is unreachable since",
+        };
+        notes.push(format!("{what} {}: {}", unreachable.since, unreachable.message));
+    }
     for host in &bmc.foreign_media {
-        notes.push(format!("media of somebody else's are in ({host}); they are left alone"));
+        let what = if installs { "the install takes them out" } else { "they are left alone" };
+        notes.push(format!("media of somebody else's are in ({host}); {what}"));
+    }
+    if let Some(seen) = &bmc.foreign_override {
+        let what = if installs { "the install sets its own" } else { "it is left alone" };
+        notes.push(format!("somebody else set a boot override ({seen}); {what}"));
     }
     let wanted = match desired.power {
         DesiredPower::On => Some("On"),

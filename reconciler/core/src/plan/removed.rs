@@ -122,5 +122,6 @@ pub(super) fn entry(name: &str, observed: &Observed) -> Result<Entry, PlanError>
         approval: ApprovalState::NotNeeded,
         holds: active_job(status).into_iter().collect(),
         steps: vec!["eject our media".to_owned(), "forget the machine".to_owned()],
+        preflight: None,
     })
 }

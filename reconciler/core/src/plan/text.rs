@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use shoal_schema::plan::{Action, ApprovalState, Class, Effect, Entry, Plan};
 
 use super::plain::{brief, plain};
+use super::preflight::line;
 
 /// One word for an action.
 pub fn verb(action: Action) -> &'static str {
@@ -108,6 +109,12 @@ fn render_entry(entry: &Entry, out: &mut String) -> std::fmt::Result {
     }
     for loss in &entry.loses {
         writeln!(out, "    loses: {}", plain(loss))?;
+    }
+    if entry.class == Class::Destructive {
+        writeln!(out, "    media: {}", plain(&line(entry.preflight.as_ref())))?;
+    }
+    for warning in entry.preflight.iter().flat_map(|preflight| &preflight.warnings) {
+        writeln!(out, "    warning: {}", plain(warning))?;
     }
     for note in &entry.notes {
         writeln!(out, "    note: {}", plain(note))?;

@@ -7,7 +7,9 @@ use shoal_core::job::Phase;
 use shoal_core::record;
 use shoal_schema::kinds::Suspend;
 use shoal_schema::plan::HoldCode;
-use shoal_schema::status::{Condition, ConditionType, RecordState};
+use shoal_schema::status::{
+    ANOTHER_CERTIFICATE, Condition, ConditionType, REFUSED_ACCOUNT, RecordState, Unreachable,
+};
 
 use crate::support::at;
 use crate::support::jobs::in_phase;
@@ -28,10 +30,33 @@ fn short(conditions: &[Condition]) -> String {
     conditions.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
+fn unreachable(world: &mut World, code: &str) {
+    let bmc = world.bmc("web-01");
+    bmc.reachable = false;
+    bmc.unreachable = Some(Unreachable { since: at(-900), code: code.into(), message: "no".into() });
+    let notes = world.entry("web-01").unwrap().notes;
+    world.status("web-01").drift = notes;
+}
+
 #[test]
 fn a_condition_says_what_is_so() {
-    let rows: [(&str, Change, &str); 14] = [
+    let rows: [(&str, Change, &str); 17] = [
         ("as wanted", |_| {}, "+Ready/AsWanted"),
+        (
+            "as wanted, and its BMC does not answer",
+            |w| unreachable(w, "timeout"),
+            "+Ready/AsWanted +Drifted/Drift",
+        ),
+        (
+            "as wanted, and its BMC refused the account",
+            |w| unreachable(w, REFUSED_ACCOUNT),
+            "+Ready/AsWanted +Stalled/AccountRefused +Drifted/Drift",
+        ),
+        (
+            "as wanted, and its BMC shows another certificate",
+            |w| unreachable(w, ANOTHER_CERTIFICATE),
+            "+Ready/AsWanted +Stalled/CertificateChanged +Drifted/Drift",
+        ),
         ("adopted", |w| w.record("web-01").state = RecordState::Adopted, "+Ready/AsWanted"),
         ("to be approved", |w| w.version("web-01", "13.2"), "-Ready/Outdated +Reconciling/ApprovalNeeded"),
         (

@@ -2,8 +2,8 @@
 //! What holds an entry back, and what is done to a machine without installing it.
 
 use shoal_schema::kinds::{DesiredPower, DriftPolicy, PowerDrift, Suspend};
-use shoal_schema::plan::Action;
-use shoal_schema::status::{RecordState, Unreachable};
+use shoal_schema::plan::{Action, Class};
+use shoal_schema::status::{ANOTHER_CERTIFICATE, Obstacle, REFUSED_ACCOUNT, RecordState, Unreachable};
 
 use crate::support::at;
 use crate::support::world::{World, assert_rows, in_short, suspend};
@@ -50,7 +50,11 @@ fn holds() {
                 |w| {
                     let bmc = w.bmc("web-01");
                     bmc.reachable = false;
-                    bmc.unreachable = Some(Unreachable { since: at(-900), message: "timeout".into() });
+                    bmc.unreachable = Some(Unreachable {
+                        since: at(-900),
+                        code: "timeout".into(),
+                        message: "timeout".into(),
+                    });
                 },
                 "destructive reinstall image-changed approved [bmc-unreachable]",
             ),
@@ -68,6 +72,21 @@ fn holds() {
                 "no slot, and firmware that boots over HTTP",
                 |w| w.bmc("web-01").rung = Some("uefi-http".into()),
                 "destructive reinstall image-changed approved",
+            ),
+            (
+                "what the BMC says would stop it",
+                |w| w.bmc("web-01").obstacles = vec![obstacle("licence"), obstacle("no-media-address")],
+                "destructive reinstall image-changed approved [no-route no-route]",
+            ),
+            (
+                "the BMC refused the account",
+                |w| refused(w, REFUSED_ACCOUNT),
+                "destructive reinstall image-changed approved [credentials-held]",
+            ),
+            (
+                "the BMC shows another certificate",
+                |w| refused(w, ANOTHER_CERTIFICATE),
+                "destructive reinstall image-changed approved [bmc-unreachable]",
             ),
             (
                 "another machine behind the BMC",
@@ -118,13 +137,73 @@ fn holds() {
     );
 }
 
+fn obstacle(code: &str) -> Obstacle {
+    Obstacle { code: code.into(), message: format!("{code} is in the way"), hint: format!("mend {code}") }
+}
+
+fn refused(world: &mut World, code: &str) {
+    let bmc = world.bmc("web-01");
+    bmc.reachable = false;
+    bmc.unreachable =
+        Some(Unreachable { since: at(-900), code: code.into(), message: "cannot log in".into() });
+}
+
+#[test]
+fn what_holds_an_install_for_its_bmc_says_what_to_do() {
+    let mut world = World::one_installed();
+    world.version("web-01", "13.2");
+    world.approve("web-01");
+    for (code, what) in [
+        (REFUSED_ACCOUNT, "shoal retry web-01"),
+        (ANOTHER_CERTIFICATE, "bmc.tls.sha256"),
+        ("timeout", "goes on by itself"),
+    ] {
+        refused(&mut world, code);
+        let hold = &world.entry("web-01").unwrap().holds[0];
+        assert!(hold.hint.as_ref().unwrap().contains(what), "{code}: {hold:?}");
+    }
+}
+
+#[test]
+fn a_bmc_that_is_not_there_is_told_of_a_server_that_is_as_wanted() {
+    let mut world = World::one_installed();
+    refused(&mut world, "timeout");
+    let plan = world.plan();
+    let entry = &plan.entries[0];
+    assert_eq!((entry.action, entry.class), (Action::None, Class::None));
+    assert!(entry.notes[0].contains("unreachable since 2025-12-31T23:45:00Z: cannot log in"), "{entry:?}");
+    assert!(entry.holds.is_empty());
+    assert_eq!(shoal_core::plan::exit_code(&plan), 0);
+}
+
+#[test]
+fn what_somebody_else_changed_on_the_bmc_is_told_with_what_becomes_of_it() {
+    let mut world = World::one_installed();
+    world.bmc("web-01").foreign_media = vec!["10.9.9.9".into()];
+    world.bmc("web-01").foreign_override = Some("Once Pxe".into());
+    let entry = world.entry("web-01").unwrap();
+    assert_eq!((entry.action, entry.class), (Action::None, Class::None));
+    assert_eq!(
+        entry.notes,
+        [
+            "media of somebody else's are in (10.9.9.9); they are left alone",
+            "somebody else set a boot override (Once Pxe); it is left alone",
+        ]
+    );
+    world.version("web-01", "13.2");
+    let notes = world.entry("web-01").unwrap().notes;
+    assert!(notes.contains(&"media of somebody else's are in (10.9.9.9); the install takes them out".into()));
+    assert!(notes.contains(&"somebody else set a boot override (Once Pxe); the install sets its own".into()));
+}
+
 #[test]
 fn an_unreachable_bmc_changes_neither_class_nor_digest_nor_exit_code() {
     let mut world = World::one_installed();
     world.version("web-01", "13.2");
     world.approve("web-01");
     let before = world.plan();
-    world.bmc("web-01").unreachable = Some(Unreachable { since: at(-900), message: "timeout".into() });
+    world.bmc("web-01").unreachable =
+        Some(Unreachable { since: at(-900), code: "timeout".into(), message: "timeout".into() });
     let after = world.plan();
     assert_eq!(before.entries[0].digest, after.entries[0].digest);
     assert_eq!(before.entries[0].class, after.entries[0].class);

@@ -96,7 +96,8 @@ fn tell(world: &mut World, name: &str, story: &Story) -> String {
     bmc.boot_override = has(bits, 9);
     if has(bits, 10) {
         bmc.reachable = false;
-        bmc.unreachable = Some(Unreachable { since: at(-1), message: "timeout".into() });
+        bmc.unreachable =
+            Some(Unreachable { since: at(-1), code: "timeout".into(), message: "timeout".into() });
     }
     bmc.rung = Some(if has(bits, 11) { "none" } else { "single" }.into());
     bmc.foreign_media = if has(bits, 12) { vec!["nas".into()] } else { Vec::new() };

@@ -11,7 +11,9 @@ use shoal_schema::kinds::{
     Suspension,
 };
 use shoal_schema::plan::{Plan, Problem};
-use shoal_schema::status::{Record, RecordState, Unreachable};
+use shoal_schema::status::{
+    ANOTHER_CERTIFICATE, Obstacle, REFUSED_ACCOUNT, Record, RecordState, Unreachable,
+};
 
 use crate::support::world::{World, by_path, by_serial};
 use crate::support::{at, disk};
@@ -173,12 +175,27 @@ impl Story {
         match (key, value) {
             ("power", power) => bmc.power = Some(power.into()),
             ("rung", rung) => bmc.rung = Some(rung.into()),
+            ("scheme", "none") => bmc.scheme = None,
+            ("scheme", scheme) => bmc.scheme = Some(scheme.into()),
+            ("boots", "none") => bmc.boots_by = None,
+            ("boots", target) => bmc.boots_by = Some(target.into()),
+            ("override", foreign) => bmc.foreign_override = Some(foreign.replace('_', " ")),
+            ("warning", text) => bmc.warnings.push(text.replace('_', " ")),
+            ("obstacle", text) => bmc.obstacles.push(Obstacle {
+                code: "an-obstacle".into(),
+                message: text.replace('_', " "),
+                hint: "do something about it".into(),
+            }),
+            ("refused", "account") => bmc.unreachable = Some(unreachable(REFUSED_ACCOUNT, "cannot log in")),
+            ("refused", "certificate") => {
+                bmc.unreachable = Some(unreachable(ANOTHER_CERTIFICATE, "the certificate changed"));
+            }
             ("serial", serial) => bmc.serial = Some(serial.into()),
             ("media", "own") => bmc.own_media = true,
             ("media", "foreign") => bmc.foreign_media = vec!["nas.example".into()],
             ("unreachable", why) => {
                 bmc.reachable = false;
-                bmc.unreachable = Some(Unreachable { since: at(-600), message: why.into() });
+                bmc.unreachable = Some(unreachable("timeout", why));
             }
             _ => panic!("nothing of a BMC is called {key}"),
         }
@@ -244,6 +261,10 @@ impl Story {
         let lints = if lints.is_empty() { String::new() } else { format!("; lint: {}", lints.join(", ")) };
         let _ = writeln!(self.out, "exit code {}{lints}\n", exit_code(plan));
     }
+}
+
+fn unreachable(code: &str, message: &str) -> Unreachable {
+    Unreachable { since: at(-600), code: code.into(), message: message.into() }
 }
 
 fn split(pair: &str) -> (&str, &str) {

@@ -11,7 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::image::MediaUrl;
-use super::observe::Op;
+use super::observe::{Correlation, Op};
 use crate::wire::tls::Fingerprint;
 
 /// A failed operation.
@@ -24,12 +24,24 @@ struct Inner {
     bmc: String,
     resource: Option<String>,
     kind: ErrorKind,
+    call: Option<Correlation>,
 }
 
 impl Error {
     /// For implementations of `Bmc`. `bmc` is host and port, `resource` a URI on it.
     pub fn new(op: Op, bmc: impl Into<String>, resource: Option<String>, kind: ErrorKind) -> Self {
-        Self(Box::new(Inner { op, bmc: bmc.into(), resource, kind }))
+        Self(Box::new(Inner { op, bmc: bmc.into(), resource, kind, call: None }))
+    }
+
+    /// The same, with the last exchange before it.
+    pub(crate) fn after(mut self, call: Option<Correlation>) -> Self {
+        self.0.call = call;
+        self
+    }
+
+    /// The last exchange before it, by which its log line is found.
+    pub fn call(&self) -> Option<Correlation> {
+        self.0.call
     }
 
     /// The operation that failed.
@@ -105,10 +117,12 @@ pub enum ErrorKind {
         after: Duration,
     },
     /// The breaker of this BMC is open: it failed too often just now.
-    #[error("not tried: the bmc failed to answer again and again, next try in {} s", .retry_in.as_secs())]
+    #[error("not tried: the bmc failed again and again, with {last} the last time; next try in {} s", .retry_in.as_secs())]
     CircuitOpen {
         /// When the next try is let through.
         retry_in: Duration,
+        /// How the last request failed, in one word.
+        last: &'static str,
     },
     /// The certificate is not the one that is pinned or was seen first.
     #[error("the certificate changed: expected {expected}, seen {seen}")]

@@ -10,5 +10,6 @@ pub(crate) mod error;
 pub(crate) mod hints;
 pub(crate) mod image;
 pub(crate) mod observe;
+pub(crate) mod preflight;
 pub(crate) mod state;
 pub(crate) mod warning;

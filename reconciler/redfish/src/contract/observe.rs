@@ -82,11 +82,47 @@ impl fmt::Display for Op {
     }
 }
 
+/// Bits of a [`Correlation`] that count; those above name the incarnation.
+const COUNTED_BITS: u32 = 40;
+
+/// Number of one HTTP exchange, by which its log line is found again: in errors, jobs and reports.
+///
+/// Prints as `17`, and where the caller told apart its incarnations, so that no number comes twice
+/// after a restart, as `3-17`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Correlation(u64);
+
+impl Correlation {
+    pub(crate) fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Where the counter of an incarnation begins.
+    pub fn first_of(incarnation: u64) -> u64 {
+        (incarnation << COUNTED_BITS) | 1
+    }
+
+    /// The whole number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Correlation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0 & ((1 << COUNTED_BITS) - 1);
+        match self.0 >> COUNTED_BITS {
+            0 => write!(f, "{count}"),
+            incarnation => write!(f, "{incarnation}-{count}"),
+        }
+    }
+}
+
 /// One HTTP exchange. Holds no credential, token or capability.
 #[derive(Clone, Debug)]
 pub struct CallRecord {
     /// Number of this exchange, from the counter that was handed in.
-    pub correlation: u64,
+    pub correlation: Correlation,
     /// Host and port of the BMC.
     pub bmc: String,
     /// Metric label of the vendor; `unknown` before discovery.
@@ -108,10 +144,14 @@ pub struct CallRecord {
 }
 
 impl CallRecord {
-    /// The metric label `code`: the status, or a word for what happened instead.
+    /// The metric label `code`: the status, or a word for what happened instead. A status that no
+    /// standard knows is `other`: a hostile BMC makes up as many as it likes.
     pub fn code_label(&self) -> String {
         match (self.code, self.failure) {
-            (Some(code), _) => code.to_string(),
+            (Some(code), _) => match http::StatusCode::from_u16(code) {
+                Ok(status) if status.canonical_reason().is_some() => code.to_string(),
+                _ => "other".to_owned(),
+            },
             (None, Some(failure)) => failure.to_owned(),
             (None, None) => "none".to_owned(),
         }
@@ -130,4 +170,42 @@ pub struct Unobserved;
 
 impl CallObserver for Unobserved {
     fn call(&self, _record: &CallRecord) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(code: u16) -> CallRecord {
+        CallRecord {
+            correlation: Correlation::new(1),
+            bmc: "10.0.0.1".to_owned(),
+            vendor: "unknown",
+            op: Op::Read,
+            method: "GET",
+            resource: "/redfish/v1".to_owned(),
+            code: Some(code),
+            duration: Duration::ZERO,
+            attempt: 1,
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn a_number_names_its_incarnation_where_there_is_one() {
+        assert_eq!(Correlation::new(17).to_string(), "17");
+        let first = Correlation::first_of(3);
+        assert_eq!(Correlation::new(first + 16).to_string(), "3-17");
+        assert!(Correlation::first_of(4) > first);
+    }
+
+    #[test]
+    fn the_label_of_an_answer_is_one_of_few_whatever_a_bmc_answers() {
+        let labels: std::collections::BTreeSet<String> =
+            (100..1000).map(|code| answered(code).code_label()).collect();
+        assert!(labels.len() < 80, "{labels:?}");
+        for known in ["200", "304", "401", "429", "503", "other"] {
+            assert!(labels.contains(known), "{known}");
+        }
+    }
 }

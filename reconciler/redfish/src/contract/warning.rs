@@ -63,6 +63,13 @@ pub enum About {
     BootModeChanged,
 }
 
+impl About {
+    /// Whether it says that the boot mode is not UEFI.
+    pub fn is_of_the_boot_mode(self) -> bool {
+        matches!(self, Self::WrongBootMode | Self::BootModeChanged)
+    }
+}
+
 impl Warning {
     pub(crate) fn new(about: About, text: impl Into<String>) -> Self {
         Self { about, text: text.into() }

@@ -50,6 +50,17 @@ pub struct Discovery {
     pub(crate) memory: Arc<Memory>,
 }
 
+impl Discovery {
+    /// The same, knowing what was learned since an `earlier` one about the BMC's ETags. Another
+    /// firmware has to prove itself anew.
+    #[must_use]
+    pub fn remembering(&self, earlier: &Self) -> Self {
+        let same = self.discovered.firmware == earlier.discovered.firmware && self.rules == earlier.rules;
+        let memory = if same { &earlier.memory } else { &self.memory };
+        Self { memory: Arc::clone(memory), ..self.clone() }
+    }
+}
+
 /// Discovers, within the endpoint's budget.
 /// `off` switches rules off, for tests.
 pub(crate) async fn discover(

@@ -25,6 +25,17 @@ struct State {
     failures: u32,
     /// Nothing is let through before.
     closed_until: Option<Instant>,
+    /// How it failed last.
+    last: &'static str,
+}
+
+/// A request that may not go out now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// How long to wait.
+    pub retry_in: Duration,
+    /// How the last request failed, in one word.
+    pub last: &'static str,
 }
 
 impl Default for CircuitBreaker {
@@ -42,13 +53,13 @@ impl CircuitBreaker {
         Self { threshold: threshold.max(1), first_pause, longest_pause, state: Mutex::default() }
     }
 
-    /// Whether a request may go out now; if not, how long to wait. Once the pause is over, a
-    /// single failure opens it again.
-    pub fn admit(&self) -> Result<(), Duration> {
+    /// Whether a request may go out now; if not, how long to wait, and why. Once the pause is over,
+    /// a single failure opens it again.
+    pub fn admit(&self) -> Result<(), Open> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match state.closed_until {
             Some(until) => match until.checked_duration_since(Instant::now()) {
-                Some(wait) if !wait.is_zero() => Err(wait),
+                Some(retry_in) if !retry_in.is_zero() => Err(Open { retry_in, last: state.last }),
                 _ => Ok(()),
             },
             None => Ok(()),
@@ -60,9 +71,10 @@ impl CircuitBreaker {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }
 
-    /// The BMC could not be reached.
-    pub fn failed(&self) {
+    /// The BMC could not be reached; `how`, in one word.
+    pub fn failed(&self, how: &'static str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.last = how;
         state.failures = state.failures.saturating_add(1);
         if let Some(beyond) = state.failures.checked_sub(self.threshold) {
             let pause = self
@@ -78,20 +90,24 @@ impl CircuitBreaker {
 mod tests {
     use super::*;
 
+    fn open(seconds: u64) -> Open {
+        Open { retry_in: Duration::from_secs(seconds), last: "timeout" }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn it_opens_after_the_threshold_and_lets_one_through_after_the_pause() {
         let breaker = CircuitBreaker::new(2, Duration::from_secs(10), Duration::from_secs(60));
-        breaker.failed();
+        breaker.failed("timeout");
         assert_eq!(breaker.admit(), Ok(()));
-        breaker.failed();
-        assert_eq!(breaker.admit(), Err(Duration::from_secs(10)));
+        breaker.failed("timeout");
+        assert_eq!(breaker.admit(), Err(open(10)));
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(breaker.admit(), Ok(()));
-        breaker.failed();
-        assert_eq!(breaker.admit(), Err(Duration::from_secs(20)));
+        breaker.failed("timeout");
+        assert_eq!(breaker.admit(), Err(open(20)));
         tokio::time::advance(Duration::from_secs(20)).await;
         breaker.answered();
-        breaker.failed();
+        breaker.failed("timeout");
         assert_eq!(breaker.admit(), Ok(()));
     }
 
@@ -99,8 +115,8 @@ mod tests {
     async fn its_pause_never_grows_beyond_the_longest() {
         let breaker = CircuitBreaker::new(1, Duration::from_secs(10), Duration::from_secs(60));
         for _ in 0..100 {
-            breaker.failed();
+            breaker.failed("timeout");
         }
-        assert_eq!(breaker.admit(), Err(Duration::from_secs(60)));
+        assert_eq!(breaker.admit(), Err(open(60)));
     }
 }

@@ -8,6 +8,7 @@
 //! * A session that was opened is closed: by `close`, or, when the client is dropped inside a
 //!   runtime, by a task that makes one best effort.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Mutex;
@@ -57,6 +58,7 @@ impl Wire {
                 vendor: OnceLock::new(),
                 sessions: OnceLock::new(),
                 rules,
+                last: AtomicU64::new(0),
             }),
         })
     }
@@ -101,9 +103,9 @@ impl Wire {
         self.link.scrub(|scrubber| refusal.kind(scrubber))
     }
 
-    /// An error that names this BMC.
+    /// An error that names this BMC, and the last exchange with it.
     pub(crate) fn error(&self, op: Op, resource: Option<&str>, kind: ErrorKind) -> Error {
-        Error::new(op, self.name(), resource.map(redact_resource), kind)
+        Error::new(op, self.name(), resource.map(redact_resource), kind).after(self.link.last())
     }
 
     /// A failed request as an error.

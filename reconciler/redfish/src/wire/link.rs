@@ -4,7 +4,7 @@
 //! # Guarantees
 //! One exchange at a time per [`Lane`](super::lane::Lane), and per permit of the global limit.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, PoisonError};
 
 use http::Method;
@@ -20,7 +20,7 @@ use super::wiring::Wiring;
 use crate::contract::credentials::Credentials;
 use crate::contract::endpoint::RetryPolicy;
 use crate::contract::error::ErrorKind;
-use crate::contract::observe::{CallRecord, Op};
+use crate::contract::observe::{CallRecord, Correlation, Op};
 use crate::rules::{Rule, Rules};
 
 /// What outlives the client while its session is being closed.
@@ -35,9 +35,16 @@ pub(crate) struct Link {
     pub(super) vendor: OnceLock<&'static str>,
     pub(super) sessions: OnceLock<SessionsAt>,
     pub(super) rules: Rules,
+    /// Number of the last exchange; 0 before the first.
+    pub(super) last: AtomicU64,
 }
 
 impl Link {
+    /// The last exchange, if there was one.
+    pub(super) fn last(&self) -> Option<Correlation> {
+        Some(self.last.load(Ordering::Relaxed)).filter(|last| *last != 0).map(Correlation::new)
+    }
+
     pub(super) fn scrub<T>(&self, with: impl FnOnce(&mut Scrubber) -> T) -> T {
         with(&mut self.scrubber.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -93,8 +100,8 @@ impl Link {
     ) -> Result<Answer, Broken> {
         let lane = &self.wiring.lane;
         let _gate = if self.rules.has(Rule::OneRequestAtATime) { Some(lane.gate.lock().await) } else { None };
-        lane.breaker.admit().map_err(|retry_in| Broken {
-            kind: ErrorKind::CircuitOpen { retry_in },
+        lane.breaker.admit().map_err(|open| Broken {
+            kind: ErrorKind::CircuitOpen { retry_in: open.retry_in, last: open.last },
             unsent: true,
             passing: false,
         })?;
@@ -109,13 +116,15 @@ impl Link {
             }
             Err(broken) => {
                 if broken.passing {
-                    lane.breaker.failed();
+                    lane.breaker.failed(broken.kind.label());
                 }
                 (None, Some(broken.kind.label()))
             }
         };
+        let number = self.wiring.correlation.fetch_add(1, Ordering::Relaxed);
+        self.last.store(number, Ordering::Relaxed);
         let record = CallRecord {
-            correlation: self.wiring.correlation.fetch_add(1, Ordering::Relaxed),
+            correlation: Correlation::new(number),
             bmc: self.name.clone(),
             vendor: self.vendor.get().copied().unwrap_or("unknown"),
             op,

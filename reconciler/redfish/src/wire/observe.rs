@@ -24,7 +24,7 @@ pub(crate) fn log(record: &CallRecord) {
                 code,
                 duration_ms,
                 attempt = record.attempt,
-                correlation_id = record.correlation,
+                correlation_id = %record.correlation,
                 "redfish call"
             )
         };

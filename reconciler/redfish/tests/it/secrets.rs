@@ -121,7 +121,7 @@ async fn every_exchange_is_told_with_its_own_number() {
             format!("logout DELETE {SESSIONS}/{{hidden}} 204 1"),
         ]
     );
-    let numbers: Vec<u64> = records.iter().map(|record| record.correlation).collect();
+    let numbers: Vec<u64> = records.iter().map(|record| record.correlation.number()).collect();
     assert_eq!(numbers, (1..=records.len() as u64).collect::<Vec<_>>());
     assert!(records.iter().all(|record| record.bmc == server.address().to_string()));
     assert_eq!(records[0].op, Op::Login);

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use serde::Serialize;
 use shoal_core::desired::{Desired, fleet_spec, resolve};
 use shoal_core::plan::text::verb;
+use shoal_core::plan::way_of_media;
 use shoal_schema::api::ServerView;
 use shoal_schema::kinds::DesiredPower;
-use shoal_schema::plan::{ApprovalState, Effect, Entry};
+use shoal_schema::plan::{ApprovalState, Class, Effect, Entry};
 use shoal_schema::status::ServerStatus;
 
 use super::status::{installed, state};
@@ -260,6 +261,12 @@ fn planned(entry: Option<&Entry>) -> String {
     }
     for loss in &entry.loses {
         let _ = writeln!(out, "  loses: {loss}");
+    }
+    if entry.class == Class::Destructive {
+        let _ = writeln!(out, "  media: {}", way_of_media(entry.preflight.as_ref()));
+    }
+    for warning in entry.preflight.iter().flat_map(|preflight| &preflight.warnings) {
+        let _ = writeln!(out, "  warning: {warning}");
     }
     for note in &entry.notes {
         let _ = writeln!(out, "  note: {note}");

@@ -406,17 +406,11 @@ pub(crate) fn status(name: &str) -> ServerStatus {
 pub(crate) fn bmc_facts() -> BmcFacts {
     BmcFacts {
         reachable: true,
-        unreachable: None,
         vendor: Some("Test".to_owned()),
-        model: None,
-        firmware: None,
-        serial: None,
-        uuid: None,
         rung: Some("two-cd".to_owned()),
+        scheme: Some("http".to_owned()),
+        boots_by: Some("Cd".to_owned()),
         power: Some("On".to_owned()),
-        own_media: false,
-        foreign_media: Vec::new(),
-        boot_override: false,
-        certificate: None,
+        ..BmcFacts::default()
     }
 }

@@ -172,6 +172,9 @@ fn pick_install(context: &Context, picked: &mut Picked, entry: &Entry) {
     }) {
         context.warn(&format!("{}: stays held all the same: {}", entry.server, hold.message));
     }
+    for warning in entry.preflight.iter().flat_map(|preflight| &preflight.warnings) {
+        context.warn(&format!("{}: {warning}", entry.server));
+    }
     let agreed = ApprovedEntry {
         server: entry.server.clone(),
         action: ApprovedAction::Install,

@@ -58,7 +58,7 @@ impl Calls {
 impl CallObserver for Calls {
     fn call(&self, record: &CallRecord) {
         let call = Call {
-            correlation: record.correlation,
+            correlation: record.correlation.number(),
             at: (self.now)(),
             operation: record.op.label(),
             method: record.method,
