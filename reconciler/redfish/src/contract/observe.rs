@@ -93,7 +93,8 @@ const COUNTED_BITS: u32 = 40;
 pub struct Correlation(u64);
 
 impl Correlation {
-    pub(crate) fn new(number: u64) -> Self {
+    /// The one of this number; 0 for what was no request of a client.
+    pub fn new(number: u64) -> Self {
         Self(number)
     }
 

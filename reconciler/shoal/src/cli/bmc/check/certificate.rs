@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shoal_redfish::{CallObserver as _, CallRecord, Fingerprint, Op, Timeouts};
+use shoal_redfish::{CallObserver as _, CallRecord, Correlation, Fingerprint, Op, Timeouts};
 use url::Url;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -49,7 +49,7 @@ pub(super) async fn look(
     let took = started.elapsed();
     calls.call(&CallRecord {
         // The client counts its own calls from 1.
-        correlation: 0,
+        correlation: Correlation::new(0),
         bmc: place.clone(),
         vendor: "unknown",
         op: Op::Discover,
