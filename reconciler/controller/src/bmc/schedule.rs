@@ -111,6 +111,9 @@ impl Schedule {
     /// At most `places` servers of this pool whose turn it is, the one that waits longest first. They
     /// are under way until [`Schedule::looked`].
     pub(crate) fn take(&self, pool: Pool, places: usize) -> Vec<String> {
+        if places == 0 {
+            return Vec::new();
+        }
         let now = Instant::now();
         let mut turns = self.lock();
         let mut ready: Vec<(Option<Instant>, &String)> = turns

@@ -11,6 +11,7 @@ use std::time::Duration;
 use shoal_core::desired::{Desired, resolve};
 use shoal_redfish::{Bmc as _, BmcState, Discovered, RedfishBmc};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::MissedTickBehavior;
 use tracing::Instrument as _;
 
 use super::schedule::{Looked, Pool};
@@ -40,15 +41,28 @@ pub(crate) async fn run(controller: Arc<Controller>) {
     let answering = Arc::new(Semaphore::new(AT_ONCE));
     let silent = Arc::new(Semaphore::new(SILENT_AT_ONCE));
     let over = Arc::new(Notify::new());
+    // Not a pause after each look: where there are many, it would never end.
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let is_tick = tokio::select! {
             () = controller.shutdown.cancelled() => return,
-            () = over.notified() => {}
-            () = tokio::time::sleep(TICK) => keep_up(&controller),
+            () = over.notified() => false,
+            _ = ticks.tick() => true,
+        };
+        if is_tick {
+            keep_up(&controller);
         }
         for (pool, places) in [(Pool::Answering, &answering), (Pool::Silent, &silent)] {
-            for server in controller.deeds.take(pool, places.available_permits()) {
-                let place = Arc::clone(places).acquire_owned().await.ok();
+            // Those that do not answer are in no hurry.
+            if pool == Pool::Silent && !is_tick {
+                continue;
+            }
+            // Looks that last take places among the silent at any time, so that these are held first.
+            let held: Vec<_> = std::iter::from_fn(|| Arc::clone(places).try_acquire_owned().ok()).collect();
+            let servers = controller.deeds.take(pool, held.len());
+            for (server, place) in servers.into_iter().zip(held) {
+                let place = Some(place);
                 let turn = Turn { place, silent: Arc::clone(&silent), over: Arc::clone(&over) };
                 let controller = Arc::clone(&controller);
                 let tasks = controller.tasks.clone();

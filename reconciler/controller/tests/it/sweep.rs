@@ -28,7 +28,7 @@ async fn installed() -> World {
 
 impl World {
     /// The number of the last thing that a BMC noted.
-    fn mark(&self, index: usize) -> u64 {
+    pub(crate) fn mark(&self, index: usize) -> u64 {
         self.farm.bmcs()[index].log(0).last().map_or(0, |record| record.seq)
     }
 
@@ -59,7 +59,7 @@ impl World {
         looks
     }
 
-    async fn wait_looks(&self, index: usize, since: u64, count: usize) -> Vec<Vec<RequestRecord>> {
+    pub(crate) async fn wait_looks(&self, index: usize, since: u64, count: usize) -> Vec<Vec<RequestRecord>> {
         let end = tokio::time::Instant::now() + Duration::from_secs(60);
         loop {
             let looks = self.looks(index, since);

@@ -17,7 +17,10 @@ fn stalled(view: &Value) -> Option<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_is_refused_is_tried_once_and_again_only_when_somebody_says_so() {
-    let mut world = World::new(&["ilo5"]).await;
+    // The second one has an account of its own, and tells how often both were looked at.
+    let mut world = World::new(&["ilo5", "ilo5"]).await;
+    world.write_secret("bmc/rack-b", &[("username", "root"), ("password", PASSWORD)]);
+    world.bmc_account(1, "bmc/rack-b");
     // No job takes part: looks alone must not lock the account either.
     world.tweak = |settings| {
         settings.worker_concurrency = 0;
@@ -35,13 +38,13 @@ async fn an_account_that_is_refused_is_tried_once_and_again_only_when_somebody_s
     let plan = world.get("/api/v1/plan").await;
     assert!(plan["entries"][0]["holds"].to_string().contains("shoal retry web-00"), "{plan:#}");
     world.post("/api/v1/reconcile", Value::Null).await;
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    world.wait_looks(1, world.mark(1), 10).await;
     assert_eq!(refused(&world), 1, "tried once");
     // After a restart, too.
     world.stop().await;
     world.start().await;
     world.wait_server(0, "a person is asked for", |view| stalled(view).is_some()).await;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    world.wait_looks(1, world.mark(1), 10).await;
     assert_eq!(refused(&world), 1, "not again after a restart");
     world.post("/api/v1/servers/web-00/retry", Value::Null).await;
     let end = tokio::time::Instant::now() + std::time::Duration::from_secs(20);

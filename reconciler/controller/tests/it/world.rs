@@ -220,6 +220,14 @@ impl World {
         std::fs::write(path, document.to_string()).unwrap();
     }
 
+    /// Another Secret has the account of a server's BMC.
+    pub(crate) fn bmc_account(&self, index: usize, secret: &str) {
+        let path = self.path("work").join(format!("servers/rack-a/{}.yaml", name(index)));
+        let mut document: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        document["spec"]["bmc"]["credentials"]["secret"] = json!(secret);
+        std::fs::write(path, document.to_string()).unwrap();
+    }
+
     /// Encrypts a Secret for the controller and writes it.
     pub(crate) fn write_secret(&self, name: &str, values: &[(&str, &str)]) {
         let fleet = [Recipient { name: "controller".into(), key: self.key.public.clone() }];
