@@ -69,7 +69,7 @@ impl fmt::Display for PowerState {
 pub struct BootOverride {
     /// `BootSourceOverrideEnabled`: `Disabled`, `Once`, `Continuous`.
     pub enabled: Option<String>,
-    /// `BootSourceOverrideTarget`: `None`, `Cd`, `UsbCd`, ...
+    /// `BootSourceOverrideTarget`: `None`, `Cd`, `UsbCd`, ... `None` also where the disk for good stands for it.
     pub target: Option<String>,
     /// `BootSourceOverrideMode`: `UEFI`, `Legacy`.
     pub mode: Option<String>,

@@ -8,6 +8,10 @@ use crate::contract::image::MediaUrl;
 use crate::contract::state::BootOverride;
 
 const TARGETS: &str = "BootSourceOverrideTarget@Redfish.AllowableValues";
+/// The disk as a target.
+pub(crate) const DISK: &str = "Hdd";
+/// No override, as a target.
+pub(crate) const NONE: &str = "None";
 const MODES: &str = "BootSourceOverrideMode@Redfish.AllowableValues";
 
 /// What a `Boot` object says about overrides.
@@ -31,7 +35,7 @@ impl Boot {
             listed if !listed.is_empty() => listed,
             _ => json::texts(boot, "BootSourceOverrideMode"),
         };
-        Self {
+        let mut read = Self {
             current: BootOverride {
                 enabled: json::text(boot, "BootSourceOverrideEnabled"),
                 target: json::text(boot, "BootSourceOverrideTarget"),
@@ -43,6 +47,22 @@ impl Boot {
             has_override: boot.get("BootSourceOverrideTarget").is_some()
                 || boot.get("BootSourceOverrideEnabled").is_some(),
             has_mode: boot.get("BootSourceOverrideMode").is_some(),
+        };
+        read.disk_stands_for_none();
+        read
+    }
+
+    /// The disk for good is no override where there is no other word for none.
+    fn disk_stands_for_none(&mut self) {
+        let is_disk = self.current.target.as_deref() == Some(DISK);
+        if is_disk && self.current.enabled.as_deref() == Some("Continuous") && self.knows_no_none() {
+            self.current.target = Some(NONE.to_owned());
         }
+    }
+
+    /// Whether the disk is listed as a target, and `None` is not.
+    pub(crate) fn knows_no_none(&self) -> bool {
+        let lists = |wanted: &str| self.targets.iter().any(|target| target == wanted);
+        lists(DISK) && !lists(NONE)
     }
 }

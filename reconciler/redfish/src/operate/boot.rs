@@ -10,7 +10,7 @@ use crate::contract::discovered::Rung;
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::image::MediaUrl;
 use crate::contract::observe::Op;
-use crate::model::boot::Boot;
+use crate::model::boot::{Boot, DISK, NONE};
 use crate::model::json::same_path;
 use crate::rules::{Rule, Rules};
 use crate::wire::client::Failure;
@@ -86,8 +86,11 @@ impl Wanted<'_> {
             }
         } else {
             set(ENABLED, "Disabled", None);
-            if all || left_out.contains(&CLEAR_BY_ENABLED_ALONE) {
-                set("BootSourceOverrideTarget", "None", None);
+            let refused = left_out.contains(&CLEAR_BY_ENABLED_ALONE);
+            if refused && boot.knows_no_none() && rules.has(Rule::TheDiskMayStandForNone) {
+                set("BootSourceOverrideTarget", DISK, None);
+            } else if all || refused {
+                set("BootSourceOverrideTarget", NONE, None);
             }
             if all && let Some(mode) = current.mode.as_deref() {
                 set(MODE, mode, None);

@@ -520,12 +520,18 @@ catalogue! {
     ///
     /// sushy-tools.
     ClearingMayTakeATarget "clearing_may_take_a_target", every, "operate/boot.rs", Scenario;
+    /// Overrides are for good and `None` is no target: the disk is what stands where there is no override,
+    /// and what clears one.
+    ///
+    /// sushy-tools (`fakedriver.py` begins with `Hdd`; `libvirtdriver.py` answers 500 to `None`).
+    TheDiskMayStandForNone "the_disk_may_stand_for_none", every, "operate/boot.rs", Scenario;
     /// An override to the disk, set right after power on, takes the place of the one that the firmware
-    /// has yet to read. Nothing but our own medium is ever named.
+    /// has yet to read. Nothing but our own medium is ever named, but to a BMC that knows no other word
+    /// for "no override".
     ///
     /// Huawei iBMC (bootwright).
     NoOverrideNamesADisk "no_override_names_a_disk", every, "operate/boot.rs",
-        test("reconciler/redfish/tests/it/boot.rs", "without_a_target_that_starts_our_medium_nothing_is_written", "no code names one");
+        test("reconciler/redfish/tests/it/boot.rs", "without_a_target_that_starts_our_medium_nothing_is_written", "no code names one to a BMC that knows `None`");
     /// `Once` may be lost on the way and `Continuous` may be refused: `Once` is set anew before
     /// every start.
     ///

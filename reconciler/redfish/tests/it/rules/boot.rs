@@ -165,6 +165,32 @@ pub(super) async fn clearing_may_take_a_target(trial: Trial) -> Outcome {
     Ok(())
 }
 
+pub(super) async fn the_disk_may_stand_for_none(trial: Trial) -> Outcome {
+    let mut tree = two_cd();
+    boot(&mut tree)[TARGETS] = json!(["Pxe", "Cd", "Hdd"]);
+    boot(&mut tree)["BootSourceOverrideEnabled"] = json!("Continuous");
+    boot(&mut tree)["BootSourceOverrideTarget"] = json!("Cd");
+    let fake = Fake::new(tree);
+    on_patch(&fake, |sent, tree| match sent["BootSourceOverrideTarget"].as_str() {
+        Some("None") => Some(Reply::status(500)),
+        Some(target) => {
+            boot(tree)["BootSourceOverrideTarget"] = json!(target);
+            Some(Reply::status(204))
+        }
+        None => Some(Reply::status(400)),
+    });
+    let (_server, bmc) = trial.connect(&fake).await?;
+    bmc.clear_boot_override().await?;
+    let state = bmc.read_state().await?;
+    ensure!(!state.boot.is_active(), "{:?}", state.boot);
+    let shown = fake.state().tree[SYSTEM]["Boot"]["BootSourceOverrideTarget"].clone();
+    ensure!(shown == "Hdd", "{shown}");
+    let sent = fake.asked("PATCH", SYSTEM).len();
+    bmc.clear_boot_override().await?;
+    ensure!(fake.asked("PATCH", SYSTEM).len() == sent, "cleared again");
+    Ok(())
+}
+
 fn without_slots(targets: &[&str]) -> Tree {
     let mut tree = machine(&[]);
     boot(&mut tree)[TARGETS] = json!(targets);

@@ -193,6 +193,7 @@ scenarios! {
         OnceMayShowAsContinuous once_may_show_as_continuous,
         HiddenOverridesAreBelieved hidden_overrides_are_believed,
         ClearingMayTakeATarget clearing_may_take_a_target,
+        TheDiskMayStandForNone the_disk_may_stand_for_none,
         HttpBootIsTheLastRung http_boot_is_the_last_rung,
         GraceHopperBootsOverHttpUnlisted grace_hopper_boots_over_http_unlisted,
         HttpBootAddressesAreTakenBack http_boot_addresses_are_taken_back;
