@@ -109,6 +109,11 @@ impl Controller {
         }
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`; the signal that it ended by, as the operating system says.
     pub fn kill(mut self) -> anyhow::Result<Option<i32>> {
         self.child.kill().context("kill the controller")?;

@@ -81,6 +81,7 @@ impl Bmc {
             return false;
         };
         locked.state.sessions.remove(index);
+        locked.state.counters.sessions_closed += 1;
         locked.event(Event::SessionClosed { id: id.to_owned(), expired: false });
         true
     }

@@ -4,6 +4,7 @@
 //! | route | what |
 //! |---|---|
 //! | `GET /control/bmcs` | every BMC's state |
+//! | `GET /control/totals` | every BMC's counters added up, and how often the least visited one was logged out of |
 //! | `GET /control/bmc/{n}/state` | one BMC's state |
 //! | `GET /control/bmc/{n}/log?after=SEQ` | its log records, oldest first |
 //! | `GET /control/bmc/{n}/faults` | its fault plan |
@@ -17,7 +18,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::farm::BmcHandle;
 use super::log::Record;
-use super::state::Snapshot;
+use super::state::{Counters, Snapshot};
 use crate::faults::FaultPlan;
 
 type Bmcs = Arc<Vec<BmcHandle>>;
@@ -34,6 +35,7 @@ type Bmcs = Arc<Vec<BmcHandle>>;
 pub(crate) async fn serve(listener: TcpListener, bmcs: Vec<BmcHandle>, cancel: CancellationToken) {
     let router = Router::new()
         .route("/control/bmcs", get(all))
+        .route("/control/totals", get(totals))
         .route("/control/bmc/{n}/state", get(state))
         .route("/control/bmc/{n}/log", get(log))
         .route("/control/bmc/{n}/faults", get(faults).post(set_faults).delete(clear_faults))
@@ -60,6 +62,24 @@ fn find(bmcs: &Bmcs, n: usize) -> Result<&BmcHandle, Problem> {
 
 async fn all(State(bmcs): State<Bmcs>) -> Json<Vec<Snapshot>> {
     Json(bmcs.iter().map(BmcHandle::state).collect())
+}
+
+/// What all BMCs together were asked.
+#[derive(Serialize)]
+struct Totals {
+    #[serde(flatten)]
+    counters: Counters,
+    fewest_sessions_closed: u64,
+}
+
+async fn totals(State(bmcs): State<Bmcs>) -> Json<Totals> {
+    let mut counters = Counters::default();
+    let mut fewest = u64::MAX;
+    for own in bmcs.iter().map(BmcHandle::counters) {
+        counters = counters.plus(own);
+        fewest = fewest.min(own.sessions_closed);
+    }
+    Json(Totals { counters, fewest_sessions_closed: if bmcs.is_empty() { 0 } else { fewest } })
 }
 
 async fn state(State(bmcs): State<Bmcs>, Path(n): Path<usize>) -> Result<Json<Snapshot>, Problem> {

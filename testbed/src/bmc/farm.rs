@@ -27,7 +27,7 @@ use super::control;
 use super::instance::{Bmc, Shared};
 use super::log::{LogFile, LogFileError, Record};
 use super::profiles::Profile;
-use super::state::{Snapshot, State};
+use super::state::{Counters, Snapshot, State};
 use crate::faults::{FaultError, FaultPlan, Injector};
 use crate::tls::{self, ServerIdentity, TlsError};
 
@@ -236,6 +236,11 @@ impl BmcHandle {
     /// What is really the case.
     pub fn state(&self) -> Snapshot {
         self.bmc.snapshot()
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> Counters {
+        self.bmc.lock().state.counters
     }
 
     /// Log records with a higher number than `after`.

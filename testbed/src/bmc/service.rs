@@ -197,7 +197,11 @@ impl Bmc {
             took_ms = record.took_ms,
             "request"
         );
-        self.lock().record(What::Request(record));
+        let mut locked = self.lock();
+        locked.state.counters.reads +=
+            u64::from(matches!(parts.method, http::Method::GET | http::Method::HEAD));
+        locked.state.counters.unchanged += u64::from(status == 304);
+        locked.record(What::Request(record));
     }
 }
 

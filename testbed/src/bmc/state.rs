@@ -154,6 +154,10 @@ pub(crate) struct Session {
 pub struct Counters {
     /// Requests answered or dropped.
     pub requests: u64,
+    /// Of these, looks at resources: `GET` and `HEAD`.
+    pub reads: u64,
+    /// Of these, those that were told that nothing changed.
+    pub unchanged: u64,
     /// Times the machine got power.
     pub power_ons: u64,
     /// Times the machine lost power.
@@ -170,10 +174,35 @@ pub struct Counters {
     pub ejects: u64,
     /// Sessions opened.
     pub sessions: u64,
+    /// Sessions that their client closed.
+    pub sessions_closed: u64,
     /// Credentials refused.
     pub logins_refused: u64,
     /// Requests of this BMC to image servers, those at insertion included.
     pub media_requests: u64,
+}
+
+impl Counters {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            reads: self.reads + other.reads,
+            unchanged: self.unchanged + other.unchanged,
+            power_ons: self.power_ons + other.power_ons,
+            power_offs: self.power_offs + other.power_offs,
+            resets: self.resets + other.resets,
+            boots: self.boots + other.boots,
+            inserts: self.inserts + other.inserts,
+            inserts_failed: self.inserts_failed + other.inserts_failed,
+            ejects: self.ejects + other.ejects,
+            sessions: self.sessions + other.sessions,
+            sessions_closed: self.sessions_closed + other.sessions_closed,
+            logins_refused: self.logins_refused + other.logins_refused,
+            media_requests: self.media_requests + other.media_requests,
+        }
+    }
 }
 
 pub(crate) struct State {

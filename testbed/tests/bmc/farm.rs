@@ -114,6 +114,11 @@ async fn the_control_endpoint_shows_and_steers() {
         get(&format!("/control/bmc/1/log?after={last}")).await.json().await.expect("records");
     assert!(later.iter().all(|record| record.seq > last));
 
+    let _session = Client::nobody(&farm.bmcs()[0]).login().await;
+    let totals: Value = get("/control/totals").await.json().await.expect("totals");
+    assert_eq!((&totals["requests"], &totals["reads"]), (&json!(2), &json!(0)), "a reset and a login");
+    assert_eq!((&totals["sessions"], &totals["fewest_sessions_closed"]), (&json!(1), &json!(0)));
+
     let url = format!("{base}/control/bmc/1/faults");
     let plan = "rules: [{name: gone, path: /redfish/v1/Systems, fault: {kind: status, status: 404}}]";
     assert_eq!(http.post(&url).body(plan).send().await.expect("an answer").status(), 200);
