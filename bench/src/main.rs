@@ -6,9 +6,14 @@
 
 mod client;
 mod content;
+mod emulator;
+mod fleet;
+mod job;
 mod peers;
+mod process;
 mod registry;
 mod report;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -24,11 +29,15 @@ struct Cli {
 #[derive(Subcommand)]
 enum What {
     Registry(registry::Args),
+    Sweep(sweep::Args),
+    Job(job::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().what {
         What::Registry(args) => registry::main(&args),
+        What::Sweep(args) => sweep::main(&args),
+        What::Job(args) => job::main(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

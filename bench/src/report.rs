@@ -42,7 +42,7 @@ pub(super) fn table(peers: &[&str], rows: &[Row]) -> String {
         out.push_str(&format!("| {} |", row.what));
         for median in &medians {
             match median {
-                Some(value) => out.push_str(&format!(" {value:.0} {} |", row.unit)),
+                Some(value) => out.push_str(&format!(" {} |", amount(*value, row.unit))),
                 None => out.push_str(" |"),
             }
         }
@@ -55,6 +55,16 @@ pub(super) fn table(peers: &[&str], rows: &[Row]) -> String {
         out.push('\n');
     }
     out
+}
+
+/// Three digits or more, with the unit.
+fn amount(value: f64, unit: &str) -> String {
+    let digits = match value.abs() {
+        large if large >= 100.0 => 0,
+        large if large >= 10.0 => 1,
+        _ => 2,
+    };
+    format!("{value:.digits$} {unit}").trim_end().to_owned()
 }
 
 fn median(rounds: &[f64]) -> Option<f64> {
@@ -75,6 +85,6 @@ mod tests {
             rounds: vec![vec![30.0, 10.0, 20.0], vec![], vec![40.0]],
         };
         let text = table(&["a", "b", "c"], &[row]);
-        assert!(text.ends_with("| pull | 20 MB/s | | 40 MB/s | | 0.50 |\n"), "{text}");
+        assert!(text.ends_with("| pull | 20.0 MB/s | | 40.0 MB/s | | 0.50 |\n"), "{text}");
     }
 }

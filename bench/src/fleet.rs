@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! An inventory for emulated BMCs: a Git repository that the controller watches.
+
+use std::fs;
+
+use anyhow::{Context as _, Result};
+use shoal_taskiso::{DEFAULT_LIMIT, TaskFiles, build_volume};
+use shoal_testbed_site::{Place, Programs, Repository, example_inventory};
+
+use super::emulator::{Bmc, PASSWORD, USER};
+
+/// Makes the repository with a server for each BMC, and what else a controller needs to start. Each server wants an
+/// image, with an approval unless `first_install` says otherwise.
+pub(super) fn make(programs: &Programs, place: &Place, bmcs: &[Bmc], first_install: &str) -> Result<()> {
+    let repository = Repository::make(programs, place)?;
+    let key = repository.make_age_key()?;
+    repository.write(
+        "shoal.yaml",
+        &format!(
+            "apiVersion: shoal.dev/v1\nkind: Fleet\nmetadata: {{name: bench}}\nspec:\n  firstInstall: {first_install}\n  \
+             recipients: [{{name: controller, key: {key}}}]\n  defaults:\n    bmc: {{credentials: {{secret: bmc/all}}}}\n"
+        ),
+    )?;
+    repository.write(
+        "recipes/debian.yaml",
+        "apiVersion: shoal.dev/v1\nkind: Recipe\nmetadata: {name: debian}\nspec:\n  target: install-linux.target\n  \
+         layout:\n    - {size: 512M, type_guid: ef00, format: vfat, label: esp}\n    \
+         - {size: 100%, type_guid: \"8300\", format: ext4, label: root}\n  \
+         parameters:\n    hostname: {description: Host name.}\n  \
+         userData:\n    text: |\n      #cloud-config\n      hostname: ${hostname|quote}\n",
+    )?;
+    let image =
+        fs::read_to_string(example_inventory().join("images/debian.yaml")).context("read the image")?;
+    repository.write("images/debian.yaml", &image)?;
+    for (index, bmc) in bmcs.iter().enumerate() {
+        let (name, rack) = (name(index), index % 100);
+        repository.write(
+            format!("servers/rack-{rack:02}/{name}.yaml"),
+            &format!(
+                "apiVersion: shoal.dev/v1\nkind: Server\nmetadata:\n  name: {name}\n  labels: {{rack: \"{rack:02}\"}}\n\
+                 spec:\n  serial: {}\n  bmc:\n    address: {}\n    tls: {{sha256: \"{}\"}}\n  recipe: debian\n  \
+                 os: {{image: debian, version: \"13.1\"}}\n  disk: {{path: /dev/sda}}\n  \
+                 vars: {{hostname: {name}}}\n",
+                bmc.serial, bmc.url, bmc.sha256
+            ),
+        )?;
+    }
+    repository.write_secret("bmc/all", &format!("username: {USER}\npassword: {PASSWORD}\n"))?;
+    repository.commit("fleet")?;
+    repository.push()?;
+    maintenance_iso(place)
+}
+
+/// The name of a server in Git.
+pub(super) fn name(index: usize) -> String {
+    format!("host-{index:05}")
+}
+
+/// A volume that stands in for the maintenance ISO: simulated machines read it and start nothing of it.
+fn maintenance_iso(place: &Place) -> Result<()> {
+    let mut files = TaskFiles::new();
+    files.insert("readme.txt", "A stand-in for the maintenance OS.\n".to_owned())?;
+    let iso = build_volume("SHOAL_MAINTENANCE", &files, 0, 1 << 20, DEFAULT_LIMIT)?;
+    fs::write(place.maintenance_iso(), &iso.bytes).context("write the maintenance ISO")
+}
