@@ -252,7 +252,7 @@ pub struct Unreachable {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Obstacle {
-    /// A stable word: `licence`, `media-disabled`, `no-media-address`, …
+    /// A stable word: `licence`, `no-media`, `no-media-address`, …
     pub code: String,
     /// One sentence.
     pub message: String,
