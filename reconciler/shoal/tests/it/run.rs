@@ -165,7 +165,7 @@ fn a_controller_answers_over_its_socket_and_over_tls_and_stops_when_asked() {
     let log = sandbox.read("log");
     for line in log.lines() {
         let entry: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
-        assert!(entry["level"].is_string() && entry["timestamp"].is_string(), "{line}");
+        assert!(entry["level"].is_string() && entry["time"].is_string(), "{line}");
     }
     assert!(log.contains("SHOAL_AGE_KEY_FILE is not set") && log.contains("\"listening\""), "{log}");
     // What a person needs to know next time.

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use shoal_redfish::{
-    Bmc as _, BmcEndpoint, Credentials, Discovered, Error, Fingerprint, InsertVia, RedfishBmc, TlsTrust,
-    Unobserved,
+    Bmc as _, BmcEndpoint, CallObserver, Credentials, Discovered, Error, Fingerprint, InsertVia, RedfishBmc,
+    TlsTrust, Unobserved,
 };
 
 use super::endpoint::{Account, EndpointArgs, bmc_url, failed, wiring};
+use super::session::{Stoppable, Stopped};
 use crate::error::Outcome;
 use crate::host::Context;
 use crate::output::Table;
@@ -47,8 +48,18 @@ impl Inspect {
             ..BmcEndpoint::new(url.clone(), trust, credentials)
         };
         let progress = context.progress(format!("asking {url}"));
-        let (discovered, certificate) = context.wait(inspect(&endpoint)).map_err(failed)?;
+        let mut stoppable = Stoppable::new(context, Arc::new(Unobserved))?;
+        let observer = stoppable.observer();
+        let found = match stoppable.wait(inspect(&endpoint, observer)) {
+            Ok(found) => found,
+            Err(Stopped(code)) => {
+                drop(progress);
+                stoppable.end();
+                return Ok(code);
+            }
+        };
         drop(progress);
+        let (discovered, certificate) = found.map_err(failed)?;
         if self.json {
             context.json(&discovered)?;
         } else {
@@ -61,8 +72,11 @@ impl Inspect {
     }
 }
 
-async fn inspect(endpoint: &BmcEndpoint) -> Result<(Discovered, Option<Fingerprint>), Error> {
-    let bmc = RedfishBmc::connect(endpoint, wiring(Arc::new(Unobserved))).await?;
+async fn inspect(
+    endpoint: &BmcEndpoint,
+    observer: Arc<dyn CallObserver>,
+) -> Result<(Discovered, Option<Fingerprint>), Error> {
+    let bmc = RedfishBmc::connect(endpoint, wiring(observer)).await?;
     let found = (bmc.discovered().clone(), bmc.certificate());
     // The session ends by itself where the BMC does not let us; what was found is found.
     let _ = bmc.close().await;

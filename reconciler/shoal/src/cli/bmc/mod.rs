@@ -4,6 +4,7 @@
 mod check;
 mod endpoint;
 mod inspect;
+mod session;
 
 use clap::Subcommand;
 

@@ -2,7 +2,9 @@
 //! What the controller says, to standard error: for people on a terminal, as JSON elsewhere.
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
 
+use super::json::Flat;
 use crate::error::CliError;
 use crate::settings::{Faults, Layers};
 
@@ -54,7 +56,8 @@ impl Logs {
             .with_writer(std::io::stderr)
             .with_ansi(colour && !self.json);
         let begun = if self.json {
-            builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+            let flat = Flat { now: jiff::Timestamp::now };
+            builder.fmt_fields(JsonFields::new()).event_format(flat).try_init()
         } else {
             builder.try_init()
         };

@@ -2,6 +2,7 @@
 //! `shoal run`: the controller.
 
 mod flags;
+mod json;
 pub(super) mod logs;
 mod serve;
 

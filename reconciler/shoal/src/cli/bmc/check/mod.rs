@@ -18,7 +18,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use shoal_redfish::{Bmc as _, CallObserver, Discovered, Error, ErrorKind, Op, RedfishBmc, TlsTrust};
+use shoal_redfish::{
+    Bmc as _, BmcState, CallObserver, Discovered, Error, ErrorKind, Op, RedfishBmc, TlsTrust,
+};
 use url::Url;
 
 use self::calls::{Call, Calls};
@@ -28,6 +30,7 @@ use self::medium::{Medium, Read, local_address};
 use self::report::{Report, Standing};
 use self::source::Subject;
 use super::endpoint::{EndpointArgs, failed, wiring};
+use super::session::{Stoppable, Stopped};
 use crate::VERSION;
 use crate::cli::secret::KeyArgs;
 use crate::error::{CliError, Outcome};
@@ -137,7 +140,11 @@ impl Check {
         }
         let calls = Arc::new(Calls::new(context.clock()));
         let mut seen = Seen::default();
-        self.look(context, &subject, &calls, &mut seen)?;
+        let mut stoppable = Stoppable::new(context, Arc::clone(&calls) as Arc<dyn CallObserver>)?;
+        if let Err(Stopped(code)) = self.look(context, &subject, &calls, &mut seen, &mut stoppable)? {
+            stoppable.end();
+            return Ok(code);
+        }
         self.finish(context, &subject, seen, calls.list())
     }
 
@@ -147,17 +154,22 @@ impl Check {
         subject: &Subject,
         calls: &Arc<Calls>,
         seen: &mut Seen,
-    ) -> Result<(), CliError> {
+        stoppable: &mut Stoppable<'_>,
+    ) -> Result<Result<(), Stopped>, CliError> {
         let endpoint = &subject.endpoint;
         let place = certificate::place(&endpoint.url);
         let progress = context.progress(format!("reaching {place}"));
         let look =
             certificate::look(&mut seen.findings, calls, &endpoint.url, endpoint.timeouts, context.now());
-        let answers = context.wait(look);
+        let answers = stoppable.wait(look);
         drop(progress);
-        if !answers {
-            seen.no_answer = true;
-            return Ok(());
+        match answers {
+            Ok(true) => {}
+            Ok(false) => {
+                seen.no_answer = true;
+                return Ok(Ok(()));
+            }
+            Err(stopped) => return Ok(Err(stopped)),
         }
         if matches!(endpoint.tls, TlsTrust::FirstUse { .. }) {
             let advice = "compare the fingerprint on the BMC itself, then pin it in bmc.tls.sha256";
@@ -165,23 +177,28 @@ impl Check {
             seen.findings.add(On::Certificate, Verdict::Warning, seen_first, advice);
         }
         let progress = context.progress(format!("reading {place}"));
-        let observer = Arc::clone(calls) as Arc<dyn CallObserver>;
-        let connected = context.wait(RedfishBmc::connect(endpoint, wiring(observer)));
+        let observer = stoppable.observer();
+        let connected = stoppable.wait(RedfishBmc::connect(endpoint, wiring(observer)));
         drop(progress);
         match connected {
-            Ok(bmc) => {
-                let result = self.read(context, subject, &bmc, seen);
+            Err(stopped) => Ok(Err(stopped)),
+            Ok(Ok(bmc)) => {
+                let state = match stoppable.wait(bmc.read_state()) {
+                    Ok(state) => state,
+                    Err(stopped) => return Ok(Err(stopped)),
+                };
+                let result = self.read(context, subject, &bmc, state, seen);
                 // The first error is the one to tell, and the calls show this one.
                 let _ = context.wait(bmc.close());
                 let calls = calls.list();
                 judge::session(&mut seen.findings, &calls);
                 judge::pace(&mut seen.findings, &calls, endpoint.timeouts.request);
-                result
+                result.map(Ok)
             }
-            Err(error) if matches!(error.kind(), ErrorKind::BadEndpoint { .. }) => Err(failed(error)),
-            Err(error) => {
+            Ok(Err(error)) if matches!(error.kind(), ErrorKind::BadEndpoint { .. }) => Err(failed(error)),
+            Ok(Err(error)) => {
                 refused(seen, &error, &calls.list());
-                Ok(())
+                Ok(Ok(()))
             }
         }
     }
@@ -192,12 +209,12 @@ impl Check {
         context: &Context,
         subject: &Subject,
         bmc: &RedfishBmc,
+        state: Result<BmcState, Error>,
         seen: &mut Seen,
     ) -> Result<(), CliError> {
         let found = bmc.discovered();
         let findings = &mut seen.findings;
         findings.ok(On::Credentials, "accepted");
-        let state = context.wait(bmc.read_state());
         if let Err(error) = &state {
             findings.add(On::Redfish, Verdict::Warning, error.to_string(), error.hint());
         }
@@ -320,5 +337,6 @@ fn refused(seen: &mut Seen, error: &Error, calls: &[Call]) {
     if opened {
         judge::session(&mut seen.findings, calls);
     }
-    seen.findings.add(check, Verdict::Failed, error.to_string(), error.hint());
+    let call = error.call().map(|call| format!(" (call {call})")).unwrap_or_default();
+    seen.findings.add(check, Verdict::Failed, format!("{error}{call}"), error.hint());
 }
