@@ -36,7 +36,7 @@ pub static IBMC_V5: Profile = Profile {
         computer_system: "v1_2_0",
         manager: "v1_2_0",
         chassis: "v1_2_0",
-        virtual_media: "v1_0_0",
+        virtual_media: "v1_1_0",
         task: "v1_0_2",
         ..ibmc_xfusion::MODEL.versions
     },

@@ -97,9 +97,7 @@ fn decorate(resource: &Resource, view: &View<'_>, map: &mut Map<String, Value>) 
             map.insert("Oem".into(), oem);
         }
         Resource::Slot(place) => {
-            for absent in ["ImageName", "TransferMethod", "TransferProtocolType"] {
-                map.remove(absent);
-            }
+            map.remove("ImageName");
             let mut hp = json!({
                 "@odata.type": "#HpiLOVirtualMedia.1.0.0.HpiLOVirtualMedia",
                 "Actions": view.oem_media_actions(*place),

@@ -33,6 +33,7 @@ pub static SMC_X10: Profile = Profile {
         manager: "v1_2_0",
         chassis: "v1_2_0",
         virtual_media: "v1_0_0",
+        manager_account: "v1_1_0",
         ..smc_x13_single::MODEL.versions
     },
     system: SystemModel {

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::View;
+use super::{View, since};
 use crate::bmc::profiles::{InsertRoute, Listing, SlotView, Takes};
 use crate::bmc::routes::{Action, Place, Resource};
 
@@ -49,8 +49,10 @@ pub(super) fn slot(view: &View<'_>, place: Place) -> Option<Map<String, Value>> 
     map.insert("Image".into(), echoed.map_or(empty_image, |url| json!(url)));
     map.insert("ImageName".into(), named.map_or(Value::Null, |url| json!(file_name(url))));
     map.insert("ConnectedVia".into(), json!(if shown.is_some() { "URI" } else { "NotConnected" }));
-    map.insert("TransferMethod".into(), shown.map_or(Value::Null, |_| json!("Stream")));
-    map.insert("TransferProtocolType".into(), url.map_or(Value::Null, |url| json!(protocol(url))));
+    if since(version, 3) {
+        map.insert("TransferMethod".into(), shown.map_or(Value::Null, |_| json!("Stream")));
+        map.insert("TransferProtocolType".into(), url.map_or(Value::Null, |url| json!(protocol(url))));
+    }
     let write_protected = shown.map_or(model.idle_write_protected, |medium| Some(medium.write_protected));
     map.insert("WriteProtected".into(), json!(write_protected));
 

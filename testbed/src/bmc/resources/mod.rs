@@ -37,6 +37,11 @@ pub(crate) struct View<'a> {
     pub(crate) elapsed: Duration,
 }
 
+/// Whether a schema of that version has what came with its version 1.`minor`.
+fn since(version: &str, minor: u32) -> bool {
+    version.split('_').nth(1).and_then(|own| own.parse().ok()).is_some_and(|own: u32| own >= minor)
+}
+
 impl View<'_> {
     /// A UUID in the case that the model uses.
     pub(crate) fn uuid(&self, uuid: Uuid) -> String {

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::View;
+use super::{View, since};
 use crate::bmc::profiles::Profile;
 use crate::bmc::routes::Resource;
 
@@ -20,15 +20,16 @@ pub(super) fn root(view: &View<'_>) -> Map<String, Value> {
         map.insert((*name).to_owned(), view.link(resource));
     }
     map.insert("Links".into(), json!({"Sessions": view.link(&Resource::Sessions)}));
-    map.insert(
-        "ProtocolFeaturesSupported".into(),
-        json!({
-            "ExpandQuery": {"ExpandAll": false, "Levels": false, "Links": false, "NoLinks": false},
+    if since(view.profile.versions.service_root, 3) {
+        let expand = json!({"ExpandAll": false, "Levels": false, "Links": false, "NoLinks": false});
+        let features = json!({
+            "ExpandQuery": expand,
             "FilterQuery": false,
             "OnlyMemberQuery": true,
             "SelectQuery": false,
-        }),
-    );
+        });
+        map.insert("ProtocolFeaturesSupported".into(), features);
+    }
     map
 }
 
