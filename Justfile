@@ -32,6 +32,11 @@ properties ROUNDS="10":
         cargo nextest run --workspace --no-fail-fast --status-level fail -E 'not (package(shoal-controller) | package(shoal) | package(~testbed))'; \
     done
 
+# The DMTF's validators over every emulated BMC. SCHEMAS is a directory of CSDL files; without it they are fetched.
+validate-redfish SCHEMAS="":
+    schemas=$(testbed/redfish-schemas.sh "{{ SCHEMAS }}" target/redfish-schemas); \
+        SHOAL_REDFISH_SCHEMAS="$schemas" cargo test --quiet -p shoal-testbed --test validators -- --nocapture
+
 # Formats the code.
 fmt:
     cargo fmt --all
@@ -118,6 +123,17 @@ bench-machines: machines
 bench-registry DIR *ARGS:
     cargo build --release --quiet -p shoal -p shoal-bench
     target/release/shoal-bench registry --dir {{ DIR }} {{ ARGS }}
+
+# Sweeps of emulated BMCs by a controller, beside sushy and curl, and the Redfish calls of a job.
+bench-sweep *ARGS: _sushy
+    cargo build --release --quiet -p shoal -p shoal-testbed -p shoal-bench
+    target/release/shoal-bench sweep --changed {{ ARGS }}
+    target/release/shoal-bench job
+
+_sushy:
+    if ! target/bench-python/bin/python -c 'import sushy' 2>/dev/null; then \
+        python3 -m venv --clear target/bench-python; \
+        target/bench-python/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r bench/sushy/sushy.txt; fi
 
 # The static binaries, as released.
 release:
