@@ -110,7 +110,8 @@ async fn is_installed(lab: &Lab, server: &Server, rung: &str) {
     }
     let system = redfish.get(&path).await.expect("the system");
     assert_eq!(system["PowerState"], "On", "{system}");
-    assert_eq!(system["Boot"]["BootSourceOverrideTarget"], "None", "{system}");
+    // As before: it knows no `None`.
+    assert_eq!(system["Boot"]["BootSourceOverrideTarget"], "Hdd", "{system}");
 
     // The machine.
     lab.until_machine(server, "runs its own system", |report| report.running == Running::System).await;
