@@ -3,6 +3,7 @@
 
 use jiff::SignedDuration;
 use shoal_core::job::{Job, Outcome};
+use shoal_schema::status::{REFUSED_ACCOUNT, Unreachable};
 
 use crate::rows::ServerRow;
 
@@ -29,6 +30,11 @@ pub(crate) fn settle(row: &mut ServerRow, job: &Job, now: jiff::Timestamp) {
     row.failures += 1;
     if refused_account(job) {
         row.refused_credentials.clone_from(&job.bmc.credentials_digest);
+        // What a look would say; none follows before the Secret changes.
+        let facts = row.status.bmc.get_or_insert_default();
+        facts.reachable = false;
+        let message = job.failure.as_ref().map(|failure| failure.message.clone()).unwrap_or_default();
+        facts.unreachable = Some(Unreachable { since: now, code: REFUSED_ACCOUNT.to_owned(), message });
     }
     // What needs an approval waits for one anyway. What needs none would start again at once: only a
     // fault before any write may pass by itself, after a pause, and a refused account with the Secret;
@@ -51,7 +57,7 @@ pub(crate) fn settle(row: &mut ServerRow, job: &Job, now: jiff::Timestamp) {
 }
 
 fn refused_account(job: &Job) -> bool {
-    job.failure.as_ref().is_some_and(|failure| failure.code == "credentials-rejected")
+    job.failure.as_ref().is_some_and(|failure| failure.code == REFUSED_ACCOUNT)
 }
 
 fn passes_by_itself(job: &Job) -> bool {
