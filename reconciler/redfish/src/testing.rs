@@ -9,9 +9,10 @@ use crate::contract::credentials::Credentials;
 use crate::contract::discovered::InsertVia;
 use crate::contract::endpoint::{BmcEndpoint, TlsTrust};
 use crate::discovery::slots::{self, RawSlot, View};
-use crate::model::action::Parameters;
+use crate::model::action::{self, Parameters};
 use crate::model::boot::Boot;
 use crate::model::media::{Media, natural_order};
+use crate::model::oem::{self, OemRoute};
 use crate::model::system::System;
 use crate::rules::Rules;
 use crate::wire::exchange::{Answer, Exchange};
@@ -41,7 +42,18 @@ pub fn resource(value: &Value) -> Understood {
     let mut links: Vec<String> = system.managed_by.clone();
     links.extend(system.media.clone());
     links.extend(system.settings.clone());
-    for action in [system.reset.as_ref(), media.insert.as_ref(), media.eject.as_ref()].into_iter().flatten() {
+    links.extend(oem::iso_config(value));
+    links.extend(oem::boot_config(value));
+    links.extend(oem::dell_attributes(value, "iDRAC.Embedded.1"));
+    let import = action::find_oem(value, "OemManager.ImportSystemConfiguration");
+    let own = match &media.oem {
+        Some(OemRoute::Pair { insert, eject }) => vec![Some(insert), eject.as_ref()],
+        Some(OemRoute::VmmControl(control)) => vec![Some(control)],
+        Some(OemRoute::IsoConfig { mount, unmount }) => vec![Some(mount), unmount.as_ref()],
+        None => Vec::new(),
+    };
+    let standard = [system.reset.as_ref(), media.insert.as_ref(), media.eject.as_ref(), import.as_ref()];
+    for action in standard.into_iter().chain(own).flatten() {
         links.push(action.target.clone());
         links.extend(action.info.clone());
     }

@@ -82,7 +82,13 @@ pub trait Bmc: Send + Sync {
 
     /// Boot from our medium at the next start, once. Sets target, enabled and, where the BMC
     /// has it, mode.
-    async fn set_boot_once_cd(&self) -> Result<Effect, Error>;
+    async fn set_boot_once_cd(&self) -> Result<Effect, Error> {
+        self.set_boot_once_cd_by(0).await
+    }
+
+    /// As [`Bmc::set_boot_once_cd`], by another of the targets that may start our medium: for one
+    /// more than there are, by the first again. A BMC may list a target that starts nothing.
+    async fn set_boot_once_cd_by(&self, way: usize) -> Result<Effect, Error>;
 
     /// Boot `image` over HTTP at the next start, once: for machines without a slot, whose
     /// firmware fetches an image by itself. The image is one composed out of maintenance OS and

@@ -129,6 +129,8 @@ pub struct Facts {
     pub reset_types: Vec<String>,
     /// Usable optical slots that were not chosen.
     pub spare_slots: Vec<String>,
+    /// Boot targets that may start our medium, best first.
+    pub boot_ways: Vec<String>,
     /// Whether the system has `BootProgress`.
     pub boot_progress: bool,
     /// The BMC's words where it shows no slot for want of a licence.

@@ -26,10 +26,17 @@ pub(crate) struct BootPlace {
     pub(crate) mode: Option<String>,
 }
 
+impl BootPlace {
+    /// The targets that may start our medium, best first.
+    pub(crate) fn ways(&self, rules: Rules) -> Vec<String> {
+        ways(&self.targets, !self.modes.is_empty(), rules)
+    }
+}
+
 /// The system itself if it lists targets; else its settings if they do (iDRAC10); else
 /// whichever has override properties at all.
 pub(crate) async fn place(walk: &mut Walk<'_>, system: &System, rules: Rules) -> Result<BootPlace, Error> {
-    let main = &system.boot;
+    let main = &listed(system.boot.clone(), rules);
     let linked = system.settings.clone().filter(|_| rules.has(Rule::OverridesMayStandInTheSettings));
     if !main.targets.is_empty() {
         return Ok(settled(main, &system.uri, linked));
@@ -44,7 +51,7 @@ pub(crate) async fn place(walk: &mut Walk<'_>, system: &System, rules: Rules) ->
         let Some(value) = walk.read_quietly(&uri).await? else {
             continue;
         };
-        let mut boot = Boot::read(&value);
+        let mut boot = listed(Boot::read(&value), rules);
         if !boot.targets.is_empty() {
             if !boot.has_mode {
                 boot.modes.clone_from(&main.modes);
@@ -82,31 +89,46 @@ fn settled(boot: &Boot, uri: &str, fallback: Option<String>) -> BootPlace {
     }
 }
 
-/// The target that boots our medium. With none listed, `Cd`: a missing list must not mean
-/// "unsupported".
-pub(crate) fn choose_target(targets: &[String], rules: Rules) -> Option<String> {
-    let first = if rules.has(Rule::SupermicroBootsUsbCd) {
-        ["UsbCd", "Cd", "UefiUsbCd"]
-    } else {
-        ["Cd", "UsbCd", "UefiUsbCd"]
-    };
-    if targets.is_empty() {
-        return rules.has(Rule::MissingTargetsAreNoRefusal).then(|| "Cd".to_owned());
+/// With the targets that it lists in whichever way.
+fn listed(mut boot: Boot, rules: Rules) -> Boot {
+    if boot.targets.is_empty() && rules.has(Rule::TargetsMayBeListedAsSupported) {
+        boot.targets = std::mem::take(&mut boot.supported);
     }
+    boot
+}
+
+/// The targets that may start our medium, best first: where the first starts nothing, the next is tried.
+/// With none listed, those that most know: a missing list must not mean "unsupported".
+fn ways(targets: &[String], shows_a_mode: bool, rules: Rules) -> Vec<String> {
+    const UEFI: [&str; 2] = ["UefiUsbCd", "UefiCd"];
+    let plain = if rules.has(Rule::SupermicroBootsUsbCd) { ["UsbCd", "Cd"] } else { ["Cd", "UsbCd"] };
+    if targets.is_empty() {
+        let may = rules.has(Rule::MissingTargetsAreNoRefusal);
+        return plain.into_iter().filter(|_| may).map(str::to_owned).collect();
+    }
+    let order = if shows_a_mode || !rules.has(Rule::ModesMayBePartOfTheTarget) {
+        [plain, UEFI]
+    } else {
+        [UEFI, plain]
+    };
     // Supermicro X10 spells it `CD`.
-    first
-        .into_iter()
-        .find_map(|wanted| targets.iter().find(|target| target.eq_ignore_ascii_case(wanted)).cloned())
+    let known = |wanted: &str| targets.iter().find(|target| target.eq_ignore_ascii_case(wanted)).cloned();
+    order.into_iter().flatten().filter_map(known).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn chosen(targets: &[&str], usb_cd: bool) -> Option<String> {
+    fn all(targets: &[&str], shows_a_mode: bool, usb_cd: bool) -> Vec<String> {
         let targets: Vec<String> = targets.iter().map(|target| (*target).to_owned()).collect();
         let rules = Rules::general();
-        choose_target(&targets, if usb_cd { rules.with(Rule::SupermicroBootsUsbCd) } else { rules })
+        let rules = if usb_cd { rules.with(Rule::SupermicroBootsUsbCd) } else { rules };
+        ways(&targets, shows_a_mode, rules)
+    }
+
+    fn chosen(targets: &[&str], usb_cd: bool) -> Option<String> {
+        all(targets, true, usb_cd).first().cloned()
     }
 
     #[test]
@@ -117,5 +139,14 @@ mod tests {
         assert_eq!(chosen(&["None", "CD"], true).as_deref(), Some("CD"));
         assert_eq!(chosen(&["None", "UefiHttp", "Pxe"], false), None);
         assert_eq!(chosen(&[], false).as_deref(), Some("Cd"));
+    }
+
+    #[test]
+    fn others_follow_and_where_no_mode_is_shown_those_under_uefi_come_first() {
+        let listed = ["Cd", "UsbCd", "UefiUsbKey", "UefiCd", "UefiUsbCd"];
+        assert_eq!(all(&listed, true, true), ["UsbCd", "Cd", "UefiUsbCd", "UefiCd"]);
+        assert_eq!(all(&listed, false, true), ["UefiUsbCd", "UefiCd", "UsbCd", "Cd"]);
+        assert_eq!(all(&["Cd"], false, false), ["Cd"]);
+        assert_eq!(all(&[], false, true), ["UsbCd", "Cd"]);
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Manager {
     pub(crate) import: Option<Import>,
     pub(crate) licence: Option<String>,
     pub(crate) attributes: Option<String>,
+    /// Has a way for images that is not gone.
+    pub(crate) mounts_by_a_list: bool,
 }
 
 /// Remote media that are switched off as a whole.
@@ -76,6 +78,7 @@ pub(super) async fn read(walk: &mut Walk<'_>, root: &Value, system: &System) -> 
                 oem: json::keys(&value, "Oem"),
                 licence: licence::of_ilo(&value),
                 attributes: attributes.clone(),
+                mounts_by_a_list: oem::mounts_by_a_list(&value),
                 remote_media_are_off: oem::remote_media_are_off(&value),
                 remote_media: action::find_oem(&value, ".EnableRMedia")
                     .filter(|_| oem::remote_media_are_off(&value))

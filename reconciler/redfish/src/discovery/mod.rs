@@ -134,8 +134,8 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
     })
     .without(off);
     let slots = slots::settle(views, rules);
-    let chosen = boot::choose_target(&boot.targets, rules);
-    let mut picked = ladder::pick(&slots, preferred, chosen.is_some(), &boot.targets, rules);
+    let ways = boot.ways(rules);
+    let mut picked = ladder::pick(&slots, preferred, !ways.is_empty(), &boot.targets, rules);
     let unlicensed = unlicensed.filter(|_| picked.boot.is_none());
     if unlicensed.is_some() {
         picked.rung = Rung::None;
@@ -150,7 +150,7 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
             managers: &managers,
             reset: reset.as_ref(),
             boot: &boot,
-            chosen,
+            ways: &ways,
             slots: &slots,
             picked: &picked,
             rules,

@@ -22,7 +22,8 @@ pub(crate) struct Findings<'a> {
     pub(crate) managers: &'a [Manager],
     pub(crate) reset: Option<&'a Reset>,
     pub(crate) boot: &'a BootPlace,
-    pub(crate) chosen: Option<String>,
+    /// Targets that may start our medium, best first.
+    pub(crate) ways: &'a [String],
     pub(crate) slots: &'a [Slot],
     pub(crate) picked: &'a Picked,
     pub(crate) rules: Rules,
@@ -53,7 +54,7 @@ pub(crate) fn write(found: &Findings<'_>, warnings: &mut Vec<Warning>) -> Discov
             targets: found.boot.targets.clone(),
             modes: found.boot.modes.clone(),
             chosen: match found.picked.rung {
-                Rung::TwoCd | Rung::CdUsb | Rung::Single => found.chosen.clone(),
+                Rung::TwoCd | Rung::CdUsb | Rung::Single => found.ways.first().cloned(),
                 Rung::UefiHttp => Some("UefiHttp".to_owned()),
                 Rung::None => None,
             },
@@ -77,6 +78,7 @@ pub(crate) fn write(found: &Findings<'_>, warnings: &mut Vec<Warning>) -> Discov
             schemes,
             reset_types: found.reset.map(|reset| reset.types.clone()).unwrap_or_default(),
             spare_slots: found.picked.spares.iter().filter_map(|at| uri(Some(*at))).collect(),
+            boot_ways: found.ways.to_vec(),
             boot_progress: found.system.has_boot_progress,
             missing_licence: found.unlicensed.clone(),
         },
@@ -208,9 +210,12 @@ fn no_slot(found: &Findings<'_>) -> String {
     if let Some(message) = &found.unlicensed {
         return format!("no slot is shown for want of a licence: {message}");
     }
-    let what = if found.slots.is_empty() {
+    let has_a_list = found.managers.iter().any(|manager| manager.mounts_by_a_list);
+    let what = if found.slots.is_empty() && has_a_list && found.rules.has(Rule::OldXccMountsByAList) {
+        "the bmc shows slots only while they are mounted, by a list of its own: update the XCC to 2.50 or newer"
+    } else if found.slots.is_empty() {
         "the bmc has no virtual media"
-    } else if found.chosen.is_none() {
+    } else if found.ways.is_empty() {
         "no boot target starts from virtual media"
     } else {
         "no slot takes an optical image from a url"

@@ -41,7 +41,8 @@ pub(crate) fn find(resource: &Value, name: &str) -> Option<Action> {
 }
 
 /// A vendor's own action whose name ends like this, under `Actions.Oem`, `Oem.X.Actions` or
-/// `Actions.Oem.X` (iLO 4: `Oem.Hp.Actions.#HpiLOVirtualMedia.InsertVirtualMedia`).
+/// `Actions.Oem.X` (iLO 4: `Oem.Hp.Actions.#HpiLOVirtualMedia.InsertVirtualMedia`). Older iDRACs have
+/// no `#` in front (`OemManager.v1_0_0#OemManager.ImportSystemConfiguration`).
 pub(crate) fn find_oem(resource: &Value, ending: &str) -> Option<Action> {
     let under_actions = json::object(json::object(resource, "Actions"), "Oem");
     let own = json::object(resource, "Oem");
@@ -56,7 +57,7 @@ pub(crate) fn find_oem(resource: &Value, ending: &str) -> Option<Action> {
         holder
             .as_object()?
             .iter()
-            .filter(|(name, _)| name.starts_with('#') && name.ends_with(ending))
+            .filter(|(name, _)| name.contains('#') && name.ends_with(ending))
             .find_map(|(_, value)| Action::read(value))
     })
 }

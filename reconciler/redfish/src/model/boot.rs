@@ -8,6 +8,7 @@ use crate::contract::image::MediaUrl;
 use crate::contract::state::BootOverride;
 
 const TARGETS: &str = "BootSourceOverrideTarget@Redfish.AllowableValues";
+const SUPPORTED: &str = "BootSourceOverrideSupported";
 /// The disk as a target.
 pub(crate) const DISK: &str = "Hdd";
 /// No override, as a target.
@@ -19,6 +20,8 @@ const MODES: &str = "BootSourceOverrideMode@Redfish.AllowableValues";
 pub(crate) struct Boot {
     pub(crate) current: BootOverride,
     pub(crate) targets: Vec<String>,
+    /// As listed before there were allowable values (HPE iLO 4).
+    pub(crate) supported: Vec<String>,
     pub(crate) modes: Vec<String>,
     /// Whether the object has override properties, be they null.
     pub(crate) has_override: bool,
@@ -43,6 +46,7 @@ impl Boot {
                 http_image: json::text(boot, "HttpBootUri").map(MediaUrl::new),
             },
             targets: json::texts(boot, TARGETS),
+            supported: json::texts(boot, SUPPORTED),
             modes,
             has_override: boot.get("BootSourceOverrideTarget").is_some()
                 || boot.get("BootSourceOverrideEnabled").is_some(),

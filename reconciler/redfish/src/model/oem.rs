@@ -64,6 +64,12 @@ pub(crate) fn attribute_is(attributes: &Value, name: &str, value: &str) -> bool 
         .is_some_and(|shown| shown.eq_ignore_ascii_case(value))
 }
 
+/// Whether images are mounted by a list of the maker's own, as XCC did before it had slots.
+pub(crate) fn mounts_by_a_list(manager: &Value) -> bool {
+    let lenovo = json::object(json::object(manager, "Oem"), "Lenovo");
+    json::link(lenovo, "RemoteMap").is_some()
+}
+
 /// Where iRMC keeps the boot override, as the system names it.
 pub(crate) fn boot_config(system: &Value) -> Option<String> {
     let oem = json::object(system, "Oem");

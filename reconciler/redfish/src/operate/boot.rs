@@ -46,7 +46,7 @@ impl Wanted<'_> {
             let enabled = current.enabled.as_deref();
             // sushy-tools.
             let shown_otherwise = enabled == Some("Continuous") && rules.has(Rule::OnceMayShowAsContinuous);
-            (enabled == Some("Once") || shown_otherwise)
+            (enabled == Some(how_long(rules)) || shown_otherwise)
                 && current.target.as_deref() == Some(target)
                 && current.mode.as_deref().is_none_or(|mode| mode == UEFI)
         };
@@ -80,7 +80,7 @@ impl Wanted<'_> {
         };
         if let Some(target) = target {
             set("BootSourceOverrideTarget", target, None);
-            set(ENABLED, "Once", current.enabled.as_deref());
+            set(ENABLED, how_long(rules), current.enabled.as_deref());
             if boot.has_mode || !rules.has(Rule::NoModeWhereNoneIsShown) {
                 set(MODE, UEFI, current.mode.as_deref());
             }
@@ -124,10 +124,16 @@ impl Wanted<'_> {
     }
 }
 
-pub(super) async fn set_once(bmc: &RedfishBmc) -> Result<Effect, Error> {
+/// An override is for one start, and set anew before each. What does without that asks for one that stays.
+fn how_long(rules: Rules) -> &'static str {
+    if rules.has(Rule::OverridesAreSetForEveryStart) { "Once" } else { "Continuous" }
+}
+
+pub(super) async fn set_once(bmc: &RedfishBmc, way: usize) -> Result<Effect, Error> {
     let found = &bmc.discovery.discovered;
-    let (Rung::TwoCd | Rung::CdUsb | Rung::Single, Some(target)) = (found.rung, found.boot.chosen.as_deref())
-    else {
+    let ways = &found.facts.boot_ways;
+    let target = way.checked_rem(ways.len()).and_then(|way| ways.get(way));
+    let (Rung::TwoCd | Rung::CdUsb | Rung::Single, Some(target)) = (found.rung, target) else {
         return Err(no_target(bmc, Op::BootOverride));
     };
     if let Some(import) = boot_by_import::needed(bmc) {

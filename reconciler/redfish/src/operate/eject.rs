@@ -13,6 +13,7 @@ use crate::contract::bmc::Effect;
 use crate::contract::discovered::InsertVia;
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
+use crate::discovery::slots::Slot;
 use crate::model::media::Media;
 use crate::rules::Rule;
 use crate::wire::client::Failure;
@@ -24,7 +25,7 @@ const OP: Op = Op::Eject;
 const MOST_FAILURES: u32 = 4;
 
 pub(super) async fn eject(bmc: &RedfishBmc, uri: &str) -> Result<Effect, Error> {
-    let via = bmc.slot(OP, uri)?.via;
+    let slot = bmc.slot(OP, uri)?;
     let mut patience = Patience::new(bmc.budgets.eject, bmc.budgets.poll);
     let mut effect = Effect::AlreadySo;
     let (mut failures, mut accepted) = (0, 0);
@@ -38,7 +39,7 @@ pub(super) async fn eject(bmc: &RedfishBmc, uri: &str) -> Result<Effect, Error> 
             return Ok(effect);
         }
         let mut pause = bmc.budgets.rewrite;
-        let error = match send(bmc, via, &resource, &media).await {
+        let error = match send(bmc, slot, &resource, &media).await {
             None => return Ok(effect),
             Some(Ok(answer)) => {
                 let task = task::wait(&bmc.wire, OP, &answer, patience.deadline(), bmc.budgets.poll).await;
@@ -118,17 +119,20 @@ async fn is_inserted(bmc: &RedfishBmc, uri: &str) -> Result<bool, Error> {
 /// eject. Supermicro shows the eject action only while something is inserted.
 async fn send(
     bmc: &RedfishBmc,
-    via: InsertVia,
+    slot: &Slot,
     resource: &Resource,
     media: &Media,
 ) -> Option<Result<Answer, Failure>> {
-    if let Some(route) = media.oem.as_ref().filter(|_| via == InsertVia::Oem || media.eject.is_none()) {
+    let via = slot.via;
+    // As the slot shows itself now, not as it did when it was discovered.
+    let now = if bmc.has(Rule::EjectMayShowOnlyWhenFull) { media } else { &slot.media };
+    if let Some(route) = media.oem.as_ref().filter(|_| via == InsertVia::Oem || now.eject.is_none()) {
         let sent = oem::eject(bmc, OP, route).await;
         if sent.is_some() {
             return sent;
         }
     }
-    if let Some(action) = &media.eject {
+    if let Some(action) = &now.eject {
         return Some(oem::post(bmc, OP, &action.target).await);
     }
     if via == InsertVia::Patch || media.inserted {

@@ -234,8 +234,8 @@ impl Bmc for RedfishBmc {
         insert::insert(self, slot, image).await
     }
 
-    async fn set_boot_once_cd(&self) -> Result<Effect, Error> {
-        boot::set_once(self).await
+    async fn set_boot_once_cd_by(&self, way: usize) -> Result<Effect, Error> {
+        boot::set_once(self, way).await
     }
 
     async fn set_boot_once_http(&self, image: &MediaUrl) -> Result<Effect, Error> {

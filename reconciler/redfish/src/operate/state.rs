@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! The steady look: system, boot resource if it is another one, chosen slots.
+//! The steady look: system, boot resource if it is another one, chosen slots, and what a maker has of its
+//! own for the override.
 
-use super::RedfishBmc;
+use super::{RedfishBmc, boot_by_config, boot_by_import};
 use crate::contract::error::Error;
 use crate::contract::observe::Op;
-use crate::contract::state::{BmcState, SlotState};
+use crate::contract::state::{BmcState, BootOverride, SlotState};
 use crate::model::json;
 use crate::rules::Rule;
 use crate::wire::client::Failure;
@@ -23,7 +24,20 @@ pub(super) async fn read(bmc: &RedfishBmc) -> Result<BmcState, Error> {
     for uri in [&found.boot_slot, &found.task_slot].into_iter().flatten() {
         slots.push(slot(bmc, uri).await?);
     }
+    let boot = own_override(bmc, &slots).await?.unwrap_or(boot);
     Ok(BmcState { power: system.power, boot, slots, boot_progress: system.progress })
+}
+
+/// The override where the maker keeps it in a place of its own. The attributes of an iDRAC are long, so
+/// that they are read only while there is something in a slot that could be started.
+async fn own_override(bmc: &RedfishBmc, slots: &[SlotState]) -> Result<Option<BootOverride>, Error> {
+    if let Some(shown) = boot_by_config::shown(bmc, Op::Read).await? {
+        return Ok(Some(shown));
+    }
+    if slots.iter().any(|slot| slot.inserted) {
+        return boot_by_import::shown(bmc, Op::Read).await;
+    }
+    Ok(None)
 }
 
 /// A slot that vanished is empty: some BMCs show slots only while they are in use.

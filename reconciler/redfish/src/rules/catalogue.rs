@@ -415,8 +415,7 @@ catalogue! {
     /// The eject action is shown only while something is inserted.
     ///
     /// Supermicro X13 and H13 (recording of a SYS-821GE-TNHR).
-    EjectMayShowOnlyWhenFull "eject_may_show_only_when_full", every, "operate/eject.rs",
-        test("reconciler/redfish/tests/it/eject.rs", "a_slot_that_shows_the_eject_action_only_when_full_is_ejected", "without an action there is nothing to send");
+    EjectMayShowOnlyWhenFull "eject_may_show_only_when_full", every, "operate/eject.rs", Scenario;
     /// Images go in and out by `Oem.Hp` actions, with the image alone.
     ///
     /// HPE iLO4 (fakefish hpe-gen9; community.general #4839).
@@ -434,6 +433,11 @@ catalogue! {
     ///
     /// Supermicro X10 and X11 (fakefish `supermicro_scripts`; badfish #394).
     OldSupermicroMountsByConfiguration "old_supermicro_mounts_by_configuration", every, "model/oem.rs", Scenario;
+    /// Slots are shown only while they are mounted, and images are mounted by a list of the maker's own.
+    /// That way is not gone, and the remedy, newer firmware, is told.
+    ///
+    /// Lenovo XCC before 2.50, `RemoteMap` (python-redfish-lenovo `lenovo_mount_virtual_media.py` and #9).
+    OldXccMountsByAList "old_xcc_mounts_by_a_list", every, "discovery/report.rs", Scenario;
     /// Remote media are switched off as a whole, and switched on by an action that takes seconds.
     ///
     /// AMI MegaRAC; Lenovo TSM (SR635, SR655).
@@ -496,6 +500,16 @@ catalogue! {
     ///
     /// Recordings of NVIDIA GB200.
     MissingTargetsAreNoRefusal "missing_targets_are_no_refusal", every, "discovery/boot.rs", Scenario;
+    /// Targets are listed as `BootSourceOverrideSupported`, as before there were allowable values.
+    ///
+    /// HPE iLO4 (HPE's `python-proliant-sdk` examples; reports on iLO 4 2.5).
+    TargetsMayBeListedAsSupported "targets_may_be_listed_as_supported", every, "discovery/boot.rs", Scenario;
+    /// Where no mode is shown it may be a part of the target: `UsbCd` starts under Legacy, `UefiUsbCd`
+    /// under UEFI.
+    ///
+    /// Supermicro X10 and X11 (lists of targets in published fixtures; a public proxy for them sets
+    /// `UefiUsbCd`).
+    ModesMayBePartOfTheTarget "modes_may_be_part_of_the_target", every, "discovery/boot.rs", Scenario;
     /// The override, or its list of targets, stands in the settings that the system links.
     ///
     /// Dell iDRAC10; gofish `SetBoot`; sushy.
@@ -536,8 +550,13 @@ catalogue! {
     /// every start.
     ///
     /// Ironic `redfish/management.py`; jetlag #18 (Supermicro).
-    OverridesAreSetForEveryStart "overrides_are_set_for_every_start", every, "operate/boot.rs",
-        test("reconciler/redfish/tests/it/flow.rs", "the_writes_of_a_job_come_in_the_order_they_were_asked_for", "the order of a job is the caller's");
+    OverridesAreSetForEveryStart "overrides_are_set_for_every_start", every, "operate/boot.rs", Scenario;
+    /// A target is listed and starts nothing, so that the machine never reads its medium. The next attempt
+    /// takes the next target that may start it.
+    ///
+    /// Supermicro lists `Cd` and `UsbCd` (sushy `system.py` and its release notes).
+    SilentTargetsAreFollowedByTheNext "silent_targets_are_followed_by_the_next", every, "contract/bmc.rs",
+        test("reconciler/core/tests/it/job_routes.rs", "a_boot_that_never_reads_its_medium_is_followed_by_one_from_another_target", "the order of a job is the caller's");
 
     /// Machines without a slot may fetch an image by themselves: the last rung of the ladder.
     ///

@@ -114,24 +114,6 @@ async fn an_eject_whose_answer_is_lost_is_judged_by_the_slot() {
 }
 
 #[tokio::test]
-async fn a_slot_that_shows_the_eject_action_only_when_full_is_ejected() {
-    let mut tree = two_cd();
-    tree.get_mut(FIRST).unwrap()["Actions"].as_object_mut().unwrap().remove("#VirtualMedia.EjectMedia");
-    let fake = Fake::new(tree);
-    assert_eq!(ejected(&fake, false).await.unwrap(), Effect::AlreadySo);
-    fake.hook(|asked, state| {
-        let slot = state.tree.get_mut(FIRST).unwrap();
-        if slot["Inserted"] == true {
-            slot["Actions"]["#VirtualMedia.EjectMedia"] =
-                json!({"target": format!("{FIRST}/Actions/VirtualMedia.EjectMedia")});
-        }
-        let _ = asked;
-        None
-    });
-    assert_eq!(ejected(&fake, true).await.unwrap(), Effect::Changed);
-}
-
-#[tokio::test]
 async fn ejecting_ours_tries_both_slots_and_tells_the_first_failure() {
     let fake = Fake::new(two_cd());
     let (_server, bmc) = fake.connected().await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use shoal_redfish::{
     Bmc, BmcEndpoint, Budgets, Credentials, ImageKind, ImageRef, MediaUrl, PowerState, RedfishBmc,
-    RetryPolicy, Rung, TlsTrust,
+    RetryPolicy, Rule, Rung, TlsTrust,
 };
 use shoal_testbed::bmc::profiles::{self, Profile};
 use shoal_testbed::bmc::{
@@ -151,6 +151,9 @@ async fn spoiled_job(profile: &'static Profile, faults: &str, budgets: Budgets) 
             bmc.set_boot_once_http(&boot.url).await.unwrap();
         }
     }
+    // Wherever a maker keeps it: what a sweep cannot see it cannot clear.
+    let state = bmc.read_state().await.unwrap();
+    assert!(state.boot.is_active(), "{:?}", state.boot);
     let before = boots(&machine);
     bmc.ensure_power_on().await.unwrap();
     let plan = booted(&machine, before).await;
@@ -200,6 +203,12 @@ models! {
     a_gb200_is_installed_from_two_slots OPENBMC_GB200 TwoCd;
     a_dgx_of_amis_is_installed_from_what_it_has AMI_DGX Single;
     an_xfusion_is_installed_from_one_cd IBMC_XFUSION Single;
+    an_ilo4_is_installed_from_cd_and_usb_by_actions_of_its_own ILO4 CdUsb;
+    an_ibmc_that_connects_at_random_is_installed_from_one_cd IBMC_V5 Single;
+    a_supermicro_x10_is_installed_from_what_is_configured_and_mounted SMC_X10 Single;
+    an_xcc3_that_answers_with_tasks_is_installed_from_two_cds XCC3 TwoCd;
+    an_irmc_is_installed_by_its_own_boot_configuration IRMC_S5 CdUsb;
+    an_idrac9_before_6_is_installed_by_an_import IDRAC9_5 Single;
     a_bluefield_is_installed_over_http BLUEFIELD UefiHttp;
 }
 
@@ -272,12 +281,89 @@ async fn what_is_accepted_without_effect_is_done_all_the_same() {
     const LIES: &str = "rules:
       - {name: insert, methods: [POST], path: '**/VirtualMedia.InsertMedia', count: 1, every: 2, fault: {kind: lie}}
       - {name: eject, methods: [POST], path: '**/VirtualMedia.EjectMedia', count: 1, every: 2, fault: {kind: lie}}
-      - {name: write, methods: [PATCH], count: 1, every: 2, fault: {kind: lie}}";
+      - {name: write, methods: [PATCH], count: 1, every: 2, fault: {kind: lie}}
+      - {name: pair, methods: [POST], path: '**/HpiLOVirtualMedia.InsertVirtualMedia', count: 1, fault: {kind: lie}}
+      - {name: control, methods: [POST], path: '**/VirtualMedia.VmmControl', count: 2, fault: {kind: lie}}
+      - {name: mount, methods: [POST], path: '**/IsoConfig.*', count: 1, every: 2, fault: {kind: lie}}
+      - name: import
+        methods: [POST]
+        path: '**/EID_674_Manager.ImportSystemConfiguration'
+        count: 1
+        fault: {kind: lie}";
     let limit = Duration::from_secs(3);
     let budgets = Budgets { insert: limit, eject: limit, boot: limit, ..Budgets::default() };
-    for profile in [&profiles::IDRAC9_6, &profiles::OPENBMC_GB200, &profiles::XCC, &profiles::BLUEFIELD] {
+    for profile in [
+        &profiles::IDRAC9_6,
+        &profiles::OPENBMC_GB200,
+        &profiles::XCC,
+        &profiles::BLUEFIELD,
+        &profiles::ILO4,
+        &profiles::IBMC_V5,
+        &profiles::SMC_X10,
+        &profiles::IRMC_S5,
+        &profiles::IDRAC9_5,
+    ] {
         spoiled_job(profile, LIES, budgets).await;
     }
+}
+
+#[tokio::test]
+async fn an_ibmc_whose_connects_fail_at_random_is_asked_again() {
+    // Ejecting is the first request of each job, connecting the second.
+    const AT_RANDOM: &str = "rules:
+      - name: at random
+        methods: [POST]
+        path: '**/VirtualMedia.VmmControl'
+        after: 1
+        count: 2
+        fault: {kind: insert_fails}";
+    spoiled_job(&profiles::IBMC_V5, AT_RANDOM, Budgets::default()).await;
+}
+
+#[tokio::test]
+async fn an_idrac_that_links_no_attributes_is_believed_by_the_end_of_the_import() {
+    const UNLINKED: &str = "rules:
+      - {name: unlinked, methods: [GET], path: '**/iDRAC.Embedded.1', fault: {kind: alter, pointer: /Links/Oem, value: {}}}";
+    let machine = Arc::new(NullMachine::default());
+    let farm = farm(&profiles::IDRAC9_5, &machine, UNLINKED).await;
+    let images = Server::http(Arc::new(Images)).await;
+    let bmc = RedfishBmc::connect(&endpoint(&farm.bmcs()[0]), wiring()).await.unwrap();
+    let slot = bmc.discovered().boot_slot.clone().unwrap();
+    let url = MediaUrl::new(format!("{}media/{}/boot.iso", images.url, "c4pab1l1ty".repeat(3)));
+    bmc.ensure_power_off(Duration::ZERO).await.unwrap();
+    bmc.insert(&slot, &ImageRef { url, kind: ImageKind::Iso }).await.unwrap();
+    bmc.set_boot_once_cd().await.unwrap();
+    let before = boots(&machine);
+    bmc.ensure_power_on().await.unwrap();
+    assert!(matches!(booted(&machine, before).await.device, BootDevice::Cd { .. }));
+    bmc.close().await.unwrap();
+    farm.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_target_that_starts_nothing_is_followed_by_the_next() {
+    let machine = Arc::new(NullMachine::default());
+    let farm = farm(&profiles::SMC_X12, &machine, NO_FAULTS).await;
+    let images = Server::http(Arc::new(Images)).await;
+    let endpoint = endpoint(&farm.bmcs()[0]);
+    // As on a board of which nobody knows that its `Cd` starts nothing.
+    let bmc = RedfishBmc::connect_without(&endpoint, wiring(), &[Rule::SupermicroBootsUsbCd]).await.unwrap();
+    let slot = bmc.discovered().boot_slot.clone().unwrap();
+    let url = MediaUrl::new(format!("{}media/{}/boot.iso", images.url, "c4pab1l1ty".repeat(3)));
+    let mut devices = Vec::new();
+    for attempt in 0..3 {
+        bmc.ensure_power_off(Duration::ZERO).await.unwrap();
+        bmc.eject(&slot).await.unwrap();
+        let image = ImageRef { url: url.clone(), kind: ImageKind::Iso };
+        bmc.insert(&slot, &image).await.unwrap();
+        bmc.set_boot_once_cd_by(attempt).await.unwrap();
+        let before = boots(&machine);
+        bmc.ensure_power_on().await.unwrap();
+        devices.push(matches!(booted(&machine, before).await.device, BootDevice::Cd { .. }));
+    }
+    assert_eq!(devices, [false, true, false], "{:?}", bmc.discovered().facts.boot_ways);
+    bmc.close().await.unwrap();
+    farm.shutdown().await;
 }
 
 #[tokio::test]
@@ -311,6 +397,59 @@ async fn a_supermicro_that_shows_no_slot_for_want_of_a_licence_is_not_started_ov
     assert_eq!(error.kind().label(), "licence-missing", "{error}");
     bmc.close().await.unwrap();
     farm.shutdown().await;
+}
+
+/// What an insert and an override of a model with these faults end with: label and hint.
+async fn refusal(profile: &'static Profile, faults: &str, scheme: &str) -> (&'static str, String) {
+    let farm = farm(profile, &Arc::new(NullMachine::default()), faults).await;
+    let told = |error: shoal_redfish::Error| (error.kind().label(), error.hint().to_owned());
+    let told = match RedfishBmc::connect(&endpoint(&farm.bmcs()[0]), wiring()).await {
+        Err(error) => told(error),
+        Ok(bmc) => {
+            let slot = bmc.discovered().boot_slot.clone().unwrap();
+            let url = MediaUrl::new(format!("{scheme}://127.0.0.1:9/media/x/boot.iso"));
+            // What concerns the override is told before an image is looked at.
+            let error = match bmc.set_boot_once_cd().await {
+                Err(error) => error,
+                Ok(_) => bmc.insert(&slot, &ImageRef { url, kind: ImageKind::Iso }).await.unwrap_err(),
+            };
+            bmc.close().await.unwrap();
+            told(error)
+        }
+    };
+    farm.shutdown().await;
+    told
+}
+
+#[tokio::test]
+async fn what_an_operator_has_to_put_right_is_named_with_what_to_do() {
+    let refuse = |why: &str| {
+        format!(
+            "rules: [{{name: x, methods: [POST], path: '**InsertMedia', fault: {{kind: refuse, why: {why}}}}}]"
+        )
+    };
+    let alter = |path: &str, pointer: &str, value: &str| {
+        format!(
+            "rules: [{{name: x, methods: [GET], path: '{path}', fault: {{kind: alter, pointer: {pointer}, value: {value}}}}}]"
+        )
+    };
+    let sessions =
+        "rules: [{name: x, methods: [POST], path: '**/Sessions', fault: {kind: sessions_exhausted}}]";
+    let legacy = alter("**/System.Embedded.1", "/Boot/BootSourceOverrideMode", "Legacy");
+    let occupied = alter("**/VirtualMedia/1", "/Inserted", "true");
+    for (profile, faults, scheme, label, hint) in [
+        (&profiles::ILO5, refuse("unlicensed"), "http", "licence-missing", "install the licence"),
+        (&profiles::ILO5, refuse("media_disabled"), "http", "virtual-media-disabled", "enable virtual media"),
+        (&profiles::IDRAC9_6, occupied, "http", "slot-occupied", "disconnect it"),
+        (&profiles::IDRAC9_6, sessions.to_owned(), "http", "sessions-exhausted", "close idle sessions"),
+        (&profiles::IDRAC9_6, legacy, "http", "wrong-boot-mode", "set the boot mode to UEFI"),
+        (&profiles::OPENBMC_GB200, NO_FAULTS.to_owned(), "http", "unsupported-image-scheme", "mediaUrls"),
+        (&profiles::XCC, NO_FAULTS.to_owned(), "ftp", "unsupported-image-scheme", "mediaUrls"),
+    ] {
+        let (named, told) = refusal(profile, &faults, scheme).await;
+        assert_eq!(named, label, "{}: {told}", profile.name);
+        assert!(told.contains(hint), "{label}: {told}");
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::support::server::{Asked, Handler, Reply, Server};
 
 /// Few paths, so that links meet each other, themselves and nothing.
 const PATHS: [&str; 8] = ["/redfish/v1/", "/a", "/b", "/c", "/d", "/e", "/f", "/missing"];
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 38] = [
     "Systems",
     "Managers",
     "Members",
@@ -41,6 +41,20 @@ const KEYS: [&str; 24] = [
     "@Redfish.ActionInfo",
     "Members@odata.nextLink",
     "BootSourceOverrideTarget@Redfish.AllowableValues",
+    "BootSourceOverrideSupported",
+    "Hp",
+    "Huawei",
+    "Supermicro",
+    "Dell",
+    "ts_fujitsu",
+    "VirtualMediaConfig",
+    "BootConfig",
+    "DellAttributes",
+    "#HpiLOVirtualMedia.InsertVirtualMedia",
+    "#VirtualMedia.VmmControl",
+    "#IsoConfig.Mount",
+    "OemManager.v1_0_0#OemManager.ImportSystemConfiguration",
+    "Attributes",
 ];
 const WORDS: [&str; 10] =
     ["", "CD", "USBStick", "Cd", "UefiHttp", "On", "EXT1", "Dell", "Lenovo", "http://h/a.iso"];
@@ -86,6 +100,14 @@ fn action(name: &'static str) -> impl Strategy<Value = Value> {
     ]
 }
 
+/// A maker's own way of a slot, instead of the standard's.
+fn own_way() -> impl Strategy<Value = Value> {
+    let names = vec!["#HpiLOVirtualMedia.InsertVirtualMedia", "#VirtualMedia.VmmControl"];
+    let oem = (prop::sample::select(names), path())
+        .prop_map(|(name, path)| json!({"X": {"Actions": {name: {"target": path["@odata.id"]}}}}));
+    prop_oneof![3 => Just(Value::Null), 1 => oem, 1 => anything()]
+}
+
 fn slot() -> impl Strategy<Value = Value> {
     let kinds = prop::sample::select(vec![
         json!(["CD"]),
@@ -94,8 +116,14 @@ fn slot() -> impl Strategy<Value = Value> {
         Value::Null,
     ]);
     let id = prop::sample::select(WORDS.as_slice());
-    (anything(), action("#VirtualMedia.InsertMedia"), id, kinds).prop_map(|(image, actions, id, kinds)| {
-        json!({"Id": id, "MediaTypes": kinds, "Inserted": false, "Image": image, "Actions": actions})
+    let action = prop_oneof![
+        4 => action("#VirtualMedia.InsertMedia").boxed(),
+        1 => action("#IsoConfig.Mount").boxed(),
+    ];
+    (anything(), action, own_way(), id, kinds).prop_map(|(image, actions, own, id, kinds)| {
+        json!({
+            "Id": id, "MediaTypes": kinds, "Inserted": false, "Image": image, "Actions": actions, "Oem": own
+        })
     })
 }
 
@@ -112,9 +140,12 @@ fn tree() -> impl Strategy<Value = BTreeMap<&'static str, Value>> {
                 "@Redfish.Settings": {"SettingsObject": settings}
             })
         });
-    let media = (link_to("/d"), link_to("/e"), link_to("/c")).prop_map(
-        |(first, second, next)| json!({"Members": [first, second], "Members@odata.nextLink": next}),
-    );
+    let config = prop_oneof![3 => Just(Value::Null), 1 => path()];
+    let media =
+        (link_to("/d"), link_to("/e"), link_to("/c"), config).prop_map(|(first, second, next, config)| {
+            let oem = json!({"Supermicro": {"VirtualMediaConfig": config}});
+            json!({"Members": [first, second], "Members@odata.nextLink": next, "Oem": oem})
+        });
     let mostly = |usual: BoxedStrategy<Value>| prop_oneof![16 => usual, 1 => anything()];
     (
         mostly(root.boxed()),

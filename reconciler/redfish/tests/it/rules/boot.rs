@@ -139,6 +139,53 @@ pub(super) async fn once_may_show_as_continuous(trial: Trial) -> Outcome {
     set(&trial, &fake).await
 }
 
+pub(super) async fn overrides_are_set_for_every_start(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    // As XCC lists it: `Continuous` is refused.
+    on_patch(&fake, |sent, _| {
+        (sent["BootSourceOverrideEnabled"] == "Continuous").then(|| Reply::status(400))
+    });
+    let (_server, bmc) = trial.connect(&fake).await?;
+    for start in 1..=3 {
+        bmc.set_boot_once_cd().await?;
+        let shown = fake.state().tree[SYSTEM]["Boot"].clone();
+        ensure!(shown["BootSourceOverrideEnabled"] == "Once", "start {start}: {shown}");
+        // The machine starts, and whatever it started uses the override up.
+        boot(&mut fake.state().tree)["BootSourceOverrideEnabled"] = json!("Disabled");
+        boot(&mut fake.state().tree)["BootSourceOverrideTarget"] = json!("None");
+    }
+    let sent = fake.asked("PATCH", SYSTEM).len();
+    ensure!(sent == 3, "sent {sent} times for three starts");
+    Ok(())
+}
+
+/// The targets that a BMC lists, instead of those that it had.
+fn lists(tree: &mut Tree, name: &str, targets: &[&str]) {
+    let boot = boot(tree).as_object_mut().unwrap();
+    boot.remove(TARGETS);
+    boot.insert(name.to_owned(), json!(targets));
+}
+
+pub(super) async fn targets_may_be_listed_as_supported(trial: Trial) -> Outcome {
+    let mut tree = made_by(two_cd(), "HP");
+    lists(&mut tree, "BootSourceOverrideSupported", &["None", "UsbCd", "Hdd"]);
+    let fake = Fake::new(tree);
+    on_patch(&fake, |sent, _| (sent["BootSourceOverrideTarget"] != "UsbCd").then(|| Reply::status(400)));
+    set(&trial, &fake).await
+}
+
+pub(super) async fn modes_may_be_part_of_the_target(trial: Trial) -> Outcome {
+    let mut tree = made_by(two_cd(), "Supermicro");
+    lists(&mut tree, TARGETS, &["None", "Cd", "UsbCd", "UefiUsbKey", "UefiCd", "UefiUsbCd"]);
+    boot(&mut tree).as_object_mut().unwrap().remove(MODE);
+    let fake = Fake::new(tree);
+    let (_server, bmc) = trial.connect(&fake).await?;
+    bmc.set_boot_once_cd().await?;
+    let shown = fake.state().tree[SYSTEM]["Boot"]["BootSourceOverrideTarget"].clone();
+    ensure!(shown == "UefiUsbCd", "it starts {shown} under Legacy");
+    Ok(())
+}
+
 pub(super) async fn hidden_overrides_are_believed(trial: Trial) -> Outcome {
     let fake = Fake::new(two_cd());
     on_patch(&fake, |_, tree| {

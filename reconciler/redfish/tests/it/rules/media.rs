@@ -303,3 +303,23 @@ pub(super) async fn vanished_slots_are_empty(trial: Trial) -> Outcome {
     ensure!(fake.asked("GET", SYSTEM).len() == 1, "the system has nothing to do with it");
     Ok(())
 }
+
+pub(super) async fn eject_may_show_only_when_full(trial: Trial) -> Outcome {
+    const NAME: &str = "#VirtualMedia.EjectMedia";
+    let mut tree = two_cd();
+    tree.get_mut(FIRST).unwrap()["Actions"].as_object_mut().unwrap().remove(NAME);
+    let fake = Fake::new(tree);
+    fake.hook(|asked, state| {
+        let slot = state.tree.get_mut(FIRST)?;
+        let actions = slot["Inserted"] == true;
+        if actions {
+            slot["Actions"][NAME] = json!({"target": format!("{FIRST}/Actions/VirtualMedia.EjectMedia")});
+        }
+        (asked.method == "PATCH").then(|| Reply::status(405))
+    });
+    let (_server, bmc) = trial.connect(&fake).await?;
+    bmc.eject(FIRST).await?;
+    bmc.insert(FIRST, &image("boot.iso")).await?;
+    bmc.eject(FIRST).await?;
+    Ok(())
+}

@@ -112,6 +112,7 @@ scenarios! {
         HuaweiControlsMediaByOneAction huawei_controls_media_by_one_action,
         HuaweiConnectsAtRandom huawei_connects_at_random,
         OldSupermicroMountsByConfiguration old_supermicro_mounts_by_configuration,
+        OldXccMountsByAList old_xcc_mounts_by_a_list,
         RemoteMediaAreSwitchedOnFirst remote_media_are_switched_on_first,
         OldIdracBootsItsPhysicalDrive old_idrac_boots_its_physical_drive,
         FujitsuBootsByItsOwnConfiguration fujitsu_boots_by_its_own_configuration,
@@ -173,6 +174,7 @@ scenarios! {
         EjectedImagesMayShowForAWhile ejected_images_may_show_for_a_while,
         EjectsMayWantABody ejects_may_want_a_body,
         EjectsAreJudgedByTheSlot ejects_are_judged_by_the_slot,
+        EjectMayShowOnlyWhenFull eject_may_show_only_when_full,
         VanishedSlotsAreEmpty vanished_slots_are_empty;
     tasks:
         TasksAreFollowed tasks_are_followed,
@@ -186,7 +188,10 @@ scenarios! {
         NoModeWhereNoneIsShown no_mode_where_none_is_shown,
         DellChangesTheBootModeByAJob dell_changes_the_boot_mode_by_a_job,
         SupermicroBootsUsbCd supermicro_boots_usb_cd,
+        OverridesAreSetForEveryStart overrides_are_set_for_every_start,
         MissingTargetsAreNoRefusal missing_targets_are_no_refusal,
+        TargetsMayBeListedAsSupported targets_may_be_listed_as_supported,
+        ModesMayBePartOfTheTarget modes_may_be_part_of_the_target,
         OverridesMayStandInTheSettings overrides_may_stand_in_the_settings,
         SettingsMayNotBeLinked settings_may_not_be_linked,
         RefusedOverridesGoToTheSettings refused_overrides_go_to_the_settings,

@@ -131,6 +131,18 @@ pub(super) async fn old_supermicro_mounts_by_configuration(trial: Trial) -> Outc
     Ok(())
 }
 
+pub(super) async fn old_xcc_mounts_by_a_list(trial: Trial) -> Outcome {
+    let mut tree = made_by(machine(&[]), "Lenovo");
+    let map = format!("{MANAGER}/Oem/Lenovo/RemoteMap");
+    tree.get_mut(MANAGER).unwrap()["Oem"] = json!({"Lenovo": {"RemoteMap": link(&map)}});
+    let (_server, bmc) = trial.connect(&Fake::new(tree)).await?;
+    ensure!(bmc.discovered().rung == Rung::None, "{}", bmc.discovered().rung);
+    let warnings = &bmc.discovered().warnings;
+    let is_told = warnings.iter().any(|warning| warning.text.contains("update the XCC"));
+    ensure!(is_told, "no remedy is told: {warnings:?}");
+    Ok(())
+}
+
 pub(super) async fn remote_media_are_switched_on_first(trial: Trial) -> Outcome {
     let enable = format!("{MANAGER}/Actions/Oem/AMIVirtualMedia.EnableRMedia");
     let mut tree = made_by(machine(&[slot(FIRST, &["CD"])]), "AMI");
@@ -160,12 +172,11 @@ pub(super) async fn remote_media_are_switched_on_first(trial: Trial) -> Outcome 
 }
 
 /// An iDRAC whose standard override starts the physical drive.
-fn old_idrac(attributes: bool) -> Arc<Fake> {
+fn old_idrac(attributes: bool, name: &str) -> Arc<Fake> {
     let import = format!("{MANAGER}/Actions/Oem/EID_674_Manager.ImportSystemConfiguration");
     let shown = format!("{MANAGER}/Oem/Dell/DellAttributes/1");
     let mut tree = made_by(machine(&[slot(&format!("{MEDIA}/CD"), &["CD", "DVD"])]), "Dell Inc.");
     let manager = tree.get_mut(MANAGER).unwrap();
-    let name = "#OemManager.v1_0_0.OemManager#OemManager.ImportSystemConfiguration";
     manager["Actions"] = json!({"Oem": {name: {"target": import}}});
     if attributes {
         manager["Links"] = json!({"Oem": {"Dell": {"DellAttributes": [link(&shown)]}}});
@@ -190,8 +201,11 @@ fn old_idrac(attributes: bool) -> Arc<Fake> {
 }
 
 pub(super) async fn old_idrac_boots_its_physical_drive(trial: Trial) -> Outcome {
-    for attributes in [true, false] {
-        let fake = old_idrac(attributes);
+    // As iDRACs of 3.00 to 3.36 and of 4.00 on spell it.
+    let older = "OemManager.v1_0_0#OemManager.ImportSystemConfiguration";
+    let newer = "#OemManager.v1_2_0.OemManager#OemManager.ImportSystemConfiguration";
+    for (attributes, name) in [(true, older), (false, older), (true, newer)] {
+        let fake = old_idrac(attributes, name);
         let shown = format!("{MANAGER}/Oem/Dell/DellAttributes/1");
         let (_server, bmc) = trial.connect(&fake).await?;
         bmc.set_boot_once_cd().await?;
