@@ -112,7 +112,7 @@ async fn ensure(
             bmc.set_boot_once_http(&image.url).await?;
         }
         Effect::SetOverride => {
-            bmc.set_boot_once_cd().await?;
+            bmc.set_boot_once_cd_by(job.unread_boots as usize).await?;
         }
         Effect::EnsureOn => {
             bmc.ensure_power_on().await?;

@@ -130,6 +130,7 @@ pub(crate) async fn start(
         power_found: None,
         touched: false,
         medium_read: false,
+        unread_boots: 0,
         permit: None,
         written: None,
         cancel_requested: false,

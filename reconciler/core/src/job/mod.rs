@@ -101,6 +101,9 @@ pub struct Job {
     pub touched: bool,
     /// The BMC read this attempt's medium after power-on was asked for.
     pub medium_read: bool,
+    /// Attempts that ended without their medium ever being read: so many boot targets started nothing.
+    #[serde(default)]
+    pub unread_boots: u32,
     /// The permit of this attempt.
     pub permit: Option<PermitRecord>,
     /// The disk that a permit was ever given for: from then on the disk counts as written.

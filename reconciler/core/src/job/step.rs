@@ -258,6 +258,9 @@ fn elapsed(job: &mut Job, ms: u64, budgets: &Budgets, now: jiff::Timestamp) {
             let (code, message) = if job.medium_read {
                 ("no_permit_request", "the machine read its medium and never asked for a permit")
             } else {
+                // Some BMCs list a target that starts nothing (sushy on Supermicro's `Cd` and `UsbCd`):
+                // the next attempt takes another one.
+                job.unread_boots += 1;
                 ("no_boot", "the machine never read its boot medium")
             };
             let failure = passing(Step::WorkflowDispatcher, code, message);

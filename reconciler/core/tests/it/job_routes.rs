@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! How media come to a machine: one slot, none, and one that refuses.
 
+use proptest::prelude::*;
 use shoal_core::job::effect::next;
 use shoal_core::job::{Budgets, Effect, Event, Failure, Job, Next, Phase, Power, Report, Route, Rung};
 
@@ -62,4 +63,61 @@ fn a_slot_that_refuses_the_image_is_followed_by_the_next_one_which_is_emptied_fi
     assert_eq!(after(after(job, in_force()), refused("refused")).route, Some(single("cd", &[])));
     let job = after(inserting(single("cd", &["other"])), refused("licence-missing"));
     assert_ne!(job.phase, Phase::Eject);
+}
+
+/// One whole attempt, at the end of which the machine never asked for a permit.
+fn silent_attempt(job: Job, reads: bool) -> Job {
+    let budgets = Budgets::default();
+    let mut job = after(job, discovered(Power::Off));
+    while job.phase != Phase::AwaitPermit {
+        job = after(job, in_force());
+    }
+    if reads {
+        let attempt = job.attempt;
+        job = after(job, Event::MediumRead { attempt });
+    }
+    let job = after(job, Event::Elapsed { ms: budgets.boot_ms });
+    let pause = budgets.attempt_pause(job.attempt);
+    if job.phase == Phase::Backoff { after(job, Event::Elapsed { ms: pause }) } else { job }
+}
+
+#[test]
+fn a_boot_that_never_reads_its_medium_is_followed_by_one_from_another_target() {
+    let job = after(queued(), Event::Started);
+    assert_eq!(job.unread_boots, 0);
+    let job = silent_attempt(job, false);
+    assert_eq!((job.phase, job.attempt, job.unread_boots), (Phase::Discover, 2, 1));
+    // What reads its medium and stays silent was started rightly.
+    let job = silent_attempt(job, true);
+    assert_eq!((job.attempt, job.unread_boots), (3, 1));
+}
+
+#[test]
+fn a_job_that_an_older_version_kept_has_tried_no_target_in_vain() {
+    let mut kept = serde_json::to_value(queued()).unwrap();
+    kept.as_object_mut().unwrap().remove("unread_boots");
+    let job: Job = serde_json::from_value(kept).unwrap();
+    assert_eq!(job.unread_boots, 0);
+}
+
+proptest! {
+    #[test]
+    fn only_boots_that_read_nothing_count_and_within_an_attempt_the_target_stays(
+        reads in proptest::collection::vec(any::<bool>(), 1..4),
+    ) {
+        let mut job = after(queued(), Event::Started);
+        let mut unread = 0;
+        for reads in reads {
+            if job.phase != Phase::Discover {
+                break;
+            }
+            let before = job.clone();
+            // A failure on the way is tried again and changes no target.
+            let tried = after(job.clone(), Event::NotPerformed(failure(true)));
+            prop_assert_eq!(tried.unread_boots, before.unread_boots);
+            job = silent_attempt(job, reads);
+            unread += u32::from(!reads);
+            prop_assert_eq!(job.unread_boots, unread);
+        }
+    }
 }

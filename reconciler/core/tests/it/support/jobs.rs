@@ -47,6 +47,7 @@ pub(crate) fn queued() -> Job {
         power_found: None,
         touched: false,
         medium_read: false,
+        unread_boots: 0,
         permit: None,
         written: None,
         cancel_requested: false,
