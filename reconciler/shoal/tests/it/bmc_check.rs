@@ -17,12 +17,12 @@ use tokio::runtime::Runtime;
 
 use super::harness::{Ran, Sandbox};
 
-const USER: &str = "c4n4ry-us3r";
-const PASSWORD: &str = "c4n4ry-passw0rd";
+pub(super) const USER: &str = "c4n4ry-us3r";
+pub(super) const PASSWORD: &str = "c4n4ry-passw0rd";
 const SEED: u64 = 7;
 
 /// One emulated BMC.
-struct Emulated {
+pub(super) struct Emulated {
     farm: Farm,
     // Dropped last: it serves the farm.
     _runtime: Runtime,
@@ -33,7 +33,7 @@ impl Emulated {
         Self::with(profile, "rules: []")
     }
 
-    fn with(profile: &'static Profile, faults: &str) -> Self {
+    pub(super) fn with(profile: &'static Profile, faults: &str) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let bmc = BmcConfig {
             profile,
@@ -61,7 +61,7 @@ impl Emulated {
         Self { farm, _runtime: runtime }
     }
 
-    fn bmc(&self) -> &BmcHandle {
+    pub(super) fn bmc(&self) -> &BmcHandle {
         &self.farm.bmcs()[0]
     }
 

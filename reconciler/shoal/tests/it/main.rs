@@ -5,11 +5,13 @@
 mod approve;
 mod bmc;
 mod bmc_check;
+mod bmc_stop;
 mod harness;
 mod help;
 mod init;
 mod offline;
 mod plan;
+mod recordings;
 mod repository;
 mod run;
 mod secret;
