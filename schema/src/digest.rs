@@ -4,6 +4,7 @@
 //! Canonical form: keys sorted by code point, no white space, strings in NFC, integers only.
 //! Two machines, locales or versions of a map give the same bytes.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -22,9 +23,13 @@ string_schema!(Sha256, r"^sha256:[0-9a-f]{64}$");
 impl Sha256 {
     /// The digest of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
+        Self::from_hash(sha2::Sha256::new_with_prefix(bytes))
+    }
+
+    fn from_hash(hash: sha2::Sha256) -> Self {
         let mut text = String::with_capacity(71);
         text.push_str("sha256:");
-        for byte in sha2::Sha256::digest(bytes) {
+        for byte in hash.finalize() {
             use fmt::Write as _;
             write!(text, "{byte:02x}").expect("writing to a string cannot fail");
         }
@@ -34,6 +39,42 @@ impl Sha256 {
     /// The digest of a value's canonical JSON.
     pub fn of_value<T: Serialize>(value: &T) -> Result<Self, CanonicalError> {
         Ok(Self::of(&canonical_json(value)?))
+    }
+
+    /// The digest of the canonical JSON of an object whose member `list` holds `items`, with one item in memory at a
+    /// time: lists are as long as a fleet is large. What the object itself has under that name does not count.
+    pub fn of_object_with<T: Serialize>(
+        mut object: serde_json::Map<String, serde_json::Value>,
+        list: &str,
+        items: &[T],
+    ) -> Result<Self, CanonicalError> {
+        object.insert(list.to_owned(), serde_json::Value::Null);
+        let mut hash = sha2::Sha256::new();
+        let mut out = Vec::new();
+        for (index, (key, value)) in sorted(&object).into_iter().enumerate() {
+            out.push(if index == 0 { b'{' } else { b',' });
+            write_string(&key, &mut out)?;
+            out.push(b':');
+            let mut pointer = format!("/{key}");
+            if key == list {
+                out.push(b'[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    let item = serde_json::to_value(item).map_err(CanonicalError::Serialize)?;
+                    write_canonical(&item, &mut format!("{pointer}/{index}"), &mut out)?;
+                    hash.update(&out);
+                    out.clear();
+                }
+                out.push(b']');
+            } else {
+                write_canonical(value, &mut pointer, &mut out)?;
+            }
+        }
+        out.push(b'}');
+        hash.update(&out);
+        Ok(Self::from_hash(hash))
     }
 
     /// Reads `sha256:…`.
@@ -140,19 +181,16 @@ fn write_canonical(
             out.push(b']');
         }
         Value::Object(map) => {
-            let mut keys: Vec<(String, &Value)> =
-                map.iter().map(|(key, item)| (key.nfc().collect(), item)).collect();
-            keys.sort_by(|a, b| a.0.cmp(&b.0));
             out.push(b'{');
-            for (index, (key, item)) in keys.iter().enumerate() {
+            for (index, (key, item)) in sorted(map).into_iter().enumerate() {
                 if index > 0 {
                     out.push(b',');
                 }
-                write_string(key, out)?;
+                write_string(&key, out)?;
                 out.push(b':');
                 let length = pointer.len();
                 pointer.push('/');
-                pointer.push_str(key);
+                pointer.push_str(&key);
                 write_canonical(item, pointer, out)?;
                 pointer.truncate(length);
             }
@@ -162,12 +200,20 @@ fn write_canonical(
     Ok(())
 }
 
+/// The members of an object in canonical order.
+fn sorted(map: &serde_json::Map<String, serde_json::Value>) -> Vec<(Cow<'_, str>, &serde_json::Value)> {
+    let mut members: Vec<(Cow<'_, str>, &serde_json::Value)> =
+        map.iter().map(|(key, item)| (composed(key), item)).collect();
+    members.sort_by(|a, b| a.0.cmp(&b.0));
+    members
+}
+
+fn composed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
+}
+
 fn write_string(text: &str, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
-    if text.is_ascii() {
-        return serde_json::to_writer(out, text).map_err(CanonicalError::Serialize);
-    }
-    let composed: String = text.nfc().collect();
-    serde_json::to_writer(out, &composed).map_err(CanonicalError::Serialize)
+    serde_json::to_writer(out, &composed(text)).map_err(CanonicalError::Serialize)
 }
 
 #[cfg(test)]
@@ -186,6 +232,20 @@ mod tests {
     fn a_float_is_refused_with_its_place() {
         let error = canonical_json(&serde_json::json!({"a": [1, 2.5]})).unwrap_err();
         assert_eq!(error.to_string(), "a number at /a/1 is not an integer");
+    }
+
+    #[test]
+    fn a_list_that_is_digested_item_by_item_has_the_digest_of_the_whole() {
+        let items = [serde_json::json!({"b": 1, "a": "e\u{301}"}), serde_json::json!([])];
+        for count in 0..=items.len() {
+            let whole = serde_json::json!({"z": {"y": 1}, "entries": &items[..count], "a": null});
+            let serde_json::Value::Object(mut rest) = whole.clone() else { panic!("an object") };
+            rest.remove("entries");
+            let pieces = Sha256::of_object_with(rest, "entries", &items[..count]).unwrap();
+            assert_eq!(pieces, Sha256::of_value(&whole).unwrap(), "{count} items");
+        }
+        let error = Sha256::of_object_with(serde_json::Map::new(), "a", &[1.5]).unwrap_err();
+        assert_eq!(error.to_string(), "a number at /a/0 is not an integer");
     }
 
     #[test]

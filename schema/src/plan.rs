@@ -395,11 +395,27 @@ pub struct PlanSummary {
 impl Plan {
     /// The digest of everything but `id` and `createdAt`.
     pub fn compute_id(&self) -> Result<Sha256, crate::digest::CanonicalError> {
-        let mut value = serde_json::to_value(self).map_err(crate::digest::CanonicalError::Serialize)?;
-        if let Some(map) = value.as_object_mut() {
-            map.remove("id");
-            map.remove("createdAt");
-        }
-        Sha256::of_value(&value)
+        // The entries of a large fleet are not copied: they go into the digest one by one.
+        let rest = Self {
+            format_version: self.format_version.clone(),
+            id: self.id.clone(),
+            created_at: None,
+            source: self.source.clone(),
+            inputs: self.inputs.clone(),
+            entries: Vec::new(),
+            policy: self.policy.clone(),
+            guards: self.guards.clone(),
+            problems: self.problems.clone(),
+            summary: self.summary,
+            complete: self.complete,
+            errored: self.errored,
+        };
+        let rest = serde_json::to_value(rest).map_err(crate::digest::CanonicalError::Serialize)?;
+        let mut members = match rest {
+            serde_json::Value::Object(members) => members,
+            _ => serde_json::Map::new(),
+        };
+        members.remove("id");
+        Sha256::of_object_with(members, "entries", &self.entries)
     }
 }
