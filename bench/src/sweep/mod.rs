@@ -54,6 +54,8 @@ pub(crate) struct Args {
     keep: Option<PathBuf>,
 }
 
+/// Servers that are adopted by one file: the controller reads none over 1 MiB.
+const ADOPTED_AT_ONCE: usize = 1000;
 /// Adoption takes no longer than this.
 const PATIENCE: Duration = Duration::from_secs(300);
 const PEERS: [&str; 3] = ["shoal", "sushy", "curl"];
@@ -152,9 +154,11 @@ async fn adopt(programs: &Programs, place: &Place, count: usize) -> Result<()> {
     .await
     .context("wait for the status branch")?;
     let names: Vec<String> = (0..count).map(fleet::name).collect();
-    let mut arguments = vec!["adopt", "--reason", "they run"];
-    arguments.extend(names.iter().map(String::as_str));
-    programs.shoal(&place.checkout(), &arguments)?.expect_success("shoal adopt")?;
+    for names in names.chunks(ADOPTED_AT_ONCE) {
+        let mut arguments = vec!["adopt", "--reason", "they run"];
+        arguments.extend(names.iter().map(String::as_str));
+        programs.shoal(&place.checkout(), &arguments)?.expect_success("shoal adopt")?;
+    }
     repository.push()?;
     let peer = Peer::Socket(place.socket());
     until(|| async { Ok(peer.json::<Plan>("/api/v1/plan").await?.entries.is_empty()) })
