@@ -23,6 +23,10 @@ async fn installed() -> World {
     world.start().await;
     world.wait_job_complete(0, "succeeded").await;
     world.wait_server(0, "a machine that started", |view| view["entry"].is_null()).await;
+    // Nobody may change a machine that is just starting.
+    while world.farm.bmcs()[0].state().in_post {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     world
 }
 

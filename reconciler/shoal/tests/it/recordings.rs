@@ -112,7 +112,7 @@ impl Recorded {
 /// What people read, without the certificate, which is the test's own.
 fn shown(ran: &Ran) -> String {
     let lines = ran.stdout.lines().filter(|line| !line.starts_with("certificate"));
-    lines.map(|line| format!("{}\n", line.trim_end())).collect()
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The table: a recording, what `inspect` prints of it, what it warns of.
