@@ -103,9 +103,11 @@ impl Controller {
         }
         let mut published = self.published.lock().await;
         let all = files(self);
+        let digests: BTreeMap<String, Sha256> =
+            all.iter().map(|(path, bytes)| (path.clone(), Sha256::of(bytes))).collect();
         let mut changed: BTreeMap<String, Option<Vec<u8>>> = BTreeMap::new();
         for (path, bytes) in &all {
-            if published.files.get(path) != Some(&Sha256::of(bytes)) {
+            if published.files.get(path) != digests.get(path) {
                 changed.insert(path.clone(), Some(bytes.clone()));
             }
         }
@@ -116,13 +118,13 @@ impl Controller {
             return Ok(());
         }
         let result = match &self.mirror {
-            Some(mirror) => self.push(Arc::clone(mirror), changed, all.clone()).await,
+            Some(mirror) => self.push(Arc::clone(mirror), changed, all).await,
             None => write_files(&self.settings.storage_root.join("status"), &changed)
                 .map_err(|error| chain(&error)),
         };
         self.metrics.status_commit(if result.is_ok() { "ok" } else { "failed" });
         result?;
-        published.files = all.iter().map(|(path, bytes)| (path.clone(), Sha256::of(bytes))).collect();
+        published.files = digests;
         Ok(())
     }
 
