@@ -72,32 +72,32 @@ fn network(source: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn at(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_source_that_is_wrong_too_often_waits_for_the_rest_of_a_minute_and_its_neighbours_do_not() {
         let guesses = Guesses::default();
         for _ in 0..WRONG_ALLOWED {
-            assert_eq!(guesses.wrong(at("192.0.2.1")), Ok(()));
+            assert_eq!(guesses.wrong(Some(at("192.0.2.1"))), Ok(()));
         }
         tokio::time::advance(Duration::from_millis(20_500)).await;
-        assert_eq!(guesses.wrong(at("192.0.2.1")), Err(TooMany { seconds: 40 }));
-        assert_eq!(guesses.wrong(at("::ffff:192.0.2.1")), Err(TooMany { seconds: 40 }), "the same one");
-        assert_eq!(guesses.wrong(at("192.0.2.2")), Ok(()));
+        assert_eq!(guesses.wrong(Some(at("192.0.2.1"))), Err(TooMany { seconds: 40 }));
+        assert_eq!(guesses.wrong(Some(at("::ffff:192.0.2.1"))), Err(TooMany { seconds: 40 }), "the same one");
+        assert_eq!(guesses.wrong(Some(at("192.0.2.2"))), Ok(()));
         tokio::time::advance(Duration::from_secs(40)).await;
-        assert_eq!(guesses.wrong(at("192.0.2.1")), Ok(()));
+        assert_eq!(guesses.wrong(Some(at("192.0.2.1"))), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_ipv6_network_is_one_source_and_the_local_socket_is_none() {
         let guesses = Guesses::default();
         for host in 0..WRONG_ALLOWED {
-            assert_eq!(guesses.wrong(at(&format!("2001:db8::{host:x}"))), Ok(()));
+            assert_eq!(guesses.wrong(Some(at(&format!("2001:db8::{host:x}")))), Ok(()));
         }
-        assert!(guesses.wrong(at("2001:db8::ffff")).is_err());
-        assert_eq!(guesses.wrong(at("2001:db8:0:1::1")), Ok(()));
+        assert!(guesses.wrong(Some(at("2001:db8::ffff"))).is_err());
+        assert_eq!(guesses.wrong(Some(at("2001:db8:0:1::1"))), Ok(()));
         for _ in 0..=WRONG_ALLOWED {
             assert_eq!(guesses.wrong(None), Ok(()));
         }
