@@ -67,13 +67,14 @@ pub(crate) async fn turn(controller: &Arc<Controller>) {
     if let Err(error) = rename(controller).await {
         tracing::error!(error, "a rename was not kept");
     }
-    let Some(plan) = make_plan(controller) else { return };
+    let Some(mut plan) = make_plan(controller) else { return };
     let observe_only = controller.world().control.observe_only;
-    if !observe_only {
+    if !observe_only && plan.entries.iter().any(settles) {
         settle_entries(controller, &plan).await;
+        // Records moved, so that what starts is judged anew.
+        let Some(anew) = make_plan(controller) else { return };
+        plan = anew;
     }
-    // Adoption and release move records, so that what starts is judged anew.
-    let Some(plan) = make_plan(controller) else { return };
     let waiting = decide(controller, &plan);
     publish_view(controller, &plan, &waiting).await;
     if observe_only {
@@ -183,9 +184,13 @@ async fn rename(controller: &Controller) -> Result<(), String> {
     Ok(())
 }
 
-/// What changes records and touches no machine: adoption; and release, which only takes media out.
+/// Whether an entry changes a record and touches no machine: adoption; and release, which only takes media out.
+fn settles(entry: &Entry) -> bool {
+    entry.holds.is_empty() && matches!(entry.action, Action::Adopt | Action::Release)
+}
+
 async fn settle_entries(controller: &Arc<Controller>, plan: &Planned) {
-    for entry in plan.entries.iter().filter(|entry| entry.holds.is_empty()) {
+    for entry in plan.entries.iter().filter(|entry| settles(entry)) {
         match entry.action {
             Action::Adopt => adopt(controller, plan, entry).await,
             Action::Release => deeds::release(controller, &entry.server).await,
