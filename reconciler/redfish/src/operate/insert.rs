@@ -125,17 +125,18 @@ async fn write(
             Err(Failure::Refused(refusal)) => {
                 let kind = reason(bmc, image, &refusal);
                 match kind {
-                    // Accepted before and refused now: perhaps the first one is still under way.
-                    kind if accepted > 0 && !refusal.is_not_now() => {
-                        let error = bmc.wire.error(op, Some(uri), kind);
-                        let shown = await_image(bmc, op, uri, image, &mut patience).await;
-                        return shown.map(|()| Effect::Changed).map_err(|_| error);
-                    }
+                    // A parameter that is named is wrong whatever became of an insert that was accepted before.
                     ErrorKind::Refused { .. }
                         if may_learn && bodies < MOST_BODIES && body.learn(&refusal) =>
                     {
                         bodies += 1;
                         continue;
+                    }
+                    // Accepted before and refused now: perhaps the first one is still under way.
+                    kind if accepted > 0 && !refusal.is_not_now() => {
+                        let error = bmc.wire.error(op, Some(uri), kind);
+                        let shown = await_image(bmc, op, uri, image, &mut patience).await;
+                        return shown.map(|()| Effect::Changed).map_err(|_| error);
                     }
                     ErrorKind::Busy { .. } | ErrorKind::ServerFault { .. } => {
                         pause = refusal.pause(pause);

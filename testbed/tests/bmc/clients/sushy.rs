@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! `sushy`, by which OpenStack Ironic speaks Redfish, used as Ironic uses it. It knows the field: on every model with
-//! media that standard Redfish reaches it comes through.
+//! media and overrides that standard Redfish reaches it comes through, and it has no words of makers.
 
 use http::Method;
 use serde_json::{Value, json};
 use shoal_testbed::bmc::BootDevice;
 use shoal_testbed::bmc::profiles::{
-    AMI_DGX, BLUEFIELD, IBMC_XFUSION, IDRAC9_6, IDRAC10, ILO5, OPENBMC_GB200, Profile, SMC_X12,
-    SMC_X13_SINGLE, XCC,
+    AMI_DGX, BLUEFIELD, IBMC_V5, IBMC_XFUSION, IDRAC9_5, IDRAC9_6, IDRAC10, ILO5, IRMC_S5, OPENBMC_GB200,
+    Profile, SMC_X10, SMC_X12, SMC_X13_SINGLE, XCC, XCC3,
 };
 
 use super::{Round, statuses};
@@ -157,5 +157,65 @@ async fn sushy_finds_no_media_on_a_bluefield_and_boots_it_over_http() {
     client.0.is_overridden("UefiHttp");
     client.ok(json!({"step": "reset", "type": "On"})).await;
     assert_eq!(client.0.boots(1).await, BootDevice::UefiHttp { uri: Some(uri.to_owned()) });
+    client.ends().await;
+}
+
+#[tokio::test]
+async fn sushy_does_not_mind_that_an_xcc3_answers_a_patch_with_a_task() {
+    let Some(client) = Sushy::start(&XCC3).await else { return };
+    let client = client.boots_the_cd_in("EXT1", "Cd").await;
+    assert_eq!(statuses(&client.0.asked(Method::PATCH, "/EXT1")), [202, 202]);
+    client.ends().await;
+}
+
+/// `Cd` is the physical drive (iDRAC-Redfish-Scripting #24); Ironic has a vendor's driver for the virtual one.
+#[tokio::test]
+async fn sushy_starts_an_older_idrac9_from_its_physical_drive() {
+    let Some(mut client) = Sushy::start(&IDRAC9_5).await else { return };
+    let image = client.0.image();
+    client.ok(json!({"step": "insert", "slot": "CD", "image": image})).await;
+    client.0.is_inserted("CD").await;
+    client.ok(json!({"step": "boot", "target": "Cd"})).await;
+    client.ok(json!({"step": "reset", "type": "On"})).await;
+    assert_eq!(client.0.boots(1).await, BootDevice::Disk);
+    client.ok(json!({"step": "reset", "type": "ForceOff"})).await;
+    client.0.is_off().await;
+    client.ok(json!({"step": "eject", "slot": "CD"})).await;
+    client.0.is_empty().await;
+    client.ends().await;
+}
+
+/// The override stands in `Oem/ts_fujitsu/BootConfig` (terraform-provider-irmc-redfish); Ironic has a vendor's driver.
+#[tokio::test]
+async fn sushy_gets_an_image_into_an_irmc_and_no_override() {
+    let Some(mut client) = Sushy::start(&IRMC_S5).await else { return };
+    let image = client.0.image();
+    client.ok(json!({"step": "insert", "slot": "0", "image": image})).await;
+    client.0.is_inserted("0").await;
+    let said = client.fails(json!({"step": "boot", "target": "Cd"})).await;
+    assert!(said.contains("PropertyNotWritable"), "{said}");
+    client.0.is_not_overridden();
+    client.ok(json!({"step": "eject", "slot": "0"})).await;
+    client.0.is_empty().await;
+    client.ends().await;
+}
+
+/// It has an action of the maker's in the place of InsertMedia (field notes of a 2288H V5), and takes no login without
+/// a domain: sushy falls back to Basic.
+#[tokio::test]
+async fn sushy_has_no_words_for_an_ibmc() {
+    let Some(mut client) = Sushy::start(&IBMC_V5).await else { return };
+    let insert = json!({"step": "insert", "slot": "CD", "image": client.0.image()});
+    let said = client.fails(insert).await;
+    assert!(said.starts_with("MissingActionError: "), "{said}");
+    client.0.is_empty().await;
+    client.ends().await;
+}
+
+/// Nothing is listed before an image was mounted by `CfgCD` (badfish #394).
+#[tokio::test]
+async fn sushy_sees_no_slot_on_a_supermicro_x10() {
+    let Some(mut client) = Sushy::start(&SMC_X10).await else { return };
+    assert_eq!(client.ok(json!({"step": "media"})).await, json!({}));
     client.ends().await;
 }

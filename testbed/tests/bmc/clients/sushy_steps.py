@@ -15,7 +15,7 @@ from sushy import auth
 from sushy import exceptions
 
 url, user, certificate, system_id = sys.argv[1:]
-login = auth.SessionAuth(user, os.environ["BMC_PASSWORD"])
+login = auth.SessionOrBasicAuth(user, os.environ["BMC_PASSWORD"])
 service = sushy.Sushy(url, auth=login, verify=certificate)
 
 
