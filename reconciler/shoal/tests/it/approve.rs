@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! `shoal approve` and `shoal adopt`: agreements are commits, and work for exactly one entry.
 
-use super::repository::Team;
+use super::repository::{Team, server};
 
 fn approvals(team: &Team) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(team.sandbox.path("fleet/approvals"))
@@ -44,12 +44,29 @@ fn all_means_everything_that_waits_and_a_second_time_there_is_nothing() {
     let servers: Vec<&str> =
         report["entries"].as_array().expect("entries").iter().filter_map(|e| e["server"].as_str()).collect();
     assert_eq!(servers, ["db-01", "web-02"]);
-    let file = report["file"].as_str().expect("a file");
+    let file = report["files"][0].as_str().expect("a file");
     assert!(file.ends_with("-db-01-and-1-more.yaml"), "{file}");
     assert!(!sandbox.read(&format!("fleet/{file}")).contains("expires"));
     sandbox.shoal(&["plan"]).at("fleet").run().ends(2);
     sandbox.shoal(&["approve", "--all"]).at("fleet").run().ends(0).prints_nothing().says("nothing to write");
     sandbox.shoal(&["approve", "db-01"]).at("fleet").run().ends(0).says("agreed to already in approvals/");
+}
+
+#[test]
+fn an_agreement_to_very_many_entries_is_several_files_that_can_all_be_read() {
+    let team = Team::new();
+    let sandbox = &team.sandbox;
+    let many = (0..1_100).map(|n| {
+        server(&format!("many-{n:04}"), &format!("MANY{n:04}"), &format!("many-{n:04}.test"), "13.1")
+    });
+    sandbox.write("fleet/servers/many.yaml", &many.collect::<Vec<_>>().join("---\n"));
+    team.push("many servers");
+    let report = sandbox.shoal(&["approve", "--all", "--json"]).at("fleet").run().ends(0).json();
+    assert_eq!(report["entries"].as_array().expect("entries").len(), 1_102);
+    assert_eq!(report["files"].as_array().expect("files").len(), 2, "{}", report["files"]);
+    sandbox.shoal(&["validate", "--deny-warnings"]).at("fleet").run().ends(0);
+    let plan = sandbox.shoal(&["plan", "--json"]).at("fleet").run().ends(2).json();
+    assert_eq!(plan["summary"]["unapproved"], 0);
 }
 
 #[test]

@@ -4,7 +4,6 @@
 use shoal_core::inventory::Inventory;
 use shoal_schema::kinds::{Approval, ApprovalSpec, ApprovedAction, ApprovedEntry};
 
-use super::Picked;
 use crate::error::CliError;
 use crate::output::yaml::scalar;
 
@@ -20,13 +19,13 @@ pub(super) fn word(action: ApprovedAction) -> &'static str {
 /// `2026-11-21-web-01`, `2026-11-21-web-01-and-3-more`, with a number behind it where that is taken.
 pub(super) fn free_name(
     now: jiff::Timestamp,
-    picked: &Picked,
+    entries: &[ApprovedEntry],
     inventory: &Inventory,
     taken: impl Fn(&str) -> bool,
 ) -> String {
     let date = now.strftime("%Y-%m-%d");
-    let first = picked.entries.first().map(|entry| entry.server.replace('/', "-")).unwrap_or_default();
-    let more = match picked.entries.len() {
+    let first = entries.first().map(|entry| entry.server.replace('/', "-")).unwrap_or_default();
+    let more = match entries.len() {
         0 | 1 => String::new(),
         many => format!("-and-{}-more", many - 1),
     };

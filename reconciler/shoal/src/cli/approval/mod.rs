@@ -22,6 +22,9 @@ use crate::output::{Table, parse_duration};
 use crate::repo::{Fleet, Repository, StatusDirArgs};
 use document::{file_text, free_name};
 
+/// Entries of one file: it stays well below what the inventory takes as one.
+const ENTRIES_OF_A_FILE: usize = 1_000;
+
 /// How an agreement is written.
 #[derive(clap::Args)]
 pub(super) struct WriteArgs {
@@ -69,7 +72,7 @@ fn expiry(text: &str) -> Result<Expiry, String> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
-    file: Option<&'a str>,
+    files: &'a [String],
     entries: &'a [ApprovedEntry],
     pruned: &'a [String],
     commit: Option<String>,
@@ -111,39 +114,42 @@ impl WriteArgs {
     ) -> Result<(), CliError> {
         let mut files: BTreeMap<String, Option<Vec<u8>>> =
             pruned.iter().map(|path| (path.clone(), None)).collect();
-        let mut file = None;
-        if !picked.entries.is_empty() {
-            let now = context.now();
-            let expires = match self.expires {
-                Expiry::Never => None,
-                Expiry::After(after) => Some(whole_seconds(now, after)?),
+        let now = context.now();
+        let expires = match self.expires {
+            Expiry::Never => None,
+            Expiry::After(after) => Some(whole_seconds(now, after)?),
+        };
+        let root = repository.root();
+        let mut new = Vec::new();
+        for entries in picked.entries.chunks(ENTRIES_OF_A_FILE) {
+            let taken = |path: &str| {
+                let stays = !pruned.iter().any(|gone| gone == path);
+                new.iter().any(|other| other == path) || (root.join(path).exists() && stays)
             };
-            let root = repository.root();
-            let taken = |path: &str| root.join(path).exists() && !pruned.iter().any(|gone| gone == path);
-            let name = free_name(now, &picked, &fleet.inventory, taken);
+            let name = free_name(now, entries, &fleet.inventory, taken);
             let reason = self.reason.clone().unwrap_or_else(|| picked.reason());
-            let text = file_text(&name, &reason, expires, &picked.entries)?;
+            let text = file_text(&name, &reason, expires, entries)?;
             let path = format!("approvals/{name}.yaml");
             files.insert(path.clone(), Some(text.into_bytes()));
-            file = Some(path);
+            new.push(path);
         }
         if files.is_empty() {
             context.say("nothing to write");
             if self.json {
-                report(context, None, &picked, &pruned, &nothing_written())?;
+                report(context, &[], &picked, &pruned, &nothing_written())?;
             }
             return Ok(());
         }
         let written = self.put(context, repository, &files, &picked, &pruned)?;
         if self.json {
-            report(context, file.as_deref(), &picked, &pruned, &written)?;
+            report(context, &new, &picked, &pruned, &written)?;
         } else if !picked.entries.is_empty() {
             context.data(&table(&picked.entries))?;
         }
         for path in &pruned {
             context.say(&format!("removed {path}"));
         }
-        if let Some(path) = &file {
+        for path in &new {
             context.say(&format!("wrote {path}"));
         }
         match (&written.commit, &written.branch) {
@@ -182,13 +188,13 @@ impl WriteArgs {
 
 fn report(
     context: &Context,
-    file: Option<&str>,
+    files: &[String],
     picked: &Picked,
     pruned: &[String],
     written: &Written,
 ) -> Result<(), CliError> {
     context.json(&Report {
-        file,
+        files,
         entries: &picked.entries,
         pruned,
         commit: written.commit.map(|commit| commit.to_string()),
