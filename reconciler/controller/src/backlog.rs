@@ -6,6 +6,8 @@
 //! * One that the receiver refuses holds up no other: it is tried again by itself, later and later.
 //! * While the receiver cannot be reached, nobody else is tried in vain: all wait for it, in order.
 //! * A message is tried so many times at most, and then given up.
+//! * One that was taken, or given up, and cannot be removed from the database is not sent again: only its removal is
+//!   tried again.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -27,6 +29,8 @@ type Key = Vec<u8>;
 pub(crate) struct Backlog {
     refused: HashMap<Key, Pause>,
     receiver: Option<Pause>,
+    /// What nobody waits for any more and still stands in the database, and when its removal is tried again.
+    over: HashMap<Key, Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -48,6 +52,8 @@ impl Pause {
 pub(crate) enum Next {
     /// This message is tried.
     Try(Key),
+    /// This message is removed, and not tried.
+    Remove(Key),
     /// Nothing before then; nothing at all where there is no message.
     Wait(Option<Instant>),
 }
@@ -68,16 +74,28 @@ impl Backlog {
             let known: HashSet<&Key> = keys.iter().collect();
             self.refused.retain(|key, _| known.contains(key));
         }
+        if self.over.len() > keys.len() {
+            let known: HashSet<&Key> = keys.iter().collect();
+            self.over.retain(|key, _| known.contains(key));
+        }
         if keys.is_empty() {
             return Next::Wait(None);
         }
-        if let Some(away) = self.receiver.filter(|away| away.until > now) {
-            return Next::Wait(Some(away.until));
+        if let Some(key) = keys.iter().find(|key| self.over.get(*key).is_some_and(|until| *until <= now)) {
+            return Next::Remove(key.clone());
         }
-        let ready = keys.iter().find(|key| self.refused.get(*key).is_none_or(|pause| pause.until <= now));
+        let removal = keys.iter().filter_map(|key| self.over.get(key)).copied().min();
+        if let Some(away) = self.receiver.filter(|away| away.until > now) {
+            return Next::Wait(Some(removal.map_or(away.until, |until| until.min(away.until))));
+        }
+        let mut left = keys.iter().filter(|key| !self.over.contains_key(*key));
+        let ready = left.find(|key| self.refused.get(*key).is_none_or(|pause| pause.until <= now));
         match ready {
             Some(key) => Next::Try(key.clone()),
-            None => Next::Wait(keys.iter().filter_map(|key| self.refused.get(key)).map(|p| p.until).min()),
+            None => {
+                let again = keys.iter().filter_map(|key| self.refused.get(key)).map(|pause| pause.until);
+                Next::Wait(again.chain(removal).min())
+            }
         }
     }
 
@@ -85,6 +103,16 @@ impl Backlog {
     pub(crate) fn taken(&mut self, key: &[u8]) {
         self.refused.remove(key);
         self.receiver = None;
+    }
+
+    /// A message that nobody waits for any more could not be removed.
+    pub(crate) fn stays(&mut self, key: &[u8], now: Instant) {
+        self.over.insert(key.to_vec(), now + FIRST_PAUSE);
+    }
+
+    /// A message was removed.
+    pub(crate) fn removed(&mut self, key: &[u8]) {
+        self.over.remove(key);
     }
 
     /// A message was not taken. True where it is given up.
@@ -139,6 +167,25 @@ mod tests {
         assert!(!backlog.failed(b"1", Failed::Refused, again));
         assert_eq!(backlog.next(&left, again), Next::Wait(Some(again + FIRST_PAUSE * 2)));
         assert_eq!(backlog.next(&keys(&["1", "3"]), again), tries("3"), "a new one is not held up either");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_was_taken_and_cannot_be_removed_is_not_sent_again() {
+        let (mut backlog, all) = (Backlog::default(), keys(&["1", "2"]));
+        let start = Instant::now();
+        backlog.taken(b"1");
+        backlog.stays(b"1", start);
+        assert_eq!(backlog.next(&all, start), tries("2"), "it holds up no other");
+        let left = keys(&["1"]);
+        let again = start + FIRST_PAUSE;
+        assert_eq!(backlog.next(&left, start), Next::Wait(Some(again)));
+        backlog.failed(b"2", Failed::Away, start);
+        assert_eq!(backlog.next(&all, start), Next::Wait(Some(again)));
+        assert_eq!(backlog.next(&left, again), Next::Remove(b"1".to_vec()));
+        backlog.stays(b"1", again);
+        assert_eq!(backlog.next(&left, again), Next::Wait(Some(again + FIRST_PAUSE)), "not at once again");
+        backlog.removed(b"1");
+        assert!(backlog.over.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -101,7 +101,10 @@ pub(crate) async fn run(controller: Arc<Controller>, client: reqwest::Client) {
     let mut backlog = Backlog::default();
     loop {
         let scan = Scan { limit: AT_ONCE, ..Scan::ALL };
-        let messages = controller.store.scan(Table::Outbox, &scan).unwrap_or_default();
+        let messages = controller.store.scan(Table::Outbox, &scan).unwrap_or_else(|error| {
+            tracing::error!(error = %chain(&error), "the outbox cannot be read; looked at again in a while");
+            Vec::new()
+        });
         let keys: Vec<Vec<u8>> = messages.iter().map(|(key, _)| key.clone()).collect();
         let until = match backlog.next(&keys, Instant::now()) {
             Next::Try(key) => {
@@ -109,19 +112,23 @@ pub(crate) async fn run(controller: Arc<Controller>, client: reqwest::Client) {
                 match deliver(&controller, &client, &body).await {
                     Ok(()) => {
                         backlog.taken(&key);
-                        remove(&controller, key).await;
+                        remove(&controller, &mut backlog, key).await;
                     }
                     Err((failed, why)) => {
                         tracing::warn!(why, "a notification was not delivered");
                         if backlog.failed(&key, failed, Instant::now()) {
                             tracing::error!(why, "a notification is given up");
-                            remove(&controller, key).await;
+                            remove(&controller, &mut backlog, key).await;
                         }
                     }
                 }
                 if controller.shutdown.is_cancelled() {
                     return;
                 }
+                continue;
+            }
+            Next::Remove(key) => {
+                remove(&controller, &mut backlog, key).await;
                 continue;
             }
             Next::Wait(until) => until.unwrap_or_else(|| Instant::now() + IDLE),
@@ -134,11 +141,15 @@ pub(crate) async fn run(controller: Arc<Controller>, client: reqwest::Client) {
     }
 }
 
-async fn remove(controller: &Controller, key: Vec<u8>) {
+async fn remove(controller: &Controller, backlog: &mut Backlog, key: Vec<u8>) {
     let mut batch = Batch::new();
-    batch.delete(Table::Outbox, key);
-    if let Err(error) = controller.commit("the outbox", batch).await {
-        tracing::error!(error = %chain(&error), "a delivered notification is still in the outbox");
+    batch.delete(Table::Outbox, key.clone());
+    match controller.commit("the outbox", batch).await {
+        Ok(()) => backlog.removed(&key),
+        Err(error) => {
+            tracing::error!(error = %chain(&error), "a notification that is over is still in the outbox");
+            backlog.stays(&key, Instant::now());
+        }
     }
 }
 
