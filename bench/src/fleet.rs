@@ -4,7 +4,6 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use shoal_taskiso::{DEFAULT_LIMIT, TaskFiles, build_volume};
 use shoal_testbed_site::{Place, Programs, Repository, example_inventory};
 
 use super::emulator::{Bmc, PASSWORD, USER};
@@ -48,18 +47,10 @@ pub(super) fn make(programs: &Programs, place: &Place, bmcs: &[Bmc], first_insta
     repository.write_secret("bmc/all", &format!("username: {USER}\npassword: {PASSWORD}\n"))?;
     repository.commit("fleet")?;
     repository.push()?;
-    maintenance_iso(place)
+    place.write_maintenance_stand_in()
 }
 
 /// The name of a server in Git.
 pub(super) fn name(index: usize) -> String {
     format!("host-{index:05}")
-}
-
-/// A volume that stands in for the maintenance ISO: simulated machines read it and start nothing of it.
-fn maintenance_iso(place: &Place) -> Result<()> {
-    let mut files = TaskFiles::new();
-    files.insert("readme.txt", "A stand-in for the maintenance OS.\n".to_owned())?;
-    let iso = build_volume("SHOAL_MAINTENANCE", &files, 0, 1 << 20, DEFAULT_LIMIT)?;
-    fs::write(place.maintenance_iso(), &iso.bytes).context("write the maintenance ISO")
 }

@@ -13,6 +13,7 @@
 
 mod api;
 mod controller;
+mod maintenance_iso;
 mod place;
 mod program;
 mod repository;

@@ -24,7 +24,6 @@ mod edit;
 mod ending;
 mod evidence;
 mod machines;
-mod maintenance_iso;
 mod repository;
 mod screen;
 mod secrets;

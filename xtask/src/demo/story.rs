@@ -16,7 +16,6 @@ use super::Pace;
 use super::cast::{self, BUMP_TO, BUMPED, FAILS, Player};
 use super::evidence::{Bump, Crash, Evidence, InFlight, Planned};
 use super::machines::Machines;
-use super::maintenance_iso;
 use super::screen::Screen;
 use super::secrets::Planted;
 use super::watch::{self, condition, is_active};
@@ -63,7 +62,7 @@ pub(crate) async fn tell(screen: &Screen, place: &Place, pace: Pace) -> anyhow::
     let programs = Programs::find(place)?;
     let planted = Planted::draw()?;
     let players = cast::read(&shoal_testbed_site::example_inventory())?;
-    maintenance_iso::write(place)?;
+    place.write_maintenance_stand_in()?;
     let machines = Machines::start(place, &players, &planted).await?;
     repository::make(&programs, place, &players, &machines.reached(), &planted)?;
     for player in &players {

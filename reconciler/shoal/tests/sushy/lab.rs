@@ -8,7 +8,6 @@ use std::time::Duration;
 use serde_json::Value;
 use shoal_schema::api::ServerView;
 use shoal_schema::status::ServerStatus;
-use shoal_taskiso::{DEFAULT_LIMIT, TaskFiles, build_volume};
 use shoal_testbed::bmc::{Disk, Identity};
 use shoal_testbed::machine::MachineReport;
 use shoal_testbed::python;
@@ -74,11 +73,7 @@ impl Lab {
         let python = python::for_tests(env!("CARGO_TARGET_TMPDIR"), "sushy", requirements)?;
         let place = Place::new("shoal-sushy-", None).expect("a directory");
         let programs = Programs::find(&place).expect("shoal");
-        let mut files = TaskFiles::new();
-        files.insert("readme.txt", "A stand-in for the maintenance OS.\n".to_owned()).expect("a name");
-        let iso = build_volume("SHOAL_MAINTENANCE", &files, 0, 1 << 20, DEFAULT_LIMIT).expect("a volume");
-        fs::write(place.maintenance_iso(), &iso.bytes).expect("a file");
-
+        place.write_maintenance_stand_in().expect("a file");
         let repository = Repository::make(&programs, &place).expect("a repository");
         let recipient = repository.make_age_key().expect("a key");
         let fleet = format!(
