@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 use shoal_core::job::{Event, Job, Phase, step};
 use shoal_core::record;
-use shoal_git::Mirror;
 use shoal_http::login::Logins;
 use shoal_schema::JobId;
 use shoal_schema::disk::DiskFacts;
@@ -20,7 +19,6 @@ use shoal_store::{Batch, CommitError, Store, Table, ledger};
 use shoal_tls::OwnCertificate;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::bmc::Bmcs;
 use crate::bmc::schedule::Schedule;
@@ -30,6 +28,7 @@ use crate::keys::Keys;
 use crate::media::MediaShelf;
 use crate::metrics::Metrics;
 use crate::notify::Outbox;
+use crate::outside::{Blocking, Outside, Random, Repository, Tasks};
 use crate::progress::{Board, is_at_work};
 use crate::publish::Published;
 use crate::rows::{self, ControlRow, ServerRow};
@@ -72,8 +71,14 @@ pub struct Controller {
     pub(crate) fetches_begun: AtomicU64,
     /// The number of the last one that is over, and in force where it was good.
     pub(crate) fetched: tokio::sync::watch::Sender<u64>,
-    /// The mirror of the repository; nothing where a plain directory is read.
-    pub mirror: Option<Arc<Mirror>>,
+    /// The repository; nothing where a plain directory is read.
+    pub repository: Option<Arc<dyn Repository>>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Where work is done that blocks.
+    pub blocking: Blocking,
+    /// Sends notifications, where any are sent.
+    pub(crate) http: Option<reqwest::Client>,
     /// What is known of the status branch.
     pub published: tokio::sync::Mutex<Published>,
     /// One turn of the loop at a time, whoever asked for it.
@@ -81,7 +86,7 @@ pub struct Controller {
     /// The end.
     pub shutdown: CancellationToken,
     /// Everything that runs.
-    pub tasks: TaskTracker,
+    pub tasks: Tasks,
     world: RwLock<World>,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     runners: Mutex<HashMap<JobId, Arc<Notify>>>,
@@ -122,8 +127,8 @@ pub(crate) struct Brought<'a> {
 pub struct Parts {
     /// What it was told at start.
     pub settings: Settings,
-    /// The database.
-    pub store: Arc<dyn Store>,
+    /// The world outside.
+    pub outside: Outside,
     /// Capabilities and tokens.
     pub keys: Keys,
     /// The certificate of its own making.
@@ -132,8 +137,6 @@ pub struct Parts {
     pub metrics: Metrics,
     /// The maintenance ISO and what is derived from it.
     pub media: MediaShelf,
-    /// The mirror of the repository; nothing where a plain directory is read.
-    pub mirror: Option<Arc<Mirror>>,
     /// Certificates that were trusted on first use, by server.
     pub pins: HashMap<String, String>,
     /// What was read from the database.
@@ -143,15 +146,17 @@ pub struct Parts {
 impl Controller {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { settings, store, keys, own_certificate, metrics, media, mirror, pins, world } = parts;
-        let bmcs = Bmcs::new(&settings, metrics.clone(), pins, world.ledger.epoch);
+        let Parts { settings, outside, keys, own_certificate, metrics, media, pins, world } = parts;
+        let Outside { store, repository, bmcs, random, blocking, power, http } = outside;
+        let bmcs = Bmcs::new(&settings, metrics.clone(), bmcs, Arc::clone(&random), pins, world.ledger.epoch);
+        let dice = Arc::clone(&random);
         Arc::new(Self {
             bmcs,
             outbox: Outbox::default(),
             guesses: Guesses::default(),
             progress: Board::default(),
             logins: logins(&settings.auth),
-            deeds: Schedule::new(crate::bmc::jitter),
+            deeds: Schedule::new(Box::new(move || crate::bmc::jitter(&*dice))),
             settings,
             store,
             keys,
@@ -163,11 +168,14 @@ impl Controller {
             fetch: Notify::new(),
             fetches_begun: AtomicU64::new(0),
             fetched: tokio::sync::watch::Sender::new(0),
-            mirror,
+            repository,
+            random,
+            blocking,
+            http,
             published: tokio::sync::Mutex::default(),
             turning: tokio::sync::Mutex::default(),
             shutdown: CancellationToken::new(),
-            tasks: TaskTracker::new(),
+            tasks: Tasks::new(power),
             world: RwLock::new(world),
             locks: Mutex::new(HashMap::new()),
             runners: Mutex::new(HashMap::new()),
@@ -189,6 +197,11 @@ impl Controller {
     pub(crate) fn worker_id(&self) -> String {
         let world = self.world();
         format!("{}-{}", world.ledger.id.short(), world.ledger.epoch)
+    }
+
+    /// A number in `0.0..1.0`, to spread what would come all at once.
+    pub(crate) fn jitter(&self) -> f64 {
+        crate::bmc::jitter(&*self.random)
     }
 
     /// Now, by the wall clock.

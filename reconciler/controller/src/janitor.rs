@@ -21,6 +21,7 @@ const AT_ONCE: usize = 1000;
 pub(crate) async fn run(controller: Arc<Controller>) {
     loop {
         tokio::select! {
+            biased;
             () = controller.shutdown.cancelled() => return,
             () = tokio::time::sleep(PERIOD) => {}
         }
@@ -30,9 +31,9 @@ pub(crate) async fn run(controller: Arc<Controller>) {
         if let Err(error) = forget_names(&controller).await {
             tracing::warn!(error, "names of old requests were not cleaned up");
         }
-        if let Some(mirror) = controller.mirror.clone() {
-            match tokio::task::spawn_blocking(move || mirror.maintain()).await {
-                Ok(Ok(_)) => {}
+        if let Some(repository) = controller.repository.clone() {
+            match controller.blocking.run(move || repository.maintain()).await {
+                Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(error = %chain(&error), "the mirror was not tidied"),
                 Err(error) => tracing::warn!(%error, "the mirror was not tidied"),
             }

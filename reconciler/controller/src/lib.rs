@@ -20,6 +20,7 @@ pub mod keys;
 mod media;
 mod metrics;
 mod notify;
+pub mod outside;
 mod progress;
 pub mod publish;
 mod reconcile;
@@ -40,7 +41,7 @@ use controller::Controller;
 use settings::{Settings, TlsMode};
 use shoal_http::listen::{Serving, SharedTls, listen};
 use shoal_registry::Registry;
-use shoal_tls::{Trust, TrustError, client_config, config_from_files};
+use shoal_tls::config_from_files;
 use startup::StartupError;
 use tokio_util::sync::CancellationToken;
 
@@ -104,7 +105,8 @@ pub async fn start(mut settings: Settings) -> Result<Running, StartupError> {
             StartupError::Directory { path: std::path::PathBuf::new(), source: std::io::Error::other(error) }
         })??
     };
-    let serving = Serving { shutdown: controller.shutdown.clone(), tasks: controller.tasks.clone() };
+    let serving =
+        Serving { shutdown: controller.shutdown.clone(), tasks: controller.tasks.tracker().clone() };
     let mut certificates = Vec::new();
     for (listener, mode, is_api) in plain {
         let config = match &mode {
@@ -134,8 +136,16 @@ pub async fn start(mut settings: Settings) -> Result<Running, StartupError> {
         let (registry, until) = (registry.clone(), controller.shutdown.clone());
         controller.tasks.spawn(async move { registry.maintain(until).await });
     }
-    spawn_loops(&controller)?;
+    spawn_loops(&controller);
     Ok(Running { controller, certificates, registry, addresses })
+}
+
+/// Starts a controller that listens nowhere, in a world that was handed in: who calls it uses
+/// [`Running::api_router`] and [`Running::media_router`]. Blocks for as long as that world does.
+pub fn start_in(settings: Settings, outside: outside::Outside) -> Result<Running, StartupError> {
+    let controller = startup::open_in(settings, outside)?;
+    spawn_loops(&controller);
+    Ok(Running { controller, certificates: Vec::new(), registry: None, addresses: Addresses::default() })
 }
 
 /// Addresses that nobody set are those that are listened on.
@@ -155,12 +165,7 @@ fn fill_urls(settings: &mut Settings, addresses: &Addresses) {
     }
 }
 
-fn spawn_loops(controller: &Arc<Controller>) -> Result<(), StartupError> {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .tls_backend_preconfigured(system_tls()?)
-        .build()
-        .map_err(StartupError::Client)?;
+fn spawn_loops(controller: &Arc<Controller>) {
     let tasks = controller.tasks.clone();
     let begin = Arc::clone(controller);
     tasks.spawn(async move {
@@ -174,6 +179,7 @@ fn spawn_loops(controller: &Arc<Controller>) -> Result<(), StartupError> {
         // Jobs need the inventory's Secrets to reach their BMCs.
         while !begin.world().loaded {
             tokio::select! {
+                biased;
                 () = begin.shutdown.cancelled() => return,
                 () = begin.wake.notified() => {}
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -182,25 +188,24 @@ fn spawn_loops(controller: &Arc<Controller>) -> Result<(), StartupError> {
         begin.resume_jobs().await;
         tasks.spawn(reconcile::run(Arc::clone(&begin)));
         tasks.spawn(bmc::sweep::run(Arc::clone(&begin)));
-        tasks.spawn(notify::run(Arc::clone(&begin), client));
+        if let Some(client) = begin.http.clone() {
+            tasks.spawn(notify::run(Arc::clone(&begin), client));
+        }
         tasks.spawn(janitor::run(Arc::clone(&begin)));
     });
-    Ok(())
-}
-
-/// TLS for outgoing notifications: the system's CAs. A machine without any can still send them in the
-/// clear.
-fn system_tls() -> Result<rustls::ClientConfig, TrustError> {
-    match client_config(Trust::System) {
-        Err(error @ TrustError::NoBundle) => {
-            tracing::warn!(%error, "notifications cannot be sent over https: install ca-certificates");
-            client_config(Trust::Pins(Vec::new()))
-        }
-        made => made,
-    }
 }
 
 impl Running {
+    /// The API, as its listeners serve it.
+    pub fn api_router(&self) -> axum::Router {
+        http::api_router(Arc::clone(&self.controller), self.registry.as_ref())
+    }
+
+    /// Media, as their listeners serve them.
+    pub fn media_router(&self) -> axum::Router {
+        http::media_router(Arc::clone(&self.controller))
+    }
+
     /// Cancelled from outside to stop, and by itself when it cannot go on.
     pub fn stopping(&self) -> CancellationToken {
         self.controller.shutdown.clone()
@@ -227,8 +232,8 @@ impl Running {
     /// Stops: no new work, effects under way finish, status is published once more.
     pub async fn stop(self) {
         self.controller.shutdown.cancel();
-        self.controller.tasks.close();
-        if tokio::time::timeout(STOP_PATIENCE, self.controller.tasks.wait()).await.is_err() {
+        self.controller.tasks.tracker().close();
+        if tokio::time::timeout(STOP_PATIENCE, self.controller.tasks.tracker().wait()).await.is_err() {
             tracing::warn!("something did not finish in time; it is looked at again at the next start");
         }
         if let Some(registry) = &self.registry {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use shoal_core::job::{Job, Outcome, Phase};
 use shoal_store::{Batch, Scan, Table};
+use shoal_tls::{Trust, TrustError, client_config};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -96,6 +97,18 @@ impl Controller {
     }
 }
 
+/// TLS for outgoing notifications: the system's CAs. A machine without any can still send them in the
+/// clear.
+pub(crate) fn system_tls() -> Result<rustls::ClientConfig, TrustError> {
+    match client_config(Trust::System) {
+        Err(error @ TrustError::NoBundle) => {
+            tracing::warn!(%error, "notifications cannot be sent over https: install ca-certificates");
+            client_config(Trust::Pins(Vec::new()))
+        }
+        made => made,
+    }
+}
+
 /// Delivers what is in the outbox, until the controller stops.
 pub(crate) async fn run(controller: Arc<Controller>, client: reqwest::Client) {
     let mut backlog = Backlog::default();
@@ -134,6 +147,7 @@ pub(crate) async fn run(controller: Arc<Controller>, client: reqwest::Client) {
             Next::Wait(until) => until.unwrap_or_else(|| Instant::now() + IDLE),
         };
         tokio::select! {
+            biased;
             () = controller.shutdown.cancelled() => return,
             () = tokio::time::sleep_until(until) => {}
             () = controller.outbox.wake.notified() => {}

@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shoal_git::{Author, PublishOutcome, Reader, StatusCommit, StatusError, StatusTip};
+use shoal_git::{Author, PublishOutcome, Reader, StatusCommit, StatusError};
 use shoal_schema::Sha256;
 use shoal_schema::kinds::ApiVersion;
 use shoal_schema::status::{ConditionType, SUMMARY_PATH, ServerStatus, StatusSummary};
 
 use crate::controller::{Controller, without_log};
 use crate::jobs::perform::chain;
+use crate::outside::Repository;
 use crate::rows::ServerRow;
 
 /// What is known of the branch: path → digest of its content.
@@ -51,11 +52,13 @@ pub fn status_path(row: &ServerRow) -> String {
 pub(crate) async fn run(controller: Arc<Controller>) {
     loop {
         tokio::select! {
+            biased;
             () = controller.shutdown.cancelled() => break,
             () = controller.publish.notified() => {}
         }
         let pause = controller.world().fleet.status.flush_seconds;
         tokio::select! {
+            biased;
             () = controller.shutdown.cancelled() => break,
             () = tokio::time::sleep(Duration::from_secs(pause.into())) => {}
             () = enough_changed(&controller) => {}
@@ -63,6 +66,7 @@ pub(crate) async fn run(controller: Arc<Controller>) {
         if let Err(why) = controller.publish_now().await {
             tracing::warn!(why, "status was not published; trying again");
             tokio::select! {
+                biased;
                 () = controller.shutdown.cancelled() => break,
                 () = tokio::time::sleep(Duration::from_secs(10)) => controller.publish.notify_one(),
             }
@@ -117,8 +121,8 @@ impl Controller {
         if changed.is_empty() {
             return Ok(());
         }
-        let result = match &self.mirror {
-            Some(mirror) => self.push(Arc::clone(mirror), changed, all).await,
+        let result = match &self.repository {
+            Some(repository) => self.push(Arc::clone(repository), changed, all).await,
             None => write_files(&self.settings.storage_root.join("status"), &changed)
                 .map_err(|error| chain(&error)),
         };
@@ -130,7 +134,7 @@ impl Controller {
 
     async fn push(
         &self,
-        mirror: Arc<shoal_git::Mirror>,
+        repository: Arc<dyn Repository>,
         changed: BTreeMap<String, Option<Vec<u8>>>,
         all: BTreeMap<String, Vec<u8>>,
     ) -> Result<(), String> {
@@ -157,14 +161,13 @@ impl Controller {
                 time: self.now().as_second(),
             },
         };
-        let outcome = tokio::task::spawn_blocking(move || {
-            mirror.status_writer().publish(&commit, &mut |tip| {
-                judge_tip(tip, &ledger)?;
+        let publish = move || {
+            repository.publish(&commit, &mut |summary| {
+                judge_tip(summary, &ledger)?;
                 Ok(all.iter().map(|(path, bytes)| (path.clone(), Some(bytes.clone()))).collect())
             })
-        })
-        .await
-        .map_err(|error| error.to_string())?;
+        };
+        let outcome = self.blocking.run(publish).await.map_err(|error| error.to_string())?;
         match outcome {
             Ok(PublishOutcome::Unchanged) => Ok(()),
             Ok(PublishOutcome::Pushed { commit, files, attempts }) => {
@@ -184,11 +187,10 @@ impl Controller {
 
 /// Another writer moved the branch: only an older state of this very database may be written over.
 fn judge_tip(
-    tip: Option<&StatusTip<'_>>,
+    summary: Option<&StatusSummary>,
     ledger: &shoal_core::ledger::Ledger,
 ) -> Result<(), shoal_git::Refuse> {
-    let Some(tip) = tip else { return Ok(()) };
-    let Some(summary) = read_summary(tip.reader, tip.commit).map_err(Box::new)? else { return Ok(()) };
+    let Some(summary) = summary else { return Ok(()) };
     let ours = summary.ledger == ledger.id || ledger.replaces.as_ref() == Some(&summary.ledger);
     if !ours {
         let message =

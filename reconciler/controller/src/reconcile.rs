@@ -36,6 +36,7 @@ pub(crate) async fn run(controller: Arc<Controller>) {
             turn(&controller).await;
         }
         tokio::select! {
+            biased;
             () = controller.shutdown.cancelled() => return,
             () = controller.wake.notified() => {}
             () = tokio::time::sleep(IDLE) => {}

@@ -11,16 +11,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use shoal_core::inventory::Inventory;
-use shoal_git::{CommitId, Mirror};
+use shoal_git::CommitId;
 use shoal_inventory::{Checks, DirectorySource, DirectoryWatcher, Loader};
 use shoal_schema::status::RefusedCommit;
 use shoal_store::{Batch, Table};
 use tokio::time::Instant;
 
-use crate::bmc::jitter;
-use crate::commit_source::CommitSource;
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
+use crate::outside::Repository;
 use crate::rows::{self, AcceptedRow};
 use crate::settings::Source;
 
@@ -40,11 +39,13 @@ pub(crate) async fn run(controller: Arc<Controller>) {
         let began = Instant::now();
         let controller_now = Arc::clone(&controller);
         let well;
-        (watcher, well) = match tokio::task::spawn_blocking(move || {
-            let well = watcher.look(&controller_now);
-            (watcher, well)
-        })
-        .await
+        (watcher, well) = match controller
+            .blocking
+            .run(move || {
+                let well = watcher.look(&controller_now);
+                (watcher, well)
+            })
+            .await
         {
             Ok(looked) => looked,
             Err(error) => {
@@ -57,8 +58,9 @@ pub(crate) async fn run(controller: Arc<Controller>) {
             controller.world_mut().fetched_at = Some(began);
         }
         controller.fetched.send_replace(round);
-        let poll = controller.settings.poll.mul_f64(0.8 + 0.4 * jitter());
+        let poll = controller.settings.poll.mul_f64(0.8 + 0.4 * controller.jitter());
         tokio::select! {
+            biased;
             () = controller.shutdown.cancelled() => return,
             () = controller.fetch.notified() => {}
             () = tokio::time::sleep(poll) => {}
@@ -96,8 +98,8 @@ impl Watcher {
     /// Reads what is there now, if it is another thing than what is in force. Says whether that went
     /// well.
     fn look(&mut self, controller: &Controller) -> bool {
-        let result = match (&controller.settings.source, &controller.mirror) {
-            (Source::Git { .. }, Some(mirror)) => self.look_at_git(controller, mirror),
+        let result = match (&controller.settings.source, &controller.repository) {
+            (Source::Git { .. }, Some(repository)) => self.look_at_git(controller, &**repository),
             (Source::Directory(dir), _) => self.look_at_directory(dir, controller.now()),
             (Source::Git { .. }, None) => Err("the mirror was not opened".to_owned()),
         };
@@ -117,11 +119,11 @@ impl Watcher {
         }
     }
 
-    fn look_at_git(&mut self, controller: &Controller, mirror: &Mirror) -> Result<(), String> {
-        let fetched = match mirror.fetch() {
+    fn look_at_git(&mut self, controller: &Controller, repository: &dyn Repository) -> Result<(), String> {
+        let fetched = match repository.fetch() {
             Ok(fetched) => fetched,
             Err(error) => {
-                self.fall_back(controller, mirror);
+                self.fall_back(controller, repository);
                 return Err(with_hint(&error));
             }
         };
@@ -134,13 +136,12 @@ impl Watcher {
             controller.world_mut().refused = None;
             return Ok(());
         }
-        let reader = mirror.reader().map_err(|error| with_hint(&error))?;
         let accepted: AcceptedRow = rows::get(&*controller.store, Table::Inventory, "accepted")
             .map_err(|error| chain(&error))?
             .unwrap_or_default();
         if let Some(old) = &accepted.commit {
             let old_id: CommitId = old.parse().map_err(|_| format!("{old} is no commit"))?;
-            let follows = reader.is_descendant(fetched.tip, old_id).unwrap_or(false);
+            let follows = repository.follows(fetched.tip, old_id).unwrap_or(false);
             if !follows && accepted.allow_rewrite_to.as_deref() != Some(tip.as_str()) {
                 let message = format!(
                     "branch {} was rewritten: {} does not follow {}; 'shoal accept {}' takes it, the last good state stays in force",
@@ -152,7 +153,7 @@ impl Watcher {
                 tracing::warn!(message, "commit refused");
                 controller.world_mut().refused = Some(RefusedCommit { commit: tip, message });
                 if !loaded {
-                    self.read_commit(mirror, old_id, old.clone(), controller.now())?;
+                    self.read_commit(repository, old_id, old.clone(), controller.now())?;
                 }
                 return Ok(());
             }
@@ -160,18 +161,18 @@ impl Watcher {
         if !loaded && let Some(good) = accepted.last_good.as_ref().filter(|good| **good != tip) {
             // What is broken at the tip stays as it was at the last commit without errors.
             let id: CommitId = good.parse().map_err(|_| format!("{good} is no commit"))?;
-            if self.read_commit(mirror, id, good.clone(), controller.now()).is_ok()
+            if self.read_commit(repository, id, good.clone(), controller.now()).is_ok()
                 && let Some(seen) = self.seen.take()
             {
                 controller.world_mut().inventory = Arc::new(seen.inventory);
             }
         }
         controller.world_mut().refused = None;
-        self.read_commit(mirror, fetched.tip, tip, controller.now())
+        self.read_commit(repository, fetched.tip, tip, controller.now())
     }
 
     /// Git cannot be reached after a start: the commit that was in force is still in the mirror.
-    fn fall_back(&mut self, controller: &Controller, mirror: &Mirror) {
+    fn fall_back(&mut self, controller: &Controller, repository: &dyn Repository) {
         if controller.world().loaded {
             return;
         }
@@ -179,23 +180,22 @@ impl Watcher {
             rows::get(&*controller.store, Table::Inventory, "accepted").ok().flatten();
         let Some(commit) = accepted.and_then(|accepted| accepted.commit) else { return };
         let Ok(id) = commit.parse::<CommitId>() else { return };
-        if let Err(why) = self.read_commit(mirror, id, commit, controller.now()) {
+        if let Err(why) = self.read_commit(repository, id, commit, controller.now()) {
             tracing::warn!(why, "the commit that was in force is not in the mirror");
         }
     }
 
     fn read_commit(
         &mut self,
-        mirror: &Mirror,
+        repository: &dyn Repository,
         id: CommitId,
         commit: String,
         now: jiff::Timestamp,
     ) -> Result<(), String> {
-        let reader = mirror.reader().map_err(|error| with_hint(&error))?;
-        let source = CommitSource::at(reader, id).map_err(|error| with_hint(&error))?;
-        let watched_branch = mirror.watched().ok().flatten().map(|(branch, _)| branch);
+        let source = repository.files(id).map_err(|error| with_hint(&error))?;
+        let watched_branch = repository.watched_branch();
         let checks = Checks { watched_branch, now: Some(now) };
-        let inventory = self.loader.load(&source, &checks).map_err(|error| chain(&error))?.inventory;
+        let inventory = self.loader.load(&*source, &checks).map_err(|error| chain(&error))?.inventory;
         self.seen = Some(Seen { commit: Some(commit), inventory });
         Ok(())
     }
@@ -307,6 +307,7 @@ impl Controller {
         let wanted = self.fetches_begun.load(Ordering::SeqCst) + 1;
         self.fetch.notify_one();
         tokio::select! {
+            biased;
             _ = over.wait_for(|round| *round >= wanted) => {}
             () = self.shutdown.cancelled() => {}
             () = tokio::time::sleep(patience) => {}

@@ -16,12 +16,11 @@ use shoal_core::inventory::Inventory;
 use shoal_core::job::{Job, Outcome, Phase};
 use shoal_core::ledger::{LedgerVerdict, compare};
 use shoal_core::record;
-use shoal_git::{Mirror, RemoteSpec};
 use shoal_schema::api::Level;
 use shoal_schema::kinds::FleetSpec;
-use shoal_schema::status::{LastError, ServerStatus};
+use shoal_schema::status::LastError;
 use shoal_schema::step::Step;
-use shoal_store::{Batch, RedbStore, Store, Table, ledger};
+use shoal_store::{Batch, Table, ledger};
 use shoal_tls::OwnCertificate;
 
 use crate::controller::{Controller, Parts};
@@ -29,9 +28,9 @@ use crate::jobs::perform::chain;
 use crate::keys::Keys;
 use crate::media::MediaShelf;
 use crate::metrics::Metrics;
-use crate::publish::{read_servers, read_summary};
+use crate::outside::{NoRandomness, Outside, Random, StatusBranch};
 use crate::rows::{self, ControlRow, ServerRow};
-use crate::settings::{Settings, Source};
+use crate::settings::Settings;
 use crate::world::World;
 
 /// The pause before the status branch is asked for again.
@@ -77,8 +76,8 @@ pub enum StartupError {
     #[error("cannot register the metrics")]
     Metrics(#[source] prometheus::Error),
     /// The operating system gave no randomness.
-    #[error("the operating system gave no randomness")]
-    Randomness,
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
     /// A listener cannot be made.
     #[error(transparent)]
     Listen(#[from] shoal_http::listen::ListenError),
@@ -92,18 +91,23 @@ pub enum StartupError {
 
 /// Opens everything. Blocks.
 pub(crate) fn open(settings: Settings) -> Result<Arc<Controller>, StartupError> {
-    let directory = |path: &std::path::Path| {
-        std::fs::create_dir_all(path)
-            .map_err(|source| StartupError::Directory { path: path.to_owned(), source })
-    };
     directory(&settings.storage_root)?;
     if let Some(parent) = settings.db_path.parent() {
         directory(parent)?;
     }
-    let made_by = format!("shoal {}", settings.version);
-    let store: Arc<dyn Store> = Arc::new(RedbStore::open(&settings.db_path, &made_by)?);
-    ledger::open_or_create(&*store, random()?)?;
-    let ledger = ledger::next_epoch(&*store)?;
+    let outside = Outside::real(&settings)?;
+    open_in(settings, outside)
+}
+
+fn directory(path: &std::path::Path) -> Result<(), StartupError> {
+    std::fs::create_dir_all(path).map_err(|source| StartupError::Directory { path: path.to_owned(), source })
+}
+
+/// Opens everything that is left, in a world that was handed in. Blocks.
+pub(crate) fn open_in(settings: Settings, outside: Outside) -> Result<Arc<Controller>, StartupError> {
+    let store = &*outside.store;
+    ledger::open_or_create(store, random(&*outside.random)?)?;
+    let ledger = ledger::next_epoch(store)?;
     let keys_dir = settings.storage_root.join("keys");
     directory(&keys_dir)?;
     let old = settings.old_signing_secret.clone();
@@ -114,17 +118,6 @@ pub(crate) fn open(settings: Settings) -> Result<Arc<Controller>, StartupError> 
     let own_certificate = OwnCertificate::kept(&keys_dir)?;
     let metrics = Metrics::new().map_err(StartupError::Metrics)?;
     let media = MediaShelf::open(&settings.maintenance_iso)?;
-    let mirror = match &settings.source {
-        Source::Directory(_) => None,
-        Source::Git { url, branch, credential } => {
-            let spec = RemoteSpec {
-                branch: branch.clone(),
-                credentials: Arc::new(credential.clone()),
-                ..RemoteSpec::new(url.clone())
-            };
-            Some(Arc::new(Mirror::open_or_init(&settings.storage_root.join("mirror.git"), spec)?))
-        }
-    };
     let mut world = World {
         ledger,
         inventory: Arc::new(Inventory::default()),
@@ -137,41 +130,34 @@ pub(crate) fn open(settings: Settings) -> Result<Arc<Controller>, StartupError> 
         servers: BTreeMap::new(),
         jobs: BTreeMap::new(),
         active: BTreeMap::new(),
-        control: rows::get(&*store, Table::Control, "control")?.unwrap_or_default(),
+        control: rows::get(store, Table::Control, "control")?.unwrap_or_default(),
         plan: None,
         turns: BTreeMap::new(),
         reconciled: false,
     };
-    for (name, row) in rows::all::<ServerRow, _>(&*store, Table::Records)? {
+    for (name, row) in rows::all::<ServerRow, _>(store, Table::Records)? {
         world.servers.insert(name, Arc::new(row));
     }
-    for (_, job) in rows::all::<Job, _>(&*store, Table::Jobs)? {
+    for (_, job) in rows::all::<Job, _>(store, Table::Jobs)? {
         world.set_job(Arc::new(job));
     }
-    let pins = rows::all::<String, _>(&*store, Table::BmcPins)?.into_iter().collect();
-    Ok(Controller::new(Parts { settings, store, keys, own_certificate, metrics, media, mirror, pins, world }))
+    let pins = rows::all::<String, _>(store, Table::BmcPins)?.into_iter().collect();
+    Ok(Controller::new(Parts { settings, outside, keys, own_certificate, metrics, media, pins, world }))
 }
 
-fn random() -> Result<[u8; 16], StartupError> {
+fn random(random: &dyn Random) -> Result<[u8; 16], NoRandomness> {
     let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).map_err(|_| StartupError::Randomness)?;
+    random.fill(&mut bytes)?;
     Ok(bytes)
-}
-
-/// What the status branch shows.
-struct Branch {
-    ledger: shoal_schema::LedgerId,
-    counter: u64,
-    servers: Vec<(String, ServerStatus)>,
 }
 
 /// Compares the database with the status branch and acts on it. Tries until the branch could be
 /// asked for, or the controller stops.
 pub(crate) async fn judge_ledger(controller: &Arc<Controller>) {
-    let Some(mirror) = controller.mirror.clone() else { return };
+    let Some(repository) = controller.repository.clone() else { return };
     let branch = loop {
-        let asked = Arc::clone(&mirror);
-        let answer = tokio::task::spawn_blocking(move || read_branch(&asked)).await;
+        let asked = Arc::clone(&repository);
+        let answer = controller.blocking.run(move || asked.status()).await;
         match answer {
             Ok(Ok(branch)) => break branch,
             Ok(Err(error)) => {
@@ -182,6 +168,7 @@ pub(crate) async fn judge_ledger(controller: &Arc<Controller>) {
             Err(error) => tracing::error!(%error, "reading the status branch failed"),
         }
         tokio::select! {
+            biased;
             () = controller.shutdown.cancelled() => return,
             () = tokio::time::sleep(BRANCH_PAUSE) => {}
         }
@@ -191,7 +178,7 @@ pub(crate) async fn judge_ledger(controller: &Arc<Controller>) {
         let known = world.servers.values().any(|row| row.status.record.number > 0);
         (world.ledger.clone(), !known && world.jobs.is_empty())
     };
-    let shown = branch.as_ref().map(|branch| (branch.ledger.clone(), branch.counter));
+    let shown = branch.as_ref().map(|branch| (branch.summary.ledger.clone(), branch.summary.counter));
     let verdict = compare(&own, shown, empty);
     match verdict {
         LedgerVerdict::Fresh | LedgerVerdict::InStep | LedgerVerdict::Ahead => {
@@ -217,8 +204,10 @@ pub(crate) async fn judge_ledger(controller: &Arc<Controller>) {
 
 /// Takes over from the controller whose status the branch shows.
 pub(crate) async fn take_over(controller: &Arc<Controller>) -> Result<(), String> {
-    let Some(mirror) = controller.mirror.clone() else { return Ok(()) };
-    let branch = tokio::task::spawn_blocking(move || read_branch(&mirror))
+    let Some(repository) = controller.repository.clone() else { return Ok(()) };
+    let branch = controller
+        .blocking
+        .run(move || repository.status())
         .await
         .map_err(|error| error.to_string())?
         .map_err(|error| chain(&error))?;
@@ -229,25 +218,14 @@ pub(crate) async fn take_over(controller: &Arc<Controller>) -> Result<(), String
     Ok(())
 }
 
-fn read_branch(mirror: &Mirror) -> Result<Option<Branch>, shoal_git::GitError> {
-    if mirror.fetch_status()?.is_none() {
-        return Ok(None);
-    }
-    let Some(tip) = mirror.status_tip()? else { return Ok(None) };
-    let reader = mirror.reader()?;
-    let Some(summary) = read_summary(&reader, tip)? else { return Ok(None) };
-    let servers = read_servers(&reader, tip)?;
-    Ok(Some(Branch { ledger: summary.ledger, counter: summary.counter, servers }))
-}
-
 /// A new ledger id; every record is marked as restored, with what the branch knows and we do not;
 /// every job that seemed active is over: its tokens are dead.
-async fn renew(controller: &Arc<Controller>, branch: Option<Branch>) -> Result<(), String> {
+async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Result<(), String> {
     let (mut servers, jobs) = {
         let world = controller.world();
         (world.servers.clone(), world.jobs.clone())
     };
-    let shown = branch.as_ref().map(|branch| branch.ledger.clone());
+    let shown = branch.as_ref().map(|branch| branch.summary.ledger.clone());
     for (path, status) in branch.map(|branch| branch.servers).unwrap_or_default() {
         let newer =
             servers.get(&status.name).is_none_or(|own| own.status.record.number < status.record.number);
@@ -283,8 +261,10 @@ async fn renew(controller: &Arc<Controller>, branch: Option<Branch>) -> Result<(
     let control = ControlRow { failures: 0, observe_only: false, ..controller.world().control.clone() };
     rows::put(&mut batch, Table::Control, "control", &control);
     let store = Arc::clone(&controller.store);
-    let random = random().map_err(|error| error.to_string())?;
-    let ledger = tokio::task::spawn_blocking(move || ledger::renew(&*store, random, shown, batch))
+    let random = random(&*controller.random).map_err(|error| error.to_string())?;
+    let ledger = controller
+        .blocking
+        .run(move || ledger::renew(&*store, random, shown, batch))
         .await
         .map_err(|error| error.to_string())?
         .map_err(|error| chain(&error))?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use shoal_core::record;
-use shoal_redfish::{Bmc as _, ErrorKind, RedfishBmc};
+use shoal_redfish::{Bmc, ErrorKind};
 use shoal_schema::plan::{Action, Entry};
 use shoal_schema::status::RecordState;
 use shoal_schema::wire::task::Identity;
@@ -56,19 +56,19 @@ async fn perform(controller: &Controller, server: &str, action: Action) -> Resul
     }
     let bmc = connect(controller, &row).await?;
     let result = match action {
-        Action::Tidy => tidy(&bmc).await,
+        Action::Tidy => tidy(&*bmc).await,
         Action::PowerOn => bmc.ensure_power_on().await.map(|_| ()).map_err(Into::into),
         Action::PowerOff => bmc.ensure_power_off(GRACEFUL).await.map(|_| ()).map_err(Into::into),
         _ => Ok(()),
     };
-    super::end(&bmc).await;
+    super::end(&*bmc).await;
     if result.is_ok() {
         tracing::info!(server, ?action, "brought about");
     }
     result
 }
 
-async fn connect(controller: &Controller, row: &ServerRow) -> Result<RedfishBmc, ConnectError> {
+async fn connect(controller: &Controller, row: &ServerRow) -> Result<Box<dyn Bmc>, ConnectError> {
     let target = row.target.clone().ok_or_else(|| ConnectError::Target {
         what: "the address, which is not known,",
         address: row.status.name.clone(),
@@ -87,7 +87,7 @@ async fn connect(controller: &Controller, row: &ServerRow) -> Result<RedfishBmc,
     controller.bmcs.connect(controller, &row.status.name, &target, &identity).await
 }
 
-async fn tidy(bmc: &RedfishBmc) -> Result<(), ConnectError> {
+async fn tidy(bmc: &dyn Bmc) -> Result<(), ConnectError> {
     bmc.eject_ours().await?;
     bmc.clear_boot_override().await?;
     Ok(())
@@ -122,8 +122,8 @@ pub(crate) async fn release(controller: &Arc<Controller>, server: &str) {
 /// Takes media of ours out of a released machine. Tried at every sweep until it worked.
 pub(crate) async fn finish_release(controller: &Controller, row: &ServerRow) -> Result<(), ConnectError> {
     let bmc = connect(controller, row).await?;
-    let result = tidy(&bmc).await;
-    super::end(&bmc).await;
+    let result = tidy(&*bmc).await;
+    super::end(&*bmc).await;
     result?;
     let _held = controller.lock(&row.status.name).await;
     let Some(row) = controller.world().servers.get(&row.status.name).cloned() else { return Ok(()) };

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use shoal_core::desired::{BmcTarget, Desired};
 use shoal_redfish::{
-    Bmc as _, BmcEndpoint, Budgets, Correlation, Discovery, Fingerprint, IdentityHint, Lane, RedfishBmc,
-    RetryPolicy, Timeouts, TlsTrust, Wiring,
+    Bmc, BmcEndpoint, Budgets, Correlation, Fingerprint, IdentityHint, Lane, RetryPolicy, Timeouts, TlsTrust,
+    Wiring,
 };
 use shoal_schema::wire::task::Identity;
 use shoal_store::{Batch, Table};
@@ -26,6 +26,7 @@ use url::Url;
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
 use crate::metrics::Metrics;
+use crate::outside::{BmcDoor, Random};
 use crate::rows;
 use crate::secrets::{self, CredentialsError};
 use crate::settings::Settings;
@@ -38,7 +39,10 @@ const STOPPED_AGAIN: Duration = Duration::from_secs(10 * 60);
 /// What all BMC clients of the controller share.
 pub struct Bmcs {
     lanes: Mutex<HashMap<String, Arc<Lane>>>,
-    discoveries: Mutex<HashMap<String, Known>>,
+    door: Arc<dyn BmcDoor>,
+    random: Arc<dyn Random>,
+    /// When a look reads everything anew, by server.
+    stale_at: Mutex<HashMap<String, Instant>>,
     /// Certificates that were trusted on first use, by server; kept in the table of that name.
     pins: Mutex<HashMap<String, String>>,
     wiring: SharedWiring,
@@ -46,13 +50,6 @@ pub struct Bmcs {
     retry: RetryPolicy,
     budgets: Budgets,
     time_divisor: u32,
-}
-
-/// What is known of a BMC.
-struct Known {
-    discovery: Arc<Discovery>,
-    /// A look reads everything anew after this.
-    until: Instant,
 }
 
 struct SharedWiring {
@@ -113,6 +110,8 @@ impl Bmcs {
     pub(crate) fn new(
         settings: &Settings,
         metrics: Metrics,
+        door: Arc<dyn BmcDoor>,
+        random: Arc<dyn Random>,
         pins: HashMap<String, String>,
         incarnation: u64,
     ) -> Self {
@@ -121,7 +120,9 @@ impl Bmcs {
         let retry = RetryPolicy::default();
         Self {
             lanes: Mutex::default(),
-            discoveries: Mutex::default(),
+            door,
+            random,
+            stale_at: Mutex::default(),
             pins: Mutex::new(pins),
             wiring: SharedWiring {
                 correlation: Arc::new(AtomicU64::new(Correlation::first_of(incarnation))),
@@ -152,8 +153,9 @@ impl Bmcs {
     fn wiring(&self, address: &str) -> Wiring {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let lane = Arc::clone(lanes.entry(address.to_owned()).or_default());
+        let random = Arc::clone(&self.random);
         Wiring {
-            jitter: Arc::new(jitter),
+            jitter: Arc::new(move || jitter(&*random)),
             correlation: Arc::clone(&self.wiring.correlation),
             observer: Arc::clone(&self.wiring.observer) as Arc<dyn shoal_redfish::CallObserver>,
             lane,
@@ -205,33 +207,31 @@ impl Bmcs {
         server: &str,
         target: &BmcTarget,
         identity: &Identity,
-    ) -> Result<RedfishBmc, ConnectError> {
+    ) -> Result<Box<dyn Bmc>, ConnectError> {
         let endpoint = self.endpoint(controller, server, target, identity)?;
-        let bmc = RedfishBmc::connect(&endpoint, self.wiring(&target.address)).await?;
-        if let TlsTrust::FirstUse { known: None } = &endpoint.tls
-            && let Some(fingerprint) = bmc.certificate()
-        {
-            self.keep_pin(controller, server, fingerprint.to_string()).await;
-        }
-        self.remember(server, bmc.discovery());
+        let bmc = self.door.discover(server, &endpoint, self.wiring(&target.address)).await?;
+        self.met(controller, server, &endpoint, &*bmc).await;
         Ok(bmc)
     }
 
     /// For a look: takes up what is known, and reads everything anew from time to time, sooner where
-    /// something would stop an install: it may have been mended.
+    /// something would stop an install: it may have been mended. What was learnt of refusals stays.
     pub(crate) async fn look_again(
         &self,
         controller: &Controller,
         desired: &Desired,
-    ) -> Result<RedfishBmc, ConnectError> {
+    ) -> Result<Box<dyn Bmc>, ConnectError> {
         let (name, target, identity) = (&desired.name, &desired.bmc, &desired.identity);
-        let earlier = {
-            let known = self.discoveries.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get(name).filter(|known| known.until <= Instant::now()).map(|k| Arc::clone(&k.discovery))
+        let stale = {
+            let stale_at = self.stale_at.lock().unwrap_or_else(PoisonError::into_inner);
+            stale_at.get(name).is_some_and(|at| *at <= Instant::now())
         };
-        let Some(earlier) = earlier else { return self.connect(controller, name, target, identity).await };
-        let bmc = self.discover(controller, name, target, identity).await?;
-        self.remember(name, Arc::new(bmc.discovery().remembering(&earlier)));
+        if !stale {
+            return self.connect(controller, name, target, identity).await;
+        }
+        let endpoint = self.endpoint(controller, name, target, identity)?;
+        let bmc = self.door.refresh(name, &endpoint, self.wiring(&target.address)).await?;
+        self.met(controller, name, &endpoint, &*bmc).await;
         Ok(bmc)
     }
 
@@ -240,12 +240,17 @@ impl Bmcs {
         time / self.time_divisor
     }
 
-    fn remember(&self, server: &str, discovery: Arc<Discovery>) {
-        let stopped = !discovery.discovered.obstacles().is_empty();
+    /// Everything was read anew: how long that holds, and whom to believe from here on.
+    async fn met(&self, controller: &Controller, server: &str, endpoint: &BmcEndpoint, bmc: &dyn Bmc) {
+        let stopped = !bmc.discovered().obstacles().is_empty();
         let pause = if stopped { STOPPED_AGAIN } else { KNOWN_FOR };
-        let until = Instant::now() + self.scaled(pause).mul_f64(0.8 + 0.4 * jitter());
-        let mut known = self.discoveries.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(server.to_owned(), Known { discovery, until });
+        let at = Instant::now() + self.scaled(pause).mul_f64(0.8 + 0.4 * jitter(&*self.random));
+        self.stale_at.lock().unwrap_or_else(PoisonError::into_inner).insert(server.to_owned(), at);
+        if let TlsTrust::FirstUse { known: None } = &endpoint.tls
+            && let Some(fingerprint) = bmc.certificate()
+        {
+            self.keep_pin(controller, server, fingerprint.to_string()).await;
+        }
     }
 
     /// From here on only this certificate is believed, after a restart too.
@@ -274,46 +279,41 @@ impl Bmcs {
         server: &str,
         target: &BmcTarget,
         identity: &Identity,
-    ) -> Result<RedfishBmc, ConnectError> {
-        let known = {
-            let known = self.discoveries.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get(server).map(|known| Arc::clone(&known.discovery))
-        };
-        match known {
+    ) -> Result<Box<dyn Bmc>, ConnectError> {
+        let endpoint = self.endpoint(controller, server, target, identity)?;
+        match self.door.resume(server, &endpoint, self.wiring(&target.address))? {
             None => self.discover(controller, server, target, identity).await,
-            Some(discovery) => {
-                let endpoint = self.endpoint(controller, server, target, identity)?;
-                Ok(RedfishBmc::resume(&endpoint, self.wiring(&target.address), discovery)?)
-            }
+            Some(bmc) => Ok(bmc),
         }
     }
 
     /// The next look reads everything anew.
     pub(crate) fn doubt(&self, server: &str) {
-        let mut known = self.discoveries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.get_mut(server) {
-            known.until = Instant::now();
+        let mut stale_at = self.stale_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = stale_at.get_mut(server) {
+            *at = Instant::now();
         }
     }
 
     /// The next connection reads everything anew.
     pub fn forget(&self, server: &str) {
-        self.discoveries.lock().unwrap_or_else(PoisonError::into_inner).remove(server);
+        self.door.forget(server);
+        self.stale_at.lock().unwrap_or_else(PoisonError::into_inner).remove(server);
     }
 }
 
 /// Ends a session; one that cannot be ended runs out by itself.
-pub(crate) async fn end(bmc: &RedfishBmc) {
+pub(crate) async fn end(bmc: &dyn Bmc) {
     if let Err(error) = bmc.close().await {
         tracing::debug!(error = %chain(&error), "session not closed");
     }
 }
 
 /// A number in `0.0..1.0`.
-pub(crate) fn jitter() -> f64 {
+pub(crate) fn jitter(random: &dyn Random) -> f64 {
     let mut bytes = [0_u8; 4];
     // Without randomness every pause has its middle length.
-    if getrandom::fill(&mut bytes).is_err() {
+    if random.fill(&mut bytes).is_err() {
         return 0.5;
     }
     f64::from(u32::from_be_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)

@@ -32,12 +32,14 @@ pub(crate) enum Pool {
     Silent,
 }
 
+/// Numbers in `0.0..1.0`.
+pub(crate) type Jitter = Box<dyn Fn() -> f64 + Send + Sync>;
+
 /// When each server is looked at next, and what is under way.
 pub struct Schedule {
     turns: Mutex<HashMap<String, Turn>>,
     busy: Mutex<HashSet<String>>,
-    /// Numbers in `0.0..1.0`.
-    jitter: fn() -> f64,
+    jitter: Jitter,
 }
 
 struct Turn {
@@ -69,7 +71,7 @@ impl Drop for Claim<'_> {
 pub(crate) struct Busy;
 
 impl Schedule {
-    pub(crate) fn new(jitter: fn() -> f64) -> Self {
+    pub(crate) fn new(jitter: Jitter) -> Self {
         Self { turns: Mutex::default(), busy: Mutex::default(), jitter }
     }
 
@@ -191,8 +193,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn looks_follow_each_other_after_the_interval_and_its_jitter() {
-        for (jitter, seconds) in [((|| 0.0) as fn() -> f64, 144), (|| 0.5, 180), (|| 1.0, 216)] {
-            let schedule = Schedule::new(jitter);
+        for (jitter, seconds) in [(0.0, 144), (0.5, 180), (1.0, 216)] {
+            let schedule = Schedule::new(Box::new(move || jitter));
             schedule.keep(&named(1), INTERVAL);
             assert!(seconds_to(&schedule, Pool::Answering).await <= 1, "the first one is soon");
             schedule.looked("web-00", Looked::Answered, INTERVAL);
@@ -202,7 +204,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_looks_of_a_fleet_are_spread() {
-        let schedule = Schedule::new(|| 0.5);
+        let schedule = Schedule::new(Box::new(|| 0.5));
         schedule.keep(&named(10_000), INTERVAL);
         assert!(schedule.take(Pool::Answering, 1).is_empty(), "not all at once");
         tokio::time::advance(Duration::from_secs(90)).await;
@@ -211,7 +213,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_fails_is_looked_at_less_and_less_often_and_as_often_as_ever_once_it_answers() {
-        let schedule = Schedule::new(|| 0.5);
+        let schedule = Schedule::new(Box::new(|| 0.5));
         schedule.keep(&named(1), INTERVAL);
         seconds_to(&schedule, Pool::Answering).await;
         let mut pauses = Vec::new();
@@ -233,7 +235,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn those_that_fail_take_no_turn_of_those_that_answer() {
-        let schedule = Schedule::new(|| 0.0);
+        let schedule = Schedule::new(Box::new(|| 0.0));
         schedule.keep(&named(100), INTERVAL);
         let all = schedule.take(Pool::Answering, usize::MAX);
         assert_eq!(all.len(), 100);
@@ -248,7 +250,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_failed_before_a_restart_is_known_to_fail() {
-        let schedule = Schedule::new(|| 0.0);
+        let schedule = Schedule::new(Box::new(|| 0.0));
         schedule.keep(&[("web-00".to_owned(), 7), ("web-01".to_owned(), 0)], INTERVAL);
         assert_eq!(schedule.take(Pool::Silent, 9), ["web-00"]);
         assert_eq!(schedule.take(Pool::Answering, 9), ["web-01"]);
@@ -256,7 +258,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_is_asked_for_comes_first_and_is_never_looked_at_twice_at_once() {
-        let schedule = Schedule::new(|| 0.0);
+        let schedule = Schedule::new(Box::new(|| 0.0));
         schedule.keep(&named(3), INTERVAL);
         schedule.soon("web-02");
         assert_eq!(schedule.take(Pool::Answering, 1), ["web-02"]);
@@ -268,7 +270,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_server_that_left_is_forgotten() {
-        let schedule = Schedule::new(|| 0.0);
+        let schedule = Schedule::new(Box::new(|| 0.0));
         schedule.keep(&named(3), INTERVAL);
         schedule.keep(&named(1), INTERVAL);
         assert_eq!(schedule.take(Pool::Answering, 9), ["web-00"]);

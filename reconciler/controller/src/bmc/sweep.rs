@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shoal_core::desired::{Desired, resolve};
-use shoal_redfish::{Bmc as _, BmcState, Discovered, RedfishBmc};
+use shoal_redfish::{Bmc, BmcState, Discovered};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::MissedTickBehavior;
 use tracing::Instrument as _;
@@ -46,6 +46,7 @@ pub(crate) async fn run(controller: Arc<Controller>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let is_tick = tokio::select! {
+            biased;
             () = controller.shutdown.cancelled() => return,
             () = over.notified() => false,
             _ = ticks.tick() => true,
@@ -177,8 +178,8 @@ async fn see(controller: &Controller, desired: &Desired) -> Result<Seen, Connect
     let bmc = controller.bmcs.look_again(controller, desired).await?;
     let state = bmc.read_state().await;
     let seen =
-        state.map(|state| Seen { found: bmc.discovered().clone(), state, certificate: certificate(&bmc) });
-    super::end(&bmc).await;
+        state.map(|state| Seen { found: bmc.discovered().clone(), state, certificate: certificate(&*bmc) });
+    super::end(&*bmc).await;
     match &seen {
         Ok(seen) if !seen::is_outdated(seen) => {}
         _ => controller.bmcs.doubt(&desired.name),
@@ -186,7 +187,7 @@ async fn see(controller: &Controller, desired: &Desired) -> Result<Seen, Connect
     Ok(seen?)
 }
 
-fn certificate(bmc: &RedfishBmc) -> Option<String> {
+fn certificate(bmc: &dyn Bmc) -> Option<String> {
     bmc.certificate().map(|fingerprint| fingerprint.to_string())
 }
 

@@ -141,7 +141,8 @@ pub(crate) async fn status(State(controller): Shared) -> Json<StatusView> {
 }
 
 pub(crate) async fn plan(State(controller): Shared) -> Result<Json<Plan>, ApiError> {
-    let plan = tokio::task::spawn_blocking(move || make_plan(&controller)).await.ok().flatten();
+    let blocking = controller.blocking;
+    let plan = blocking.run(move || make_plan(&controller)).await.ok().flatten();
     let plan = plan.ok_or_else(|| {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_plan", "no plan could be made; the log says why")
     })?;

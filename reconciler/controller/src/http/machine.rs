@@ -76,10 +76,12 @@ pub(crate) async fn progress(
     }
     let ProgressBody { step, bytes, total, written, rate, done, .. } = body;
     let progress = JobProgress { step, bytes, total, written, rate, done, at: controller.now() };
-    controller.progress.put(&job.id, attempt, progress, Instant::now()).map_err(|TooOften| {
-        let message = "the machine tells its progress too often";
-        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_often", message).wait(1)
-    })?;
+    controller.progress.put(&job.id, attempt, progress, tokio::time::Instant::now().into_std()).map_err(
+        |TooOften| {
+            let message = "the machine tells its progress too often";
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_often", message).wait(1)
+        },
+    )?;
     Ok(Json(ProgressAnswer { ok: true }))
 }
 

@@ -18,6 +18,7 @@ use super::error::ApiError;
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
 use crate::media::{self, read_range};
+use crate::outside::Blocking;
 
 /// Bytes that are read at once: with 64 KiB pieces half of the throughput is lost.
 const PIECE: u64 = 1 << 20;
@@ -61,7 +62,7 @@ async fn answer(
     if method == Method::GET {
         note_read(controller, &job).await;
     }
-    send(&body, method, headers)
+    send(controller.blocking, &body, method, headers)
 }
 
 /// The first read after power-on was asked for is the proof that the machine boots.
@@ -76,7 +77,7 @@ async fn note_read(controller: &Controller, job: &Arc<Job>) {
 }
 
 /// A body, or the part of it that was asked for.
-pub(super) fn send(body: &media::Body, method: &Method, headers: &HeaderMap) -> Response {
+pub(super) fn send(blocking: Blocking, body: &media::Body, method: &Method, headers: &HeaderMap) -> Response {
     let len = body.source.len();
     let etag = format!("\"{}\"", body.etag);
     let answer = judge(method, headers, len, &etag);
@@ -90,7 +91,7 @@ pub(super) fn send(body: &media::Body, method: &Method, headers: &HeaderMap) -> 
     let content = if *method == Method::HEAD || answer.count == 0 {
         Body::empty()
     } else {
-        pieces(Arc::clone(&body.source), answer.first, answer.count)
+        pieces(blocking, Arc::clone(&body.source), answer.first, answer.count)
     };
     builder.body(content).unwrap_or_else(unwritable)
 }
@@ -108,14 +109,14 @@ fn unwritable(_: http::Error) -> Response {
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
-fn pieces(source: Arc<dyn ReadAt + Send + Sync>, first: u64, count: u64) -> Body {
+fn pieces(blocking: Blocking, source: Arc<dyn ReadAt + Send + Sync>, first: u64, count: u64) -> Body {
     let end = first + count;
     Body::from_stream(stream::unfold(Some(first), move |at| {
         let source = Arc::clone(&source);
         async move {
             let at = at.filter(|at| *at < end)?;
             let len = PIECE.min(end - at) as usize;
-            let read = tokio::task::spawn_blocking(move || read_range(&*source, at, len)).await;
+            let read = blocking.run(move || read_range(&*source, at, len)).await;
             let piece: io::Result<Bytes> = read.unwrap_or_else(|error| Err(io::Error::other(error)));
             let next = piece.is_ok().then_some(at + len as u64);
             Some((piece, next))

@@ -26,9 +26,9 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use shoal_registry::Registry;
-use tokio_util::task::TaskTracker;
 
 use crate::controller::Controller;
+use crate::outside::Tasks;
 
 /// The largest body that the API takes.
 const BODY_LIMIT: usize = 1 << 20;
@@ -98,7 +98,7 @@ pub(crate) fn media_router(controller: Arc<Controller>) -> Router {
 /// A request that began is carried to its end, also where the other side hangs up meanwhile. Its
 /// change may be durable by then; dropped in between, memory would not know of it: a permit could be
 /// granted twice, and a job would be there that nobody runs.
-async fn to_the_end(State(tasks): State<TaskTracker>, request: Request, next: Next) -> Response {
+async fn to_the_end(State(tasks): State<Tasks>, request: Request, next: Next) -> Response {
     match tasks.spawn(next.run(request)).await {
         Ok(response) => response,
         Err(error) => {
@@ -142,7 +142,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_whose_caller_hangs_up_is_carried_to_its_end() {
-        let tasks = TaskTracker::new();
+        let tasks = Tasks::new(tokio_util::sync::CancellationToken::new());
         let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let ended = Arc::new(AtomicBool::new(false));
         let handler = {
@@ -162,8 +162,8 @@ mod tests {
         call.abort();
         assert!(call.await.unwrap_err().is_cancelled());
         go_on.notify_one();
-        tasks.close();
-        tasks.wait().await;
+        tasks.tracker().close();
+        tasks.tracker().wait().await;
         assert!(ended.load(Ordering::SeqCst), "it stopped in the middle");
     }
 }

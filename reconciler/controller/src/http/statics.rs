@@ -22,9 +22,9 @@ pub(crate) async fn serve(
 ) -> Response {
     let gone = || ApiError::not_found("there is no such file").into_response();
     let Some(dir) = controller.settings.static_dir.clone() else { return gone() };
-    let opened = tokio::task::spawn_blocking(move || open(&dir, &path)).await;
+    let opened = controller.blocking.run(move || open(&dir, &path)).await;
     match opened {
-        Ok(Some(body)) => send(&body, &method, &headers),
+        Ok(Some(body)) => send(controller.blocking, &body, &method, &headers),
         _ => gone(),
     }
 }

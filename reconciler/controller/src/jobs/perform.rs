@@ -5,9 +5,7 @@
 use std::time::Duration;
 
 use shoal_core::job::{Effect, Failure, Job, Medium, Power, Report, Route, Rung};
-use shoal_redfish::{
-    Bmc, Discovered, Error, ErrorKind, ImageKind, ImageRef, MediaUrl, Op, PowerState, RedfishBmc,
-};
+use shoal_redfish::{Bmc, Discovered, Error, ErrorKind, ImageKind, ImageRef, MediaUrl, Op, PowerState};
 use shoal_schema::step::Step;
 use shoal_schema::wire::task::Identity;
 
@@ -17,23 +15,23 @@ use crate::controller::Controller;
 /// A connection that a job keeps over several effects.
 #[derive(Default)]
 pub(crate) struct Connection {
-    bmc: Option<RedfishBmc>,
+    bmc: Option<Box<dyn Bmc>>,
 }
 
 impl Connection {
     /// Ends the session, if there is one.
     pub(crate) async fn close(&mut self) {
         if let Some(bmc) = self.bmc.take() {
-            crate::bmc::end(&bmc).await;
+            crate::bmc::end(&*bmc).await;
         }
     }
 
-    async fn get(&mut self, controller: &Controller, job: &Job) -> Result<&RedfishBmc, ConnectError> {
+    async fn get(&mut self, controller: &Controller, job: &Job) -> Result<&dyn Bmc, ConnectError> {
         if self.bmc.is_none() {
             let bmc = controller.bmcs.connect(controller, &job.server, &job.bmc, &job.identity).await?;
             self.bmc = Some(bmc);
         }
-        Ok(self.bmc.as_ref().expect("it was put there just now"))
+        Ok(&**self.bmc.as_ref().expect("it was put there just now"))
     }
 }
 
@@ -66,7 +64,7 @@ async fn discover(
     if let Some(message) = &found.facts.missing_licence {
         let kind = ErrorKind::LicenceMissing { message: message.clone() };
         let error = Error::new(Op::Discover, job.bmc.address.as_str(), None, kind);
-        crate::bmc::end(&bmc).await;
+        crate::bmc::end(&*bmc).await;
         return Err(error.into());
     }
     let state = bmc.read_state().await;
@@ -126,7 +124,7 @@ async fn ensure(
 
 /// Somebody else's image in our slot, put in since we emptied it, is taken out once: the job was
 /// agreed to, and the machine is off.
-async fn insert(bmc: &RedfishBmc, slot: &str, image: &ImageRef) -> Result<(), ConnectError> {
+async fn insert(bmc: &dyn Bmc, slot: &str, image: &ImageRef) -> Result<(), ConnectError> {
     match bmc.insert(slot, image).await {
         Ok(_) => Ok(()),
         Err(error)
@@ -144,7 +142,7 @@ async fn insert(bmc: &RedfishBmc, slot: &str, image: &ImageRef) -> Result<(), Co
 }
 
 /// The slots of the job's route, task slot first.
-fn slots(job: &Job, bmc: &RedfishBmc) -> Vec<String> {
+fn slots(job: &Job, bmc: &dyn Bmc) -> Vec<String> {
     let (task, boot) = match &job.route {
         Some(route) => (&route.task_slot, &route.boot_slot),
         None => (&bmc.discovered().task_slot, &bmc.discovered().boot_slot),

@@ -72,6 +72,7 @@ async fn run_in_span(controller: Arc<Controller>, id: JobId) {
         if let Err(error) = step {
             tracing::error!(job_id = %id, error = %super::perform::chain(&error), "a job's change was not kept; trying again");
             tokio::select! {
+                biased;
                 () = controller.shutdown.cancelled() => break,
                 () = tokio::time::sleep(STORE_PAUSE) => {}
             }
@@ -87,6 +88,7 @@ async fn run_in_span(controller: Arc<Controller>, id: JobId) {
 /// Until something changed, but not for long.
 async fn rest(controller: &Controller, changed: &tokio::sync::Notify) {
     tokio::select! {
+        biased;
         () = controller.shutdown.cancelled() => {}
         () = changed.notified() => {}
         () = tokio::time::sleep(REST) => {}
@@ -117,6 +119,7 @@ async fn begin(
         Err(why) => {
             tracing::warn!(job_id = %id, why, "waits: its start is not known on the status branch yet");
             tokio::select! {
+                biased;
                 () = controller.shutdown.cancelled() => {}
                 () = changed.notified() => {}
                 () = tokio::time::sleep(FENCE_PAUSE) => {}
@@ -141,6 +144,7 @@ async fn wait(
         watch.is_gone(controller, job).await
     };
     let is_gone = tokio::select! {
+        biased;
         is_gone = look => is_gone,
         () = changed.notified() => false,
         () = controller.shutdown.cancelled() => false,

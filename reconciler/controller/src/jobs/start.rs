@@ -92,7 +92,7 @@ pub(crate) async fn start(
         return Err(stale());
     }
     let mut random = [0_u8; 16];
-    getrandom::fill(&mut random).map_err(|_| StartError::Randomness)?;
+    controller.random.fill(&mut random).map_err(|_| StartError::Randomness)?;
     let now = controller.now();
     let mut row = row;
     row.status.record = record::job_started(&row.status.record, &desired);
@@ -277,7 +277,7 @@ mod tests {
         controller.switch(|control| control.paused = false).await.unwrap();
         let job = start(&controller, &plan, &plan.entries[0], Along::default()).await.unwrap();
         assert_eq!(job.install.version, "13.1");
-        controller.tasks.close();
-        controller.tasks.wait().await;
+        controller.tasks.tracker().close();
+        controller.tasks.tracker().wait().await;
     }
 }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use shoal_core::job::{Job, Phase};
-use shoal_redfish::{Bmc as _, PowerState};
+use shoal_redfish::PowerState;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -83,7 +83,7 @@ async fn is_off(controller: &Controller, job: &Job) -> bool {
         }
     };
     let state = bmc.read_state().await;
-    crate::bmc::end(&bmc).await;
+    crate::bmc::end(&*bmc).await;
     if state.is_err() {
         controller.bmcs.forget(&job.server);
     }

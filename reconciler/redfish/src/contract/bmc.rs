@@ -17,6 +17,7 @@ use super::discovered::Discovered;
 use super::error::Error;
 use super::image::{ImageRef, MediaUrl};
 use super::state::BmcState;
+use crate::wire::tls::Fingerprint;
 
 /// Whether an operation had to change anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,11 @@ pub trait Bmc: Send + Sync {
 
     /// No boot override any more, and no address of ours in it.
     async fn clear_boot_override(&self) -> Result<Effect, Error>;
+
+    /// The certificate that it showed, where it showed one.
+    fn certificate(&self) -> Option<Fingerprint> {
+        None
+    }
 
     /// `BootProgress.LastState`, where the BMC has it.
     async fn boot_progress(&self) -> Result<Option<String>, Error>;

@@ -214,6 +214,10 @@ impl Bmc for RedfishBmc {
         &self.discovery.discovered
     }
 
+    fn certificate(&self) -> Option<Fingerprint> {
+        RedfishBmc::certificate(self)
+    }
+
     async fn read_state(&self) -> Result<BmcState, Error> {
         state::read(self).await
     }

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The repository, as far as the controller needs it: the watched branch to read, the status branch to
+//! read and write.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use shoal_git::{
+    CommitId, Credential, Fetched, GitError, Mirror, PublishOutcome, Refuse, RemoteSpec, RemoteUrl,
+    StatusCommit, StatusError,
+};
+use shoal_inventory::FileSource;
+use shoal_schema::status::{ServerStatus, StatusSummary};
+
+use crate::commit_source::CommitSource;
+use crate::publish::{read_servers, read_summary};
+
+/// What the status branch shows.
+pub struct StatusBranch {
+    /// Whose it is.
+    pub summary: StatusSummary,
+    /// Every server's status that can be read, by path.
+    pub servers: Vec<(String, ServerStatus)>,
+}
+
+/// Asked when the status branch stands elsewhere than thought, with its summary as it stands there: which files to
+/// write on top of it, or why nothing may be written.
+pub type Judge<'a> = dyn FnMut(Option<&StatusSummary>) -> Result<std::collections::BTreeMap<String, Option<Vec<u8>>>, Refuse>
+    + 'a;
+
+/// A repository with a watched branch and a status branch. Calls block.
+pub trait Repository: Send + Sync {
+    /// Fetches the watched branch.
+    fn fetch(&self) -> Result<Fetched, GitError>;
+
+    /// The name of the watched branch, once it is known.
+    fn watched_branch(&self) -> Option<String>;
+
+    /// Whether one commit has the other among its ancestors, or is it.
+    fn follows(&self, tip: CommitId, old: CommitId) -> Result<bool, GitError>;
+
+    /// The inventory's files at a commit that was fetched.
+    fn files(&self, commit: CommitId) -> Result<Box<dyn FileSource>, GitError>;
+
+    /// Fetches the status branch and reads it; nothing where there is none, or nothing of ours on it.
+    fn status(&self) -> Result<Option<StatusBranch>, GitError>;
+
+    /// Writes to the status branch, never by force.
+    fn publish(&self, commit: &StatusCommit, judge: &mut Judge<'_>) -> Result<PublishOutcome, StatusError>;
+
+    /// Keeps what is kept of it small.
+    fn maintain(&self) -> Result<(), GitError>;
+}
+
+/// A bare mirror of a real repository.
+pub struct MirrorRepository(Mirror);
+
+impl MirrorRepository {
+    /// Opens the mirror, or makes it. Does not touch the network.
+    pub fn open(
+        dir: &Path,
+        url: &RemoteUrl,
+        branch: Option<String>,
+        credential: &Credential,
+    ) -> Result<Self, GitError> {
+        let credentials = Arc::new(credential.clone());
+        let spec = RemoteSpec { branch, credentials, ..RemoteSpec::new(url.clone()) };
+        Ok(Self(Mirror::open_or_init(dir, spec)?))
+    }
+}
+
+impl Repository for MirrorRepository {
+    fn fetch(&self) -> Result<Fetched, GitError> {
+        self.0.fetch()
+    }
+
+    fn watched_branch(&self) -> Option<String> {
+        self.0.watched().ok().flatten().map(|(branch, _)| branch)
+    }
+
+    fn follows(&self, tip: CommitId, old: CommitId) -> Result<bool, GitError> {
+        self.0.reader()?.is_descendant(tip, old)
+    }
+
+    fn files(&self, commit: CommitId) -> Result<Box<dyn FileSource>, GitError> {
+        Ok(Box::new(CommitSource::at(self.0.reader()?, commit)?))
+    }
+
+    fn status(&self) -> Result<Option<StatusBranch>, GitError> {
+        if self.0.fetch_status()?.is_none() {
+            return Ok(None);
+        }
+        let Some(tip) = self.0.status_tip()? else { return Ok(None) };
+        let reader = self.0.reader()?;
+        let Some(summary) = read_summary(&reader, tip)? else { return Ok(None) };
+        Ok(Some(StatusBranch { summary, servers: read_servers(&reader, tip)? }))
+    }
+
+    fn publish(&self, commit: &StatusCommit, judge: &mut Judge<'_>) -> Result<PublishOutcome, StatusError> {
+        self.0.status_writer().publish(commit, &mut |tip| {
+            let summary = match tip {
+                Some(tip) => read_summary(tip.reader, tip.commit).map_err(Box::new)?,
+                None => None,
+            };
+            judge(summary.as_ref())
+        })
+    }
+
+    fn maintain(&self) -> Result<(), GitError> {
+        self.0.maintain().map(|_| ())
+    }
+}

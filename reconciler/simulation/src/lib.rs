@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Deterministic simulation: the real controller, its executor, its HTTP handlers and its core, in a world in which
+//! time, chance, Git, the network, BMCs and machines are simulated and go wrong.
+//!
+//! Guarantees: a seed gives the same run every time; what must hold is judged from the world, never from the
+//! controller's own word.
+//! What it does not do: Redfish over HTTP, libgit2 and redb have tests of their own.
+
+mod bmc;
+mod controllers;
+mod dice;
+mod git;
+mod happen;
+pub mod hardware;
+mod machine;
+mod oracle;
+mod people;
+mod run;
+pub mod scenario;
+mod store;
+mod world;
+
+pub use run::{Outcome, run};
