@@ -8,6 +8,7 @@ use url::Url;
 use crate::contract::credentials::Credentials;
 use crate::contract::discovered::InsertVia;
 use crate::contract::endpoint::{BmcEndpoint, TlsTrust};
+use crate::discovery::Discovery;
 use crate::discovery::slots::{self, RawSlot, View};
 use crate::model::action::{self, Parameters};
 use crate::model::boot::Boot;
@@ -102,4 +103,10 @@ pub fn task_places(body: Value, location: Option<&str>) -> Vec<String> {
     let exchange = Exchange::new(&endpoint, Rules::general()).expect("a fixed address");
     let answer = Answer { status: 202, headers, body: Some(body) };
     task::places(&answer, Rules::general(), |location| exchange.path_of(location))
+}
+
+/// Bytes that one BMC alone costs its caller as long as it is known, and whether all the rest of what is kept of it is
+/// kept once for both.
+pub fn weighed_beside(one: &Discovery, other: &Discovery) -> (usize, bool) {
+    one.weighed_beside(other)
 }

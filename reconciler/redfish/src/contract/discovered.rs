@@ -11,7 +11,7 @@ use super::image::MediaUrl;
 use super::warning::Warning;
 
 /// The whole understanding of a BMC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Discovered {
     /// `Dell`, `HPE`, `Lenovo`, ...; the BMC's own word for makers that are not known.
     pub vendor: String,
@@ -49,7 +49,7 @@ pub struct Discovered {
 }
 
 /// The boot override of a system.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct BootFacts {
     /// URI of the resource that takes the override.
     pub resource: Option<String>,
@@ -62,7 +62,7 @@ pub struct BootFacts {
 }
 
 /// One virtual media slot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct MediaFacts {
     /// URI of the slot.
     pub uri: String,
@@ -120,7 +120,7 @@ impl fmt::Display for Rung {
 }
 
 /// What callers need beyond the report.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Facts {
     /// Which schemes of image addresses the BMC takes.
     pub schemes: ImageSchemes,
@@ -138,7 +138,7 @@ pub struct Facts {
 }
 
 /// Which schemes of image addresses a BMC takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ImageSchemes {
     /// `http://`.
     pub http: bool,

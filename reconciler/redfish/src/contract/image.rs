@@ -30,7 +30,7 @@ pub enum ImageKind {
 ///
 /// Prints (`Debug`, `Display`, `Serialize`) with every long path segment, the user part and the
 /// query replaced, since one of them is a capability.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct MediaUrl(String);
 
 impl MediaUrl {

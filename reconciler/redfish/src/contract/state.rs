@@ -65,7 +65,7 @@ impl fmt::Display for PowerState {
 }
 
 /// The boot override. `None` means that the BMC does not say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct BootOverride {
     /// `BootSourceOverrideEnabled`: `Disabled`, `Once`, `Continuous`.
     pub enabled: Option<String>,
@@ -88,7 +88,7 @@ impl BootOverride {
 }
 
 /// One virtual media slot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct SlotState {
     /// The slot.
     pub uri: String,

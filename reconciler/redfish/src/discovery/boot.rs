@@ -14,7 +14,7 @@ use crate::rules::{Rule, Rules};
 const UNLINKED: [&str; 3] = ["Settings", "SD", "Pending"];
 
 /// Where the boot override is set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct BootPlace {
     /// Takes the override; none when nothing does.
     pub(crate) resource: Option<String>,

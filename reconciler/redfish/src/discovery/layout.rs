@@ -13,7 +13,7 @@ use crate::rules::Rule;
 use crate::wire::login::SessionsAt;
 
 /// Where things are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Layout {
     pub(crate) system: String,
     pub(crate) reset: Option<Reset>,
@@ -29,11 +29,29 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Whether a steady look reads it.
-    pub(crate) fn is_looked_at(&self, path: &str) -> bool {
-        json::same_path(path, &self.system)
-            || self.boot.resource.as_deref().is_some_and(|boot| json::same_path(path, boot))
-            || self.slot(path).is_some_and(|slot| slot.listing.is_none())
+    /// The resources that steady looks read: the system, what takes the override, the slots.
+    fn looked_at(&self) -> impl Iterator<Item = &str> {
+        let slots = self.slots.iter().filter(|slot| slot.listing.is_none());
+        std::iter::once(&*self.system)
+            .chain(self.boot.resource.as_deref())
+            .chain(slots.map(|slot| &*slot.media.uri))
+    }
+
+    /// Which of them this is; none where steady looks do not read it.
+    pub(crate) fn place_of(&self, path: &str) -> Option<usize> {
+        self.looked_at().position(|known| json::same_path(known, path))
+    }
+
+    /// Whether each of them is where it is in another layout.
+    pub(crate) fn has_the_places_of(&self, other: &Self) -> bool {
+        self.looked_at().eq(other.looked_at())
+    }
+
+    /// Where things are is the same whatever was in the slots.
+    pub(super) fn forget_contents(&mut self) {
+        for slot in &mut self.slots {
+            slot.media.forget_content();
+        }
     }
 
     pub(crate) fn slot(&self, uri: &str) -> Option<&Slot> {
@@ -42,7 +60,7 @@ impl Layout {
 }
 
 /// How the system is reset.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Reset {
     pub(crate) target: String,
     /// Empty when not listed, which does not mean that there are none.

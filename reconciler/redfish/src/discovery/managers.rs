@@ -28,7 +28,7 @@ pub(crate) struct Manager {
 }
 
 /// Remote media that are switched off as a whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RemoteMedia {
     pub(crate) manager: String,
     /// The action that switches them on.
@@ -36,7 +36,7 @@ pub(crate) struct RemoteMedia {
 }
 
 /// Import of server configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Import {
     pub(crate) target: String,
     /// Where the outcome shows.

@@ -9,11 +9,13 @@
 pub(crate) mod boot;
 pub(crate) mod choose;
 pub(crate) mod identity;
+mod kept;
 pub(crate) mod ladder;
 pub(crate) mod layout;
 pub(crate) mod licence;
 pub(crate) mod managers;
 pub(crate) mod report;
+pub(crate) mod shelf;
 pub(crate) mod slots;
 pub(crate) mod walk;
 
@@ -21,45 +23,21 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::contract::discovered::{Discovered, Rung};
+use crate::contract::discovered::Rung;
 use crate::contract::endpoint::BmcEndpoint;
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::observe::Op;
 use crate::model::json;
 use crate::model::system::System;
-use crate::operate::memory::Memory;
 use crate::rules::vendor::Vendor;
-use crate::rules::{self, Rule, Rules, Seen, service_tag_is_the_sku};
+use crate::rules::{self, Rule, Seen, service_tag_is_the_sku};
 use crate::wire::client::Wire;
+pub use kept::Discovery;
 use layout::Layout;
 use walk::Walk;
 
 /// The one path that the specification fixes.
 pub(crate) const ROOT: &str = "/redfish/v1/";
-
-/// What was found, and how to act on it. Kept by a caller that reconnects often, so that a
-/// sweep need not discover again.
-#[derive(Clone, Debug)]
-pub struct Discovery {
-    /// For people and plans.
-    pub discovered: Discovered,
-    /// The rules that hold for this BMC.
-    pub rules: Rules,
-    pub(crate) layout: Layout,
-    /// What earlier reads saw; shared by all that take this discovery up.
-    pub(crate) memory: Arc<Memory>,
-}
-
-impl Discovery {
-    /// The same, knowing what was learned since an `earlier` one about the BMC's ETags. Another
-    /// firmware has to prove itself anew.
-    #[must_use]
-    pub fn remembering(&self, earlier: &Self) -> Self {
-        let same = self.discovered.firmware == earlier.discovered.firmware && self.rules == earlier.rules;
-        let memory = if same { &earlier.memory } else { &self.memory };
-        Self { memory: Arc::clone(memory), ..self.clone() }
-    }
-}
 
 /// Discovers, within the endpoint's budget.
 /// `off` switches rules off, for tests.
@@ -161,21 +139,17 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
         },
         &mut warnings,
     );
-    Ok(Discovery {
-        discovered,
-        rules,
-        memory: Arc::default(),
-        layout: Layout {
-            system: system.uri,
-            reset,
-            boot,
-            slots,
-            sessions: wire.sessions(),
-            remote_media: managers.iter().find_map(|manager| manager.remote_media.clone()),
-            import: managers.iter().find_map(|manager| manager.import.clone()),
-            boot_config: system.boot_config,
-        },
-    })
+    let layout = Layout {
+        system: system.uri,
+        reset,
+        boot,
+        slots,
+        sessions: wire.sessions(),
+        remote_media: managers.iter().find_map(|manager| manager.remote_media.clone()),
+        import: managers.iter().find_map(|manager| manager.import.clone()),
+        boot_config: system.boot_config,
+    };
+    Ok(Discovery::new(discovered, rules, layout))
 }
 
 /// What the service root calls its maker.

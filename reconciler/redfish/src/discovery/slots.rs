@@ -16,7 +16,7 @@ use crate::model::system::System;
 use crate::rules::{Rule, Rules};
 
 /// Through which resource a slot was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum View {
     System,
     Manager,
@@ -33,7 +33,7 @@ pub(crate) struct RawSlot {
 }
 
 /// A slot whose insert route is decided.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Slot {
     pub(crate) view: View,
     pub(crate) media: Media,

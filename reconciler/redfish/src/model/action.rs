@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::json;
 
 /// An action that a resource offers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Action {
     pub(crate) target: String,
     pub(crate) info: Option<String>,
@@ -63,7 +63,7 @@ pub(crate) fn find_oem(resource: &Value, ending: &str) -> Option<Action> {
 }
 
 /// One parameter of an action.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Parameter {
     pub(crate) name: String,
     pub(crate) required: bool,
@@ -71,7 +71,7 @@ pub(crate) struct Parameter {
 }
 
 /// The parameters of an action.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Parameters(pub(crate) Vec<Parameter>);
 
 impl Parameters {

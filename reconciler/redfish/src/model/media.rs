@@ -11,7 +11,7 @@ use crate::contract::state::SlotState;
 use crate::rules::{Rule, Rules};
 
 /// What the machine can see in a slot. DVD counts as CD.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Kinds {
     pub(crate) cd: bool,
     pub(crate) usb: bool,
@@ -60,7 +60,7 @@ impl Kinds {
 }
 
 /// What a slot says about itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Media {
     pub(crate) uri: String,
     pub(crate) id: String,
@@ -140,6 +140,11 @@ impl Media {
     /// Connected from somebody's console, not from a URL.
     pub(crate) fn is_held_by_a_console(&self) -> bool {
         self.inserted && self.connected_via.as_deref() == Some("Applet")
+    }
+
+    /// The slot itself, whatever was in it when it was read.
+    pub(crate) fn forget_content(&mut self) {
+        (self.inserted, self.image, self.connected_via) = (false, None, None);
     }
 
     /// For callers.

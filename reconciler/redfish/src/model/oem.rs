@@ -9,7 +9,7 @@ use crate::contract::image::MediaUrl;
 use crate::rules::{Rule, Rules};
 
 /// How a slot is filled and emptied by a maker's own actions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum OemRoute {
     /// HPE iLO4: two actions below `Oem.Hp`.
     Pair { insert: Action, eject: Option<Action> },

@@ -130,14 +130,14 @@ fn how_long(rules: Rules) -> &'static str {
 }
 
 pub(super) async fn set_once(bmc: &RedfishBmc, way: usize) -> Result<Effect, Error> {
-    let found = &bmc.discovery.discovered;
+    let found = &bmc.discovered;
     let ways = &found.facts.boot_ways;
     let target = way.checked_rem(ways.len()).and_then(|way| ways.get(way));
     let (Rung::TwoCd | Rung::CdUsb | Rung::Single, Some(target)) = (found.rung, target) else {
         return Err(no_target(bmc, Op::BootOverride));
     };
     if let Some(import) = boot_by_import::needed(bmc) {
-        let system = &bmc.discovery.layout.system;
+        let system = &bmc.layout().system;
         let boot = Boot::read(&bmc.read(Op::BootOverride, system).await?.value);
         check_mode(bmc, Op::BootOverride, system, &boot, &[])?;
         if let Some(effect) = boot_by_import::reach(bmc, Op::BootOverride, import, true).await? {
@@ -153,7 +153,7 @@ pub(super) async fn set_once(bmc: &RedfishBmc, way: usize) -> Result<Effect, Err
 }
 
 pub(super) async fn set_once_http(bmc: &RedfishBmc, image: &MediaUrl) -> Result<Effect, Error> {
-    if bmc.discovery.discovered.rung != Rung::UefiHttp {
+    if bmc.discovered.rung != Rung::UefiHttp {
         return Err(no_target(bmc, Op::BootOverride));
     }
     for segment in image.capabilities() {
@@ -162,7 +162,7 @@ pub(super) async fn set_once_http(bmc: &RedfishBmc, image: &MediaUrl) -> Result<
     let scheme = image.scheme().unwrap_or_default();
     if !matches!(scheme.as_str(), "http" | "https") {
         let kind = ErrorKind::UnsupportedImageScheme { scheme, offered: "http and https".to_owned() };
-        return Err(bmc.wire.error(Op::BootOverride, Some(&bmc.discovery.layout.system), kind));
+        return Err(bmc.wire.error(Op::BootOverride, Some(&bmc.layout().system), kind));
     }
     reach(bmc, Op::BootOverride, &Wanted::Http(image)).await
 }
@@ -179,28 +179,28 @@ pub(super) async fn clear(bmc: &RedfishBmc) -> Result<Effect, Error> {
     {
         own = effect;
     }
-    if bmc.discovery.layout.boot.resource.is_none() {
+    if bmc.layout().boot.resource.is_none() {
         // What takes no override has none.
         return Ok(own);
     }
     // Where we never set an address, one that is there is somebody else's.
-    let ours = bmc.discovery.discovered.rung == Rung::UefiHttp;
+    let ours = bmc.discovered.rung == Rung::UefiHttp;
     let address = ours && bmc.has(Rule::HttpBootAddressesAreTakenBack);
     let cleared = reach(bmc, Op::BootClear, &Wanted::Cleared { address }).await?;
     Ok(if own == Effect::Changed { own } else { cleared })
 }
 
 fn no_target(bmc: &RedfishBmc, op: Op) -> Error {
-    let kind = match &bmc.discovery.discovered.facts.missing_licence {
+    let kind = match &bmc.discovered.facts.missing_licence {
         Some(message) => ErrorKind::LicenceMissing { message: message.clone() },
-        None => ErrorKind::NoBootTarget { allowed: bmc.discovery.layout.boot.targets.clone() },
+        None => ErrorKind::NoBootTarget { allowed: bmc.layout().boot.targets.clone() },
     };
-    bmc.wire.error(op, Some(&bmc.discovery.layout.system), kind)
+    bmc.wire.error(op, Some(&bmc.layout().system), kind)
 }
 
 async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, Error> {
-    let place = &bmc.discovery.layout.boot;
-    let rules = bmc.discovery.rules;
+    let place = &bmc.layout().boot;
+    let rules = bmc.rules();
     let mut at = place.resource.as_deref().ok_or_else(|| no_target(bmc, op))?;
     let mut patience = Patience::new(bmc.budgets.boot, bmc.budgets.poll);
     let mut left_out: Vec<&str> = Vec::new();
@@ -302,8 +302,8 @@ async fn await_override(
     wanted: &Wanted<'_>,
     patience: &mut Patience,
 ) -> Result<Effect, Error> {
-    let system = &bmc.discovery.layout.system;
-    let rules = bmc.discovery.rules;
+    let system = &bmc.layout().system;
+    let rules = bmc.rules();
     loop {
         let resource: Resource = bmc.read(op, at).await?;
         let boot = Boot::read(&resource.value);

@@ -20,7 +20,7 @@ use crate::wire::exchange::Broken;
 
 /// The resource, where this BMC's override needs it.
 pub(super) fn needed(bmc: &RedfishBmc) -> Option<&str> {
-    bmc.discovery.layout.boot_config.as_deref().filter(|_| bmc.has(Rule::FujitsuBootsByItsOwnConfiguration))
+    bmc.layout().boot_config.as_deref().filter(|_| bmc.has(Rule::FujitsuBootsByItsOwnConfiguration))
 }
 
 /// The override as that resource shows it; none where there is none.

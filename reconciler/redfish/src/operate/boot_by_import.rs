@@ -29,7 +29,7 @@ const VIRTUAL_CD: &str = "VCD-DVD";
 
 /// The import of this BMC, where its override needs one.
 pub(super) fn needed(bmc: &RedfishBmc) -> Option<&Import> {
-    bmc.discovery.layout.import.as_ref().filter(|_| bmc.has(Rule::OldIdracBootsItsPhysicalDrive))
+    bmc.layout().import.as_ref().filter(|_| bmc.has(Rule::OldIdracBootsItsPhysicalDrive))
 }
 
 /// The override as imports left it; none where there is none, or where nobody knows.

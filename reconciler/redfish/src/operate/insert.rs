@@ -30,7 +30,7 @@ const MOST_BODIES: u32 = 10;
 const MOST_FAILURES: u32 = 4;
 
 pub(super) async fn insert(bmc: &RedfishBmc, uri: &str, image: &ImageRef) -> Result<Effect, Error> {
-    let is_task_slot = bmc.discovery.discovered.task_slot.as_deref().is_some_and(|task| same_path(task, uri));
+    let is_task_slot = bmc.discovered.task_slot.as_deref().is_some_and(|task| same_path(task, uri));
     let op = if is_task_slot { Op::InsertTask } else { Op::InsertBoot };
     let slot = bmc.slot(op, uri)?;
     let fail = |kind| bmc.wire.error(op, Some(uri), kind);
@@ -66,7 +66,7 @@ fn check(bmc: &RedfishBmc, slot: &Slot, image: &ImageRef) -> Result<(), ErrorKin
         return Err(ErrorKind::WrongImageKind { kind, slot: kinds.label() });
     }
     let scheme = image.url.scheme().unwrap_or_default();
-    let known = bmc.discovery.discovered.facts.schemes;
+    let known = bmc.discovered.facts.schemes;
     let listed = schemes_of(&slot.parameters);
     if !(known.takes(&scheme) && listed.takes(&scheme)) {
         return Err(ErrorKind::UnsupportedImageScheme { scheme, offered: known.in_words().to_owned() });
@@ -86,7 +86,7 @@ async fn write(
     mut patience: Patience,
 ) -> Result<Effect, Error> {
     let uri = &slot.media.uri;
-    let mut body = InsertBody::new(slot.via, image, &slot.parameters, bmc.discovery.rules);
+    let mut body = InsertBody::new(slot.via, image, &slot.parameters, bmc.rules());
     let may_learn = bmc.has(Rule::InsertBodiesLearn);
     let may_fail_at_random = matches!(slot.media.oem, Some(OemRoute::VmmControl(_)))
         && slot.via == InsertVia::Oem

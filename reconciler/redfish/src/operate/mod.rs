@@ -28,6 +28,7 @@ use crate::contract::error::{Error, ErrorKind};
 use crate::contract::image::{ImageRef, MediaUrl};
 use crate::contract::observe::Op;
 use crate::contract::state::BmcState;
+use crate::discovery::layout::Layout;
 use crate::discovery::slots::Slot;
 use crate::discovery::{Discovery, discover};
 use crate::model::media::Media;
@@ -48,6 +49,7 @@ const MOST_WRITES: u32 = 3;
 pub struct RedfishBmc {
     wire: Wire,
     discovery: Arc<Discovery>,
+    discovered: Discovered,
     budgets: Budgets,
 }
 
@@ -67,7 +69,7 @@ impl RedfishBmc {
     ) -> Result<Self, Error> {
         let wire = Wire::new(endpoint, wiring, Rules::general().without(off))?;
         match discover(&wire, endpoint, off).await {
-            Ok(discovery) => Ok(Self { wire, discovery, budgets: endpoint.budgets }),
+            Ok(discovery) => Ok(Self::new(wire, discovery, endpoint.budgets)),
             Err(error) => {
                 // The first error is the one to tell; the log has this one.
                 let _ = wire.close().await;
@@ -79,12 +81,24 @@ impl RedfishBmc {
     /// Takes up what an earlier connection discovered, and asks nothing yet: the login happens
     /// with the first operation. Identity is not checked again; connect anew from time to time.
     pub fn resume(endpoint: &BmcEndpoint, wiring: Wiring, discovery: Arc<Discovery>) -> Result<Self, Error> {
-        let wire = Wire::new(endpoint, wiring, discovery.rules)?;
-        wire.set_vendor(Vendor::of([discovery.discovered.vendor.as_str()]).label());
-        if let Some(sessions) = &discovery.layout.sessions {
-            wire.set_sessions(sessions.clone());
+        let bmc = Self::new(Wire::new(endpoint, wiring, discovery.rules())?, discovery, endpoint.budgets);
+        bmc.wire.set_vendor(Vendor::of([bmc.discovered.vendor.as_str()]).label());
+        if let Some(sessions) = &bmc.layout().sessions {
+            bmc.wire.set_sessions(sessions.clone());
         }
-        Ok(Self { wire, discovery, budgets: endpoint.budgets })
+        Ok(bmc)
+    }
+
+    fn new(wire: Wire, discovery: Arc<Discovery>, budgets: Budgets) -> Self {
+        Self { discovered: discovery.discovered(), wire, discovery, budgets }
+    }
+
+    fn layout(&self) -> &Layout {
+        self.discovery.layout()
+    }
+
+    fn rules(&self) -> Rules {
+        self.discovery.rules()
     }
 
     /// What was discovered, to be kept for [`RedfishBmc::resume`].
@@ -112,8 +126,8 @@ impl RedfishBmc {
     fn taken(&self, path: &str, answer: Answer) -> Resource {
         let etag = answer.etag(self.wire.rules());
         let value = answer.body.unwrap_or(Value::Null);
-        if self.discovery.layout.is_looked_at(path) {
-            self.discovery.memory.learn(path, etag.as_deref(), &value, self.discovery.rules);
+        if let Some(place) = self.layout().place_of(path) {
+            self.discovery.memory.learn(place, etag.as_deref(), || Parts::read(path, &value, self.rules()));
         }
         Resource { path: path.to_owned(), etag, value }
     }
@@ -121,17 +135,17 @@ impl RedfishBmc {
     /// Reads what a steady look reports of a resource, conditionally where that is safe.
     async fn try_parts(&self, op: Op, path: &str) -> Result<Parts, Failure> {
         let memory = &self.discovery.memory;
-        let condition = memory.condition(path, self.discovery.rules).map(Condition::NoneMatch);
+        let place = self.layout().place_of(path);
+        let etag = place.and_then(|place| memory.condition(place, self.rules()));
+        let condition = etag.map(Condition::NoneMatch);
         let is_conditional = condition.is_some();
         let request = Request { method: Method::GET, path: path.to_owned(), body: None, condition };
         match self.wire.send(op, request, Replay::Anything).await {
-            Ok(answer) => Ok(Parts::read(path, &self.taken(path, answer).value, self.discovery.rules)),
+            Ok(answer) => Ok(Parts::read(path, &self.taken(path, answer).value, self.rules())),
             Err(Failure::Refused(refusal)) if refusal.status == 304 && is_conditional => {
-                match memory.unchanged(path) {
+                match place.and_then(|place| memory.unchanged(place)) {
                     Some(parts) => Ok(parts),
-                    None => {
-                        Ok(Parts::read(path, &self.try_read(op, path).await?.value, self.discovery.rules))
-                    }
+                    None => Ok(Parts::read(path, &self.try_read(op, path).await?.value, self.rules())),
                 }
             }
             Err(failure) => Err(failure),
@@ -145,8 +159,8 @@ impl RedfishBmc {
     /// Reads a slot, and its collection where that tells what is in it.
     async fn try_look(&self, op: Op, uri: &str) -> Result<(Resource, Media), Failure> {
         let resource = self.try_read(op, uri).await?;
-        let media = Media::read(uri, &resource.value, self.discovery.rules);
-        let listing = self.discovery.layout.slot(uri).and_then(|slot| slot.listing.as_deref());
+        let media = Media::read(uri, &resource.value, self.rules());
+        let listing = self.layout().slot(uri).and_then(|slot| slot.listing.as_deref());
         let media = match listing {
             Some(listing) => media.listed_in(&self.try_read(op, listing).await?.value),
             None => media,
@@ -182,7 +196,7 @@ impl RedfishBmc {
     }
 
     fn has(&self, rule: Rule) -> bool {
-        self.discovery.rules.has(rule)
+        self.rules().has(rule)
     }
 
     /// Whether a write that was accepted is to be seen before it counts.
@@ -197,7 +211,7 @@ impl RedfishBmc {
     }
 
     fn slot(&self, op: Op, uri: &str) -> Result<&Slot, Error> {
-        self.discovery.layout.slot(uri).ok_or_else(|| self.wire.error(op, Some(uri), ErrorKind::UnknownSlot))
+        self.layout().slot(uri).ok_or_else(|| self.wire.error(op, Some(uri), ErrorKind::UnknownSlot))
     }
 }
 
@@ -211,7 +225,7 @@ struct Resource {
 #[async_trait]
 impl Bmc for RedfishBmc {
     fn discovered(&self) -> &Discovered {
-        &self.discovery.discovered
+        &self.discovered
     }
 
     fn certificate(&self) -> Option<Fingerprint> {

@@ -79,7 +79,7 @@ fn split(image: &MediaUrl) -> (String, String) {
 
 /// Switches remote media on where discovery saw that they are off. They come up seconds later.
 pub(super) async fn enable_remote_media(bmc: &RedfishBmc, op: Op) -> Result<(), Error> {
-    let Some(remote) = &bmc.discovery.layout.remote_media else {
+    let Some(remote) = &bmc.layout().remote_media else {
         return Ok(());
     };
     if !bmc.has(Rule::RemoteMediaAreSwitchedOnFirst) {

@@ -111,16 +111,16 @@ async fn reach(
         wanted: format!("power after {reset_type}"),
         seen: format!("PowerState {seen}"),
     };
-    Err(bmc.wire.error(op, Some(&bmc.discovery.layout.system), kind))
+    Err(bmc.wire.error(op, Some(&bmc.layout().system), kind))
 }
 
 fn reset_of(bmc: &RedfishBmc, op: Op) -> Result<&Reset, Error> {
-    let layout = &bmc.discovery.layout;
+    let layout = &bmc.layout();
     layout.reset.as_ref().ok_or_else(|| bmc.wire.error(op, Some(&layout.system), ErrorKind::NoResetAction))
 }
 
 async fn power(bmc: &RedfishBmc, op: Op) -> Result<PowerState, Error> {
-    let system = bmc.read(op, &bmc.discovery.layout.system).await?;
+    let system = bmc.read(op, &bmc.layout().system).await?;
     Ok(system::power(&system.value))
 }
 

@@ -11,7 +11,7 @@ use crate::rules::Rule;
 use crate::wire::client::Failure;
 
 pub(super) async fn read(bmc: &RedfishBmc) -> Result<BmcState, Error> {
-    let layout = &bmc.discovery.layout;
+    let layout = &bmc.layout();
     let system = bmc.parts(Op::Read, &layout.system).await?;
     let boot = match &layout.boot.resource {
         Some(resource) if !json::same_path(resource, &layout.system) => {
@@ -19,7 +19,7 @@ pub(super) async fn read(bmc: &RedfishBmc) -> Result<BmcState, Error> {
         }
         _ => system.boot,
     };
-    let found = &bmc.discovery.discovered;
+    let found = &bmc.discovered;
     let mut slots = Vec::new();
     for uri in [&found.boot_slot, &found.task_slot].into_iter().flatten() {
         slots.push(slot(bmc, uri).await?);
@@ -42,7 +42,7 @@ async fn own_override(bmc: &RedfishBmc, slots: &[SlotState]) -> Result<Option<Bo
 
 /// A slot that vanished is empty: some BMCs show slots only while they are in use.
 async fn slot(bmc: &RedfishBmc, uri: &str) -> Result<SlotState, Error> {
-    let is_listed = bmc.discovery.layout.slot(uri).is_some_and(|slot| slot.listing.is_some());
+    let is_listed = bmc.layout().slot(uri).is_some_and(|slot| slot.listing.is_some());
     let state = if is_listed {
         bmc.try_look(Op::Read, uri).await.map(|(_, media)| media.state())
     } else {
@@ -60,8 +60,8 @@ async fn slot(bmc: &RedfishBmc, uri: &str) -> Result<SlotState, Error> {
 }
 
 pub(super) async fn boot_progress(bmc: &RedfishBmc) -> Result<Option<String>, Error> {
-    if !bmc.discovery.discovered.facts.boot_progress {
+    if !bmc.discovered.facts.boot_progress {
         return Ok(None);
     }
-    Ok(bmc.parts(Op::Read, &bmc.discovery.layout.system).await?.progress)
+    Ok(bmc.parts(Op::Read, &bmc.layout().system).await?.progress)
 }

@@ -20,11 +20,15 @@ pub(crate) mod vendor;
 pub use catalogue::{Proof, Rule, RuleFacts};
 pub(crate) use decide::{Seen, decide, service_tag_is_the_sku};
 
-/// A set of rules that are on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Rules(u128);
+/// Words of the set.
+const WORDS: usize = 4;
+const BITS: usize = u64::BITS as usize;
 
-const _: () = assert!(Rule::ALL.len() <= u128::BITS as usize, "a rule has one bit: widen the set");
+/// A set of rules that are on: a bit each.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rules([u64; WORDS]);
+
+const _: () = assert!(Rule::ALL.len() <= WORDS * BITS, "more rules than bits: add a word");
 
 impl Rules {
     /// Those that hold for every BMC.
@@ -32,12 +36,13 @@ impl Rules {
         Rule::ALL
             .iter()
             .filter(|rule| !rule.facts().of_one_maker)
-            .fold(Self(0), |rules, rule| rules.with(*rule))
+            .fold(Self([0; WORDS]), |rules, rule| rules.with(*rule))
     }
 
     /// Whether a rule is on.
     pub const fn has(self, rule: Rule) -> bool {
-        self.0 & Self::bit(rule) != 0
+        let (word, bit) = Self::place(rule);
+        self.0[word] & bit != 0
     }
 
     /// Whether one of these rules is on.
@@ -47,16 +52,20 @@ impl Rules {
 
     /// With one more.
     #[must_use]
-    pub const fn with(self, rule: Rule) -> Self {
-        Self(self.0 | Self::bit(rule))
+    pub const fn with(mut self, rule: Rule) -> Self {
+        let (word, bit) = Self::place(rule);
+        self.0[word] |= bit;
+        self
     }
 
     /// Without these, for tests. A rule that has no switch stays.
     #[must_use]
-    pub fn without(self, off: &[Rule]) -> Self {
-        off.iter()
-            .filter(|rule| rule.facts().proof == Proof::Scenario)
-            .fold(self, |rules, rule| Self(rules.0 & !Self::bit(*rule)))
+    pub fn without(mut self, off: &[Rule]) -> Self {
+        for rule in off.iter().filter(|rule| rule.facts().proof == Proof::Scenario) {
+            let (word, bit) = Self::place(*rule);
+            self.0[word] &= !bit;
+        }
+        self
     }
 
     /// In the order of the list.
@@ -84,8 +93,8 @@ impl Rules {
         self.any(&[Rule::AmiWantsTheWholeOverride, Rule::SupermicroForgetsTheMode])
     }
 
-    const fn bit(rule: Rule) -> u128 {
-        1 << rule as u32
+    const fn place(rule: Rule) -> (usize, u64) {
+        (rule as usize / BITS, 1 << (rule as usize % BITS))
     }
 }
 
@@ -111,7 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_every_rule() {
-        assert!(Rule::ALL.len() < 128, "{}", Rule::ALL.len());
+    fn each_rule_has_a_bit_of_its_own() {
+        let none = Rules([0; WORDS]);
+        for rule in Rule::ALL {
+            assert_eq!(none.with(*rule).iter().collect::<Vec<_>>(), [*rule]);
+        }
     }
 }

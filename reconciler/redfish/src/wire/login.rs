@@ -22,7 +22,7 @@ use crate::discovery::ROOT;
 use crate::rules::Rule;
 
 /// Where sessions are opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum SessionsAt {
     Collection {
         uri: String,

@@ -67,12 +67,17 @@ pub(crate) fn endpoint(bmc: &bmc::BmcHandle) -> BmcEndpoint {
 
 /// A BMC of this model, with these faults.
 pub(crate) async fn farm(profile: &'static Profile, machine: &Arc<NullMachine>, faults: &str) -> Farm {
+    farm_of(profile, machine, faults, 0).await
+}
+
+/// The same, the so many-th of its kind.
+async fn farm_of(profile: &'static Profile, machine: &Arc<NullMachine>, faults: &str, number: usize) -> Farm {
     Farm::start(FarmConfig {
         listen: ([127, 0, 0, 1], 0).into(),
         tls: true,
         bmcs: vec![BmcConfig {
             profile,
-            identity: bmc::Identity::numbered(7, 0),
+            identity: bmc::Identity::numbered(7, number),
             credentials: bmc::Credentials {
                 user: USER.to_owned(),
                 password: bmc::Password::new(PASSWORD.to_owned()),
@@ -469,6 +474,32 @@ async fn an_ilo_without_a_free_connection_says_so_and_what_to_do() {
     assert!(error.hint().contains("close remote consoles"), "{}", error.hint());
     bmc.close().await.unwrap();
     farm.shutdown().await;
+}
+
+/// What is kept of one BMC of each model after two looks, beside that of another one.
+#[tokio::test]
+async fn of_ten_thousand_bmcs_that_are_alike_each_is_kept_in_less_than_a_kilobyte() {
+    for profile in profiles::ALL {
+        let mut kept = Vec::new();
+        for number in [0, 1] {
+            let machine = Arc::new(NullMachine::default());
+            let farm = farm_of(profile, &machine, NO_FAULTS, number).await;
+            let endpoint = endpoint(&farm.bmcs()[0]);
+            let discovery = RedfishBmc::connect(&endpoint, wiring()).await.unwrap().discovery();
+            let bmc = RedfishBmc::resume(&endpoint, wiring(), Arc::clone(&discovery)).unwrap();
+            for _ in 0..2 {
+                bmc.read_state().await.unwrap();
+            }
+            bmc.close().await.unwrap();
+            farm.shutdown().await;
+            kept.push(discovery);
+        }
+        let identities = [&kept[0], &kept[1]].map(|kept| (kept.discovered().serial, kept.discovered().uuid));
+        assert_ne!(identities[0], identities[1], "{}", profile.name);
+        let (bytes, shared) = shoal_redfish::testing::weighed_beside(&kept[0], &kept[1]);
+        assert!(shared, "{}: {:#?} {:#?}", profile.name, kept[0], kept[1]);
+        assert!(bytes < 1024, "{}: {bytes} bytes", profile.name);
+    }
 }
 
 #[test]

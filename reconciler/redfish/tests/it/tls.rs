@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Whose certificate is believed.
 
-use shoal_redfish::{About, BmcEndpoint, Error, ErrorKind, Fingerprint, RedfishBmc, TlsTrust};
+use shoal_redfish::{About, Bmc as _, BmcEndpoint, Error, ErrorKind, Fingerprint, RedfishBmc, TlsTrust};
 
 use crate::support::client::{endpoint, wiring};
 use crate::support::fake::Fake;
@@ -83,9 +83,9 @@ async fn an_unchecked_certificate_and_plain_http_are_warned_about() {
     let fake = Fake::new(two_cd());
     let server = Server::https(fake.clone()).await;
     let bmc = connect(&server, TlsTrust::Insecure).await.unwrap();
-    assert_eq!(bmc.discovery().discovered.warnings[0].about, About::UncheckedCertificate);
+    assert_eq!(bmc.discovered().warnings[0].about, About::UncheckedCertificate);
     let server = Server::http(fake).await;
     let bmc = connect(&server, TlsTrust::SystemRoots).await.unwrap();
     assert_eq!(bmc.certificate(), None);
-    assert_eq!(bmc.discovery().discovered.warnings[0].about, About::NoTls);
+    assert_eq!(bmc.discovered().warnings[0].about, About::NoTls);
 }
