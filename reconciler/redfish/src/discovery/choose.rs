@@ -19,7 +19,10 @@ pub(crate) fn system<'a>(
     sku_counts: impl Fn(&System) -> bool,
 ) -> Result<&'a System, ErrorKind> {
     let labels = || systems.iter().map(System::label).collect();
-    let judged = |system: &System| judge(&endpoint.identity, system, sku_counts(system));
+    let judged = |system: &System| {
+        let proves = rules.has(Rule::MachinesAreProvenBeforeAnErase);
+        if proves { judge(&endpoint.identity, system, sku_counts(system)) } else { Verdict::Unknown }
+    };
     if let Some(selector) = endpoint.system.as_deref().map(str::trim).filter(|selector| !selector.is_empty())
     {
         let mut named = systems.iter().filter(|system| is_named(system, selector));
@@ -41,6 +44,7 @@ pub(crate) fn system<'a>(
     match (matching.as_slice(), startable.as_slice()) {
         ([system], _) => Ok(system),
         ([], [only]) => judged(only).into_result().map(|()| *only),
+        (_, [first, ..]) if !rules.has(Rule::SystemsAreNotGuessedBetween) => Ok(first),
         _ => Err(ErrorKind::AmbiguousSystem { candidates: labels() }),
     }
 }

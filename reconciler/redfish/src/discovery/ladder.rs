@@ -55,7 +55,11 @@ pub(crate) fn pick(
             rung,
             boot: Some(boot),
             task,
-            spares: optical.into_iter().filter(|at| Some(*at) != task && *at != boot).collect(),
+            spares: optical
+                .into_iter()
+                .filter(|at| Some(*at) != task && *at != boot)
+                .filter(|_| rules.has(Rule::RefusingSlotsAreFollowedByTheNext))
+                .collect(),
         };
     }
     let listed = targets.iter().any(|target| target == "UefiHttp");

@@ -58,7 +58,12 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
     let not_redfish =
         |why: &str| wire.error(Op::Discover, None, ErrorKind::NotRedfish { why: why.to_owned() });
     let root = walk.must(ROOT).await?;
-    let systems = json::link(&root, "Systems").ok_or_else(|| not_redfish("it names no systems"))?;
+    let general = wire.rules();
+    let systems = if general.has(Rule::LinksAreFollowed) {
+        json::link(&root, "Systems").ok_or_else(|| not_redfish("it names no systems"))?
+    } else {
+        format!("{ROOT}Systems")
+    };
     let systems: Vec<System> =
         walk.collection(&systems).await?.iter().map(|found| System::read(&found.uri, &found.value)).collect();
     if systems.is_empty() {
@@ -70,7 +75,6 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
         words.extend(system.oem.clone());
         Vendor::of(words.iter().map(String::as_str))
     };
-    let general = wire.rules();
     let sku_counts = |system: &System| service_tag_is_the_sku(general, &vendor_of(system));
     let system = choose::system(&systems, endpoint, general, sku_counts)
         .map_err(|kind| wire.error(Op::Discover, None, kind))?

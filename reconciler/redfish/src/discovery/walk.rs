@@ -2,9 +2,9 @@
 //! Following links, within bounds.
 //!
 //! # Guarantees
-//! At most [`MOST_RESOURCES`] resources are asked for, and none twice but a collection without a
-//! list. What a BMC refuses to
-//! show is a warning; that it cannot be reached ends the walk.
+//! At most [`MOST_RESOURCES`] resources are asked for (`Rule::ResourcesWithoutEndAreNotWalked`), and none twice but a
+//! collection without a list (`Rule::CirclesOfLinksEnd`). What a BMC refuses to show is a warning; that it cannot be
+//! reached ends the walk.
 
 use std::collections::HashSet;
 
@@ -37,13 +37,14 @@ pub(crate) struct Found {
 pub(crate) struct Walk<'a> {
     wire: &'a Wire,
     visited: HashSet<String>,
+    asked: usize,
     warnings: Vec<Warning>,
     unlicensed: Option<String>,
 }
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(wire: &'a Wire) -> Self {
-        Self { wire, visited: HashSet::new(), warnings: Vec::new(), unlicensed: None }
+        Self { wire, visited: HashSet::new(), asked: 0, warnings: Vec::new(), unlicensed: None }
     }
 
     pub(crate) fn rules(&self) -> Rules {
@@ -107,7 +108,9 @@ impl<'a> Walk<'a> {
     pub(crate) async fn pages(&mut self, path: &str) -> Result<(Vec<Found>, Option<Value>), Error> {
         let mut found = Vec::new();
         let mut first = None;
-        let mut page = Some(path.to_owned());
+        // What members say of themselves in an expanded collection is not looked at: it may lack parts.
+        let expand = if self.rules().has(Rule::ExpandIsNeverAskedFor) { "" } else { "?$expand=." };
+        let mut page = Some(format!("{path}{expand}"));
         while let Some(path) = page {
             let Some(mut value) = self.read(&path).await? else {
                 break;
@@ -129,23 +132,29 @@ impl<'a> Walk<'a> {
 
     /// None: read before. An inner error: refused, or no resource.
     async fn get(&mut self, path: &str) -> Result<Option<Result<Found, ErrorKind>>, Error> {
-        if !self.visited.insert(path.trim_end_matches('/').to_owned()) {
+        let rules = self.rules();
+        let is_new = self.visited.insert(path.trim_end_matches('/').to_owned());
+        if !is_new && rules.has(Rule::CirclesOfLinksEnd) {
             return Ok(None);
         }
-        if self.visited.len() > MOST_RESOURCES {
+        self.asked += 1;
+        if self.asked > MOST_RESOURCES && rules.has(Rule::ResourcesWithoutEndAreNotWalked) {
             let kind = ErrorKind::TooManyResources { limit: MOST_RESOURCES };
             return Err(self.wire.error(Op::Discover, None, kind));
         }
         let request = Request { method: Method::GET, path: path.to_owned(), body: None, condition: None };
+        let may_be_odd = rules.has(Rule::OddJsonIsEndured);
         match self.wire.send(Op::Discover, request, Replay::Anything).await {
             Ok(answer) => match answer.body {
-                Some(value @ Value::Object(_)) => Ok(Some(Ok(Found {
-                    uri: path.to_owned(),
-                    takes_patch: answer.headers.get(ALLOW).map(|allow| {
-                        allow.to_str().is_ok_and(|allow| allow.to_ascii_uppercase().contains("PATCH"))
-                    }),
-                    value,
-                }))),
+                Some(value @ Value::Object(_)) if may_be_odd || json::is_as_specified(&value) => {
+                    Ok(Some(Ok(Found {
+                        uri: path.to_owned(),
+                        takes_patch: answer.headers.get(ALLOW).map(|allow| {
+                            allow.to_str().is_ok_and(|allow| allow.to_ascii_uppercase().contains("PATCH"))
+                        }),
+                        value,
+                    })))
+                }
                 _ => {
                     Ok(Some(Err(ErrorKind::NotRedfish { why: "a resource is not a json object".to_owned() })))
                 }

@@ -99,6 +99,15 @@ pub(crate) fn keys(value: &Value, key: &str) -> Vec<String> {
     object(value, key).as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default()
 }
 
+/// Whether a resource has what every resource must have, and in the types that the specification says. Nothing needs it
+/// where `Rule::OddJsonIsEndured` is on.
+pub(crate) fn is_as_specified(resource: &Value) -> bool {
+    let is_text = |key: &str| resource.get(key).is_some_and(Value::is_string);
+    let may_be_text = |key: &str| resource.get(key).is_none_or(|value| value.is_string() || value.is_null());
+    let lists = resource.get("Members").is_none_or(Value::is_array);
+    is_text("@odata.id") && ["Id", "Name", "SerialNumber", "UUID"].into_iter().all(may_be_text) && lists
+}
+
 /// Whether two resource paths are the same: a trailing slash does not count.
 pub(crate) fn same_path(a: &str, b: &str) -> bool {
     a.trim_end_matches('/') == b.trim_end_matches('/')

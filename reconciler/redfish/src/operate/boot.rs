@@ -87,7 +87,9 @@ impl Wanted<'_> {
         } else {
             set(ENABLED, "Disabled", None);
             let refused = left_out.contains(&CLEAR_BY_ENABLED_ALONE);
-            if refused && boot.knows_no_none() && rules.has(Rule::TheDiskMayStandForNone) {
+            let knows_nothing_else =
+                refused && boot.knows_no_none() && rules.has(Rule::TheDiskMayStandForNone);
+            if knows_nothing_else || !rules.has(Rule::NoOverrideNamesADisk) {
                 set("BootSourceOverrideTarget", DISK, None);
             } else if all || refused {
                 set("BootSourceOverrideTarget", NONE, None);
@@ -132,6 +134,7 @@ fn how_long(rules: Rules) -> &'static str {
 pub(super) async fn set_once(bmc: &RedfishBmc, way: usize) -> Result<Effect, Error> {
     let found = &bmc.discovered;
     let ways = &found.facts.boot_ways;
+    let way = if bmc.has(Rule::SilentTargetsAreFollowedByTheNext) { way } else { 0 };
     let target = way.checked_rem(ways.len()).and_then(|way| ways.get(way));
     let (Rung::TwoCd | Rung::CdUsb | Rung::Single, Some(target)) = (found.rung, target) else {
         return Err(no_target(bmc, Op::BootOverride));

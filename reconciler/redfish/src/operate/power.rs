@@ -62,7 +62,8 @@ pub(super) async fn off(bmc: &RedfishBmc, graceful: Duration) -> Result<PowerOff
 
 pub(super) async fn on(bmc: &RedfishBmc) -> Result<Effect, Error> {
     let reset = reset_of(bmc, Op::PowerOn)?;
-    reach(bmc, Op::PowerOn, reset, "On", bmc.budgets.power_on, |seen| {
+    let reset_type = if bmc.has(Rule::RestartsAreNeverSent) { "On" } else { "ForceRestart" };
+    reach(bmc, Op::PowerOn, reset, reset_type, bmc.budgets.power_on, |seen| {
         matches!(seen, PowerState::On | PowerState::PoweringOn)
     })
     .await

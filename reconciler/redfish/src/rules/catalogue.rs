@@ -75,13 +75,11 @@ catalogue! {
     /// the service root by links.
     ///
     /// Recordings of Dell, HPE, Lenovo, Supermicro, NVIDIA and Cray; bootwright.
-    LinksAreFollowed "links_are_followed", every, "discovery/mod.rs",
-        test("reconciler/redfish/tests/it/discovery.rs", "ids_and_paths_of_any_form_are_followed", "no code builds a path");
+    LinksAreFollowed "links_are_followed", every, "discovery/mod.rs", Scenario;
     /// One BMC may serve several machines. Without a selector or an identity none is guessed.
     ///
     /// Recordings of Cray (2 to 4 blades); NVIDIA HGX.
-    SystemsAreNotGuessedBetween "systems_are_not_guessed_between", every, "discovery/choose.rs",
-        test("reconciler/redfish/tests/it/discovery.rs", "two_machines_behind_one_bmc_are_not_guessed_between", "another machine could be erased");
+    SystemsAreNotGuessedBetween "systems_are_not_guessed_between", every, "discovery/choose.rs", Scenario;
     /// Baseboards show up as systems: without `Boot` or a reset action none is the machine.
     ///
     /// Recordings of NVIDIA GB200 and GH200 (`HGX_Baseboard_0` beside `System_0`).
@@ -123,8 +121,7 @@ catalogue! {
     /// Null `Members`, empty UUIDs, numbers as text and the reverse, missing properties.
     ///
     /// nv-redfish `bmc_quirks.rs` (BlueField); sushy; Huawei iBMC.
-    OddJsonIsEndured "odd_json_is_endured", every, "model/json.rs",
-        test("reconciler/redfish/tests/it/discovery.rs", "null_members_odd_values_and_missing_properties_are_endured", "the readers have no strict form");
+    OddJsonIsEndured "odd_json_is_endured", every, "model/json.rs", Scenario;
     /// A collection comes without its list, for ever or only now and then. It is asked for once more
     /// before it counts as empty, since rules are decided from what is in it.
     ///
@@ -133,8 +130,16 @@ catalogue! {
     /// `$expand` drops properties that are required, so it is never asked for.
     ///
     /// AMI MegaRAC (nv-redfish `bmc_quirks.rs`).
-    ExpandIsNeverAskedFor "expand_is_never_asked_for", every, "discovery/walk.rs",
-        test("reconciler/redfish/tests/it/discovery.rs", "nothing_is_asked_with_a_query_of_ours", "no code asks for it");
+    ExpandIsNeverAskedFor "expand_is_never_asked_for", every, "discovery/walk.rs", Scenario;
+
+    /// Links lead in a circle: a page names itself as the next one. No resource is asked for twice.
+    ///
+    /// No BMC is known to; who answers under a BMC's address may be anybody.
+    CirclesOfLinksEnd "circles_of_links_end", every, "discovery/walk.rs", Scenario;
+    /// Links lead to ever more resources. After two hundred it is no BMC that we know what to do with.
+    ///
+    /// No BMC is known to; the largest of the recordings has some forty on the way.
+    ResourcesWithoutEndAreNotWalked "resources_without_end_are_not_walked", every, "discovery/walk.rs", Scenario;
 
     // --- Getting in --------------------------------------------------------------------------
     /// The service root names nothing before a login. Sessions are opened where the
@@ -162,13 +167,11 @@ catalogue! {
     /// BMCs lock accounts: credentials that were rejected are never sent again.
     ///
     /// Dell, HPE and Lenovo lock after three to five failures.
-    RejectedCredentialsAreNotTriedAgain "rejected_credentials_are_not_tried_again", every, "wire/login.rs",
-        test("reconciler/redfish/tests/it/sessions.rs", "a_client_whose_password_was_refused_never_sends_it_again", "it keeps accounts from being locked");
+    RejectedCredentialsAreNotTriedAgain "rejected_credentials_are_not_tried_again", every, "wire/login.rs", Scenario;
     /// A BMC has few sessions, about eight on iDRAC, so one is used and always ended.
     ///
     /// sushy; check_redfish #89, #90, #198; gofish #75; theforeman #895.
-    SessionsAreAlwaysEnded "sessions_are_always_ended", every, "wire/client.rs",
-        test("reconciler/redfish/tests/it/sessions.rs", "a_client_that_is_dropped_closes_its_session", "a session left behind locks others out");
+    SessionsAreAlwaysEnded "sessions_are_always_ended", every, "wire/client.rs", Scenario;
     /// A login without the domain of the account is refused like one with a wrong password.
     ///
     /// Huawei 2288H V5, iBMC 6.41 (public field notes): `Oem.Huawei.Domain` is `LocaliBMC`.
@@ -196,12 +199,27 @@ catalogue! {
     /// A proxy's 403 looks like the BMC's, so none of the environment is used.
     ///
     /// bootwright.
-    NoProxyOfTheEnvironment "no_proxy_of_the_environment", every, "wire/exchange.rs",
-        test("reconciler/redfish/tests/it/http.rs", "a_proxy_in_the_environment_is_not_used", "a proxy would see credentials");
+    NoProxyOfTheEnvironment "no_proxy_of_the_environment", every, "wire/exchange.rs", Scenario;
     /// Some redirect a path to the same path with a slash at its end.
     ///
     /// HPE iLO4 (fakefish calls `curl -L`).
     RedirectsOnTheSameHostAreFollowed "redirects_on_the_same_host_are_followed", every, "wire/exchange.rs", Scenario;
+    /// A redirect leads back to where it came from. Three are followed.
+    ///
+    /// No BMC is known to; who answers under a BMC's address may be anybody.
+    RedirectsMustEnd "redirects_must_end", every, "wire/exchange.rs", Scenario;
+    /// A redirect leads to another host, which would be sent the token of our session.
+    ///
+    /// No BMC is known to; RFC 9110 leaves it to the client.
+    RedirectsToOtherHostsAreRefused "redirects_to_other_hosts_are_refused", every, "wire/exchange.rs", Scenario;
+    /// An answer has no end. What is longer than any resource is not read on.
+    ///
+    /// No BMC is known to; the largest resource in the recordings has 100 kB.
+    EndlessAnswersAreCutOff "endless_answers_are_cut_off", every, "wire/exchange.rs", Scenario;
+    /// An answer comes a byte at a time, so that no single read takes long. The whole exchange has a limit.
+    ///
+    /// No BMC is known to; who answers under a BMC's address may be anybody.
+    SlowAnswersAreGivenUp "slow_answers_are_given_up", every, "wire/exchange.rs", Scenario;
     /// Compression turns ETags weak, and some services then refuse the weak form.
     ///
     /// sushy `connector.py`.
@@ -544,8 +562,7 @@ catalogue! {
     /// for "no override".
     ///
     /// Huawei iBMC (bootwright).
-    NoOverrideNamesADisk "no_override_names_a_disk", every, "operate/boot.rs",
-        test("reconciler/redfish/tests/it/boot.rs", "without_a_target_that_starts_our_medium_nothing_is_written", "no code names one to a BMC that knows `None`");
+    NoOverrideNamesADisk "no_override_names_a_disk", every, "operate/boot.rs", Scenario;
     /// `Once` may be lost on the way and `Continuous` may be refused: `Once` is set anew before
     /// every start.
     ///
@@ -555,8 +572,7 @@ catalogue! {
     /// takes the next target that may start it.
     ///
     /// Supermicro lists `Cd` and `UsbCd` (sushy `system.py` and its release notes).
-    SilentTargetsAreFollowedByTheNext "silent_targets_are_followed_by_the_next", every, "contract/bmc.rs",
-        test("reconciler/core/tests/it/job_routes.rs", "a_boot_that_never_reads_its_medium_is_followed_by_one_from_another_target", "the order of a job is the caller's");
+    SilentTargetsAreFollowedByTheNext "silent_targets_are_followed_by_the_next", every, "operate/boot.rs", Scenario;
 
     /// Machines without a slot may fetch an image by themselves: the last rung of the ladder.
     ///
@@ -593,8 +609,7 @@ catalogue! {
     /// Restarts hang, are refused, or mean something else. Off and then on works everywhere.
     ///
     /// Lenovo SR675 V3 (libredfish `lenovo.rs`); HPE iLO (libredfish `hpe.rs`); Huawei.
-    RestartsAreNeverSent "restarts_are_never_sent", every, "operate/power.rs",
-        test("reconciler/redfish/tests/it/power.rs", "an_on_that_is_lost_is_repeated_and_nothing_else_is_ever_sent", "no code sends one");
+    RestartsAreNeverSent "restarts_are_never_sent", every, "operate/power.rs", Scenario;
 
     // --- What the caller sees to -------------------------------------------------------------
     /// Ejecting below a running system breaks its file systems: the machine is off before.
@@ -612,12 +627,10 @@ catalogue! {
     /// may take it.
     ///
     /// Cisco UCSB, UCSX and C845A M8 answer 400 and 405 (Ironic bugs 2031595, 2039042; Ironic `redfish/boot.py`).
-    RefusingSlotsAreFollowedByTheNext "refusing_slots_are_followed_by_the_next", every, "contract/discovered.rs",
-        test("reconciler/core/tests/it/job_routes.rs", "a_slot_that_refuses_the_image_is_followed_by_the_next_one_which_is_emptied_first", "the order of a job is the caller's");
+    RefusingSlotsAreFollowedByTheNext "refusing_slots_are_followed_by_the_next", every, "discovery/ladder.rs", Scenario;
     /// The address of a BMC may lead to another machine. Serial number and UUID are compared before
     /// anything is touched, the machine's own words before anything is erased.
     ///
     /// bootwright; Dell iDRAC (the serial number is the board's).
-    MachinesAreProvenBeforeAnErase "machines_are_proven_before_an_erase", every, "discovery/identity.rs",
-        test("reconciler/controller/tests/it/install.rs", "the_wrong_machine_behind_an_address_is_refused_and_nothing_is_written", "another machine could be erased");
+    MachinesAreProvenBeforeAnErase "machines_are_proven_before_an_erase", every, "discovery/identity.rs", Scenario;
 }

@@ -2,11 +2,12 @@
 //! One HTTP request and its answer, within bounds.
 //!
 //! # Guarantees
-//! * Never a proxy from the environment (a proxy's 403 looks like the BMC's).
-//! * The answer's body is cut off at 4 MiB, and the whole exchange ends at the time limit, so
-//!   that a slow drip holds nothing up.
-//! * Redirects are followed three times at most, to the same origin only, with the same method:
-//!   some BMCs (iLO4) redirect a path to the same path with a trailing slash.
+//! * Never a proxy from the environment (`Rule::NoProxyOfTheEnvironment`).
+//! * The answer's body is cut off at 4 MiB (`Rule::EndlessAnswersAreCutOff`), and the whole exchange
+//!   ends at the time limit, so that a slow drip holds nothing up (`Rule::SlowAnswersAreGivenUp`).
+//! * Redirects are followed three times at most (`Rule::RedirectsMustEnd`), to the same origin only
+//!   (`Rule::RedirectsToOtherHostsAreRefused`), with the same method: some BMCs (iLO4) redirect a path
+//!   to the same path with a trailing slash.
 //! * Connections are reused within a burst of requests only; several BMCs drop idle ones.
 //!   A login opens one of its own (`Rule::LoginsTakeAFreshConnection`).
 
@@ -105,10 +106,17 @@ impl Broken {
 }
 
 /// An HTTP client without open connections.
-fn client(tls: rustls::ClientConfig, connect_limit: Duration) -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
+fn client(
+    tls: rustls::ClientConfig,
+    connect_limit: Duration,
+    rules: Rules,
+) -> reqwest::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder();
+    if rules.has(Rule::NoProxyOfTheEnvironment) {
+        builder = builder.no_proxy();
+    }
+    builder
         .tls_backend_preconfigured(tls)
-        .no_proxy()
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
@@ -141,7 +149,7 @@ impl Exchange {
         }
         let (tls, watch) = super::tls::client_config(&endpoint.tls).map_err(bad)?;
         let connect_limit = endpoint.timeouts.connect;
-        let http = client(tls.clone(), connect_limit)
+        let http = client(tls.clone(), connect_limit, rules)
             .map_err(|error| bad(format!("the http client cannot be set up: {}", error.without_url())))?;
         let mut origin = endpoint.url.clone();
         origin.set_path("/");
@@ -168,7 +176,7 @@ impl Exchange {
             return;
         }
         // The same client was set up before. Were it to fail now, the old one is better than none.
-        if let Ok(fresh) = client(self.tls.clone(), self.connect_limit) {
+        if let Ok(fresh) = client(self.tls.clone(), self.connect_limit, self.rules) {
             *self.http.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
     }
@@ -204,9 +212,15 @@ impl Exchange {
         pass: Option<&Pass>,
         ask_for_identity: bool,
     ) -> Result<Answer, Broken> {
-        tokio::time::timeout(self.limit, self.follow(request, pass, ask_for_identity)).await.unwrap_or(Err(
-            Broken { kind: ErrorKind::Timeout { after: self.limit }, unsent: false, passing: true },
-        ))
+        let whole = self.follow(request, pass, ask_for_identity);
+        if !self.rules.has(Rule::SlowAnswersAreGivenUp) {
+            return whole.await;
+        }
+        tokio::time::timeout(self.limit, whole).await.unwrap_or(Err(Broken {
+            kind: ErrorKind::Timeout { after: self.limit },
+            unsent: false,
+            passing: true,
+        }))
     }
 
     async fn follow(
@@ -222,7 +236,8 @@ impl Exchange {
             .filter(|url| url.origin() == self.origin.origin())
             .ok_or_else(|| Broken::lasting(ErrorKind::BadLink))?;
         let mut method = request.method.clone();
-        for _ in 0..=MOST_REDIRECTS {
+        let most = if self.rules.has(Rule::RedirectsMustEnd) { MOST_REDIRECTS } else { usize::MAX - 1 };
+        for _ in 0..=most {
             let answer = self.hop(&method, &url, request, pass, ask_for_identity).await?;
             let redirects = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
             if !redirects || !self.rules.has(Rule::RedirectsOnTheSameHostAreFollowed) {
@@ -231,7 +246,8 @@ impl Exchange {
             let bad = |why: &str| Broken::lasting(ErrorKind::BadRedirect { why: why.to_owned() });
             let location = answer.location().ok_or_else(|| bad("it names no address"))?;
             url = url.join(location).map_err(|_| bad("it names no address"))?;
-            if url.origin() != self.origin.origin() {
+            let leaves = url.origin() != self.origin.origin();
+            if leaves && self.rules.has(Rule::RedirectsToOtherHostsAreRefused) {
                 return Err(bad("it leads to another host"));
             }
             if answer.status == 303 {
@@ -283,7 +299,8 @@ impl Exchange {
         let too_large = || Broken::lasting(ErrorKind::AnswerTooLarge { limit: LARGEST_BODY });
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(error))? {
-            if body.len() + chunk.len() > LARGEST_BODY {
+            let is_too_large = body.len() + chunk.len() > LARGEST_BODY;
+            if is_too_large && self.rules.has(Rule::EndlessAnswersAreCutOff) {
                 return Err(too_large());
             }
             body.extend_from_slice(&chunk);

@@ -44,7 +44,7 @@ impl Link {
                     login.1 = fresh;
                 }
                 Err(failure) => {
-                    if rejects(&failure) {
+                    if rejects(&failure) && self.rules.has(Rule::RejectedCredentialsAreNotTriedAgain) {
                         login.1 = Login::Rejected;
                     }
                     return Err(failure);
@@ -156,9 +156,11 @@ impl Link {
 
     pub(super) async fn reject(&self) {
         let mut login = self.login.lock().await;
-        if !matches!(login.1, Login::Closed) {
-            login.1 = Login::Rejected;
+        if matches!(login.1, Login::Closed) {
+            return;
         }
+        let is_final = self.rules.has(Rule::RejectedCredentialsAreNotTriedAgain);
+        login.1 = if is_final { Login::Rejected } else { Login::None };
     }
 
     /// Deletes a session. A session that is gone is success.
@@ -166,6 +168,9 @@ impl Link {
         let Login::Session { pass, resource: Some(resource) } = login else {
             return Ok(());
         };
+        if !self.rules.has(Rule::SessionsAreAlwaysEnded) {
+            return Ok(());
+        }
         let request = Request { method: Method::DELETE, path: resource.clone(), body: None, condition: None };
         match self.tried(Op::Logout, &request, Some(&pass), Replay::Anything).await {
             Ok(answer) if answer.is_success() || matches!(answer.status, 401 | 404 | 410) => Ok(()),

@@ -212,18 +212,3 @@ async fn all_bmcs_together_share_one_limit() {
     drop(held);
     bmc.read_state().await.unwrap();
 }
-
-#[test]
-fn a_proxy_in_the_environment_is_not_used() {
-    // The environment of a test cannot be changed, so another test runs in a child that has one.
-    let dead = "http://127.0.0.1:1";
-    let status = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "flow::repeating_what_is_so_already_writes_nothing"])
-        .envs(["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"].map(|name| (name, dead)))
-        .env_remove("NO_PROXY")
-        .env_remove("no_proxy")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&status.stdout);
-    assert!(status.status.success() && said.contains("1 passed"), "{said}");
-}

@@ -274,3 +274,29 @@ pub(super) async fn http_boot_addresses_are_taken_back(trial: Trial) -> Outcome 
     ensure!(left.is_null(), "{left}");
     Ok(())
 }
+
+/// A BMC that reads the override only late in POST, so that whatever is written before takes its place.
+pub(super) async fn no_override_names_a_disk(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    let (_server, bmc) = trial.connect(&fake).await?;
+    bmc.set_boot_once_cd().await?;
+    bmc.clear_boot_override().await?;
+    let named: Vec<Value> = fake.asked("PATCH", SYSTEM).into_iter().map(|line| line.body).collect();
+    ensure!(!named.iter().any(|body| body.to_string().contains("Hdd")), "{named:?}");
+    Ok(())
+}
+
+/// A machine whose `Cd` is listed and starts nothing, of a maker of whom nobody knows it.
+pub(super) async fn silent_targets_are_followed_by_the_next(trial: Trial) -> Outcome {
+    let mut tree = two_cd();
+    boot(&mut tree)[TARGETS] = json!(["None", "Cd", "UsbCd"]);
+    let fake = Fake::new(tree);
+    let (_server, bmc) = trial.connect(&fake).await?;
+    for attempt in 0..3 {
+        bmc.set_boot_once_cd_by(attempt).await?;
+        if boot(&mut fake.state().tree)["BootSourceOverrideTarget"] == "UsbCd" {
+            return Ok(());
+        }
+    }
+    Err("it is started from Cd for ever".into())
+}

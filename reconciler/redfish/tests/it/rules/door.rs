@@ -2,6 +2,7 @@
 //! Getting in and out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use shoal_redfish::{Bmc, Error, ErrorKind, RedfishBmc};
@@ -110,5 +111,38 @@ pub(super) async fn full_sessions_are_named(trial: Trial) -> Outcome {
         .downcast_ref::<Error>()
         .is_some_and(|error| matches!(error.kind(), ErrorKind::SessionsExhausted { .. }));
     ensure!(named, "{error}");
+    Ok(())
+}
+
+/// A BMC that locks an account after three failures.
+pub(super) async fn rejected_credentials_are_not_tried_again(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    let (_server, bmc) = trial.connect(&fake).await?;
+    // Somebody changed the password.
+    fake.state().sessions.clear();
+    fake.answer("POST", SESSIONS, u32::MAX, || Reply::status(401));
+    let before = fake.asked("POST", SESSIONS).len();
+    for _ in 0..3 {
+        ensure!(bmc.read_state().await.is_err(), "it was let in");
+    }
+    let failures = fake.asked("POST", SESSIONS).len() - before;
+    ensure!(failures == 1, "the account is locked after {failures} failures");
+    Ok(())
+}
+
+pub(super) async fn sessions_are_always_ended(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    let (server, bmc) = trial.connect(&fake).await?;
+    bmc.close().await?;
+    ensure!(fake.state().sessions.is_empty(), "a closed client leaves a session behind");
+    let bmc = RedfishBmc::connect_without(&endpoint(&server), wiring(), &trial.off).await?;
+    ensure!(fake.state().sessions.len() == 1, "there is no session");
+    drop(bmc);
+    let ended = async {
+        while !fake.state().sessions.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), ended).await?;
     Ok(())
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! HTTP as BMCs speak it.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
+use futures_util::stream;
 use serde_json::json;
-use shoal_redfish::{Bmc, BmcEndpoint, ErrorKind, RedfishBmc, RetryPolicy};
+use shoal_redfish::{Bmc, BmcEndpoint, ErrorKind, RedfishBmc, RetryPolicy, Rule};
 
 use super::{Outcome, Trial, ensure};
 use crate::flow::image;
@@ -158,4 +161,113 @@ pub(super) async fn messages_come_in_any_shape(trial: Trial) -> Outcome {
         ensure!(matches!(error.kind(), ErrorKind::LicenceMissing { .. }), "{error}");
     }
     Ok(())
+}
+
+/// Says to the child of the scenario below that it is to do without the rule.
+const WITHOUT: &str = "SHOAL_TEST_WITHOUT_THE_RULE";
+
+/// The environment of a test cannot be changed, so a child has one with a proxy that is dead.
+pub(super) async fn no_proxy_of_the_environment(trial: Trial) -> Outcome {
+    let dead = "http://127.0.0.1:1";
+    let mut child = Command::new(std::env::current_exe()?);
+    child.args(["--exact", "rules::http::a_bmc_is_reached_in_whatever_environment", "--ignored"]);
+    child.envs(
+        ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"].map(|name| (name, dead)),
+    );
+    child.env_remove("NO_PROXY").env_remove("no_proxy");
+    if !trial.off.is_empty() {
+        child.env(WITHOUT, "1");
+    }
+    let said = tokio::task::spawn_blocking(move || child.output()).await??;
+    let told = String::from_utf8_lossy(&said.stdout);
+    ensure!(said.status.success() && told.contains("1 passed"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "a child of the scenario above"]
+async fn a_bmc_is_reached_in_whatever_environment() {
+    let off =
+        if std::env::var_os(WITHOUT).is_some() { vec![Rule::NoProxyOfTheEnvironment] } else { Vec::new() };
+    let server = Server::https(Fake::new(two_cd())).await;
+    RedfishBmc::connect_without(&endpoint(&server), wiring(), &off).await.unwrap();
+}
+
+/// A look at a system that answers like this must fail for a reason with this label.
+async fn is_given_up(
+    trial: &Trial,
+    label: &str,
+    reply: impl Fn(u32) -> Option<Reply> + Send + 'static,
+) -> Outcome {
+    let fake = Fake::new(two_cd());
+    let (_server, bmc) = trial
+        .connect_as(&fake, |mut endpoint| {
+            endpoint.timeouts.request = Duration::from_millis(500);
+            endpoint.retry.tries = 1;
+            endpoint
+        })
+        .await?;
+    let mut asked_before = 0;
+    fake.hook(move |asked, _| {
+        if asked.method != "GET" || asked.path != SYSTEM {
+            return None;
+        }
+        asked_before += 1;
+        reply(asked_before)
+    });
+    let Err(error) = bmc.read_state().await else {
+        return Err("it went on to the end".into());
+    };
+    ensure!(error.kind().label() == label, "{error}");
+    Ok(())
+}
+
+pub(super) async fn redirects_must_end(trial: Trial) -> Outcome {
+    // It ends all the same, after a hundred times.
+    is_given_up(&trial, "bad-redirect", |times| {
+        (times < 100).then(|| Reply::status(302).header("Location", SYSTEM))
+    })
+    .await
+}
+
+pub(super) async fn redirects_to_other_hosts_are_refused(trial: Trial) -> Outcome {
+    let other = Fake::new(two_cd());
+    let elsewhere = Server::http(Arc::clone(&other)).await;
+    let fake = Fake::new(two_cd());
+    let (_server, bmc) = trial.connect(&fake).await?;
+    let away = format!("{}{}", elsewhere.url, &SYSTEM[1..]);
+    fake.answer("GET", SYSTEM, u32::MAX, move || Reply::status(307).header("Location", away.clone()));
+    let told = bmc.read_state().await.map_err(|error| error.kind().label());
+    ensure!(other.log().is_empty(), "another host was sent the token");
+    ensure!(told.err() == Some("bad-redirect"), "it was followed");
+    Ok(())
+}
+
+pub(super) async fn endless_answers_are_cut_off(trial: Trial) -> Outcome {
+    // It ends all the same, after eight megabytes.
+    is_given_up(&trial, "answer-too-large", |_| {
+        let system = serde_json::to_vec(&two_cd()[SYSTEM]).unwrap();
+        let blanks = std::iter::repeat_n(vec![b' '; 64 * 1024], 128);
+        let parts = blanks.chain([system]).map(Ok::<_, std::io::Error>);
+        Some(Reply { body: Body::from_stream(stream::iter(parts)), ..Reply::status(200) })
+    })
+    .await
+}
+
+pub(super) async fn slow_answers_are_given_up(trial: Trial) -> Outcome {
+    // It ends all the same, after two seconds.
+    is_given_up(&trial, "timeout", |_| {
+        let drip = stream::unfold(0, |sent| async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let system = || serde_json::to_vec(&two_cd()[SYSTEM]).unwrap();
+            let part = match sent {
+                0..100 => b" ".to_vec(),
+                100 => system(),
+                _ => return None,
+            };
+            Some((Ok::<_, std::io::Error>(part), sent + 1))
+        });
+        Some(Reply { body: Body::from_stream(drip), ..Reply::status(200) })
+    })
+    .await
 }

@@ -91,9 +91,17 @@ macro_rules! scenarios {
 
 scenarios! {
     way:
+        LinksAreFollowed links_are_followed,
+        SystemsAreNotGuessedBetween systems_are_not_guessed_between,
+        MachinesAreProvenBeforeAnErase machines_are_proven_before_an_erase,
+        OddJsonIsEndured odd_json_is_endured,
+        ExpandIsNeverAskedFor expand_is_never_asked_for,
+        CirclesOfLinksEnd circles_of_links_end,
+        ResourcesWithoutEndAreNotWalked resources_without_end_are_not_walked,
         BaseboardsAreNoMachines baseboards_are_no_machines,
         ServiceTagIsTheSkuOnDell service_tag_is_the_sku_on_dell;
     slots:
+        RefusingSlotsAreFollowedByTheNext refusing_slots_are_followed_by_the_next,
         SlotsOfTheSystemComeFirst slots_of_the_system_come_first,
         MissingListsAreAskedForAgain missing_lists_are_asked_for_again,
         OneDeviceInTwoViewsCountsOnce one_device_in_two_views_counts_once,
@@ -125,9 +133,16 @@ scenarios! {
         EndedSessionsAreOpenedOnceMore ended_sessions_are_opened_once_more,
         HuaweiLoginsNameADomain huawei_logins_name_a_domain,
         LoginsTakeAFreshConnection logins_take_a_fresh_connection,
+        RejectedCredentialsAreNotTriedAgain rejected_credentials_are_not_tried_again,
+        SessionsAreAlwaysEnded sessions_are_always_ended,
         FullSessionsAreNamed full_sessions_are_named;
     http:
         OneRequestAtATime one_request_at_a_time,
+        NoProxyOfTheEnvironment no_proxy_of_the_environment,
+        RedirectsMustEnd redirects_must_end,
+        RedirectsToOtherHostsAreRefused redirects_to_other_hosts_are_refused,
+        EndlessAnswersAreCutOff endless_answers_are_cut_off,
+        SlowAnswersAreGivenUp slow_answers_are_given_up,
         BrokenReadsAreRepeated broken_reads_are_repeated,
         RedirectsOnTheSameHostAreFollowed redirects_on_the_same_host_are_followed,
         AnswersAreAskedForUncompressed answers_are_asked_for_uncompressed,
@@ -182,6 +197,8 @@ scenarios! {
         FailingTasksAreStillRunning failing_tasks_are_still_running,
         VanishedTasksAreUnknown vanished_tasks_are_unknown;
     boot:
+        NoOverrideNamesADisk no_override_names_a_disk,
+        SilentTargetsAreFollowedByTheNext silent_targets_are_followed_by_the_next,
         OnlyWhatDiffersIsSent only_what_differs_is_sent,
         AmiWantsTheWholeOverride ami_wants_the_whole_override,
         SupermicroForgetsTheMode supermicro_forgets_the_mode,
@@ -203,6 +220,7 @@ scenarios! {
         GraceHopperBootsOverHttpUnlisted grace_hopper_boots_over_http_unlisted,
         HttpBootAddressesAreTakenBack http_boot_addresses_are_taken_back;
     power:
+        RestartsAreNeverSent restarts_are_never_sent,
         ResetTypesMayStandInTheActionInfo reset_types_may_stand_in_the_action_info,
         MissingResetTypesAreNoRefusal missing_reset_types_are_no_refusal,
         RefusedShutdownsAreForced refused_shutdowns_are_forced,

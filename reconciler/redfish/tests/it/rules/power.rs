@@ -67,3 +67,17 @@ pub(super) async fn powering_off_is_waited_for(trial: Trial) -> Outcome {
     ensure!(how == PowerOff::Graceful && resets(&fake).is_empty(), "{how:?} {:?}", resets(&fake));
     Ok(())
 }
+
+/// A machine that can be restarted while it runs, and to which a restart means nothing while it is off.
+pub(super) async fn restarts_are_never_sent(trial: Trial) -> Outcome {
+    let fake = Fake::new(two_cd());
+    fake.hook(|asked, state| {
+        let is_off = state.tree[SYSTEM]["PowerState"] == "Off";
+        (is_off && is_reset(asked, "ForceRestart")).then(|| Reply::status(409))
+    });
+    let (_server, bmc) = trial.connect(&fake).await?;
+    bmc.ensure_power_off(Duration::ZERO).await?;
+    bmc.ensure_power_on().await?;
+    ensure!(resets(&fake) == ["ForceOff", "On"], "{:?}", resets(&fake));
+    Ok(())
+}

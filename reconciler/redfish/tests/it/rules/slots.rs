@@ -140,3 +140,21 @@ pub(super) async fn old_supermicro_has_one_image(trial: Trial) -> Outcome {
     ensure!(bmc.discovered().rung == Rung::Single, "{}", bmc.discovered().rung);
     Ok(())
 }
+
+/// A BMC with three optical slots, of which the first is for the console and does not say so.
+pub(super) async fn refusing_slots_are_followed_by_the_next(trial: Trial) -> Outcome {
+    let fake = Fake::new(machine(&[on("1", &["CD"]), on("2", &["CD"]), on("3", &["CD"])]));
+    fake.answer("POST", "/1/Actions/VirtualMedia.InsertMedia", u32::MAX, || Reply::status(405));
+    let (_server, bmc) = trial.connect(&fake).await?;
+    let found = bmc.discovered();
+    let mut slots = vec![boot_slot(&bmc)?];
+    slots.extend(found.facts.spare_slots.iter().cloned());
+    let mut refusals = Vec::new();
+    for slot in slots {
+        match bmc.insert(&slot, &image("boot.iso")).await {
+            Ok(_) => return Ok(()),
+            Err(error) => refusals.push(error.to_string()),
+        }
+    }
+    Err(format!("no slot takes it: {refusals:?}").into())
+}
