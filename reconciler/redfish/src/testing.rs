@@ -50,7 +50,9 @@ pub fn resource(value: &Value) -> Understood {
     let own = match &media.oem {
         Some(OemRoute::Pair { insert, eject }) => vec![Some(insert), eject.as_ref()],
         Some(OemRoute::VmmControl(control)) => vec![Some(control)],
-        Some(OemRoute::IsoConfig { mount, unmount }) => vec![Some(mount), unmount.as_ref()],
+        Some(OemRoute::IsoConfig { mount, unmount } | OemRoute::MountList { mount, unmount, .. }) => {
+            vec![Some(mount), unmount.as_ref()]
+        }
         None => Vec::new(),
     };
     let standard = [system.reset.as_ref(), media.insert.as_ref(), media.eject.as_ref(), import.as_ref()];

@@ -221,6 +221,7 @@ fn refusal(why: Why) -> Refusal {
         Why::TooManyRequests => Refusal::TooManyRequests,
         Why::SystemInPost => Refusal::SystemInPost { property: "BootSourceOverrideTarget" },
         Why::NoMoreConnections => Refusal::NoMoreConnections,
+        Why::ConfigurationPending => Refusal::ConfigurationPending,
     }
 }
 

@@ -149,6 +149,8 @@ pub enum Why {
     SystemInPost,
     /// All virtual media connections are in use.
     NoMoreConnections,
+    /// Changes of configuration wait for a restart.
+    ConfigurationPending,
 }
 
 fn always() -> f64 {

@@ -246,6 +246,12 @@ pub enum ErrorKind {
         /// The BMC's words.
         message: String,
     },
+    /// Changes of configuration wait for a restart, or a job makes some just now.
+    #[error("changes of configuration are pending: {message}")]
+    ConfigurationPending {
+        /// The BMC's words.
+        message: String,
+    },
     /// No such slot.
     #[error("the bmc has no such slot")]
     UnknownSlot,
@@ -355,6 +361,7 @@ impl ErrorKind {
             | Self::CircuitOpen { .. }
             | Self::SessionsExhausted { .. }
             | Self::MediaConnectionsInUse { .. }
+            | Self::ConfigurationPending { .. }
             | Self::ImageUnreadable { .. }
             | Self::NoEffect { .. }
             | Self::TaskFailed { .. }

@@ -51,6 +51,10 @@ impl ErrorKind {
             Self::MediaConnectionsInUse { .. } => {
                 "close remote consoles that have a medium attached and eject the media of other slots, then try again"
             }
+            Self::ConfigurationPending { .. } => {
+                "let the job end, or restart the machine so that what waits is applied, or delete it (iDRAC: job queue and \
+                 pending bios settings), then try again"
+            }
             Self::UnknownSlot => "inspect the bmc again: its slots changed",
             Self::NoInsertRoute => "use another slot; this one is for uploads or the console only",
             Self::WrongImageKind { .. } => "inspect the bmc again: its slots changed",
@@ -105,6 +109,7 @@ impl ErrorKind {
             Self::VirtualMediaDisabled { .. } => "virtual-media-disabled",
             Self::SlotOccupied { .. } => "slot-occupied",
             Self::MediaConnectionsInUse { .. } => "media-connections-in-use",
+            Self::ConfigurationPending { .. } => "configuration-pending",
             Self::UnknownSlot => "unknown-slot",
             Self::NoInsertRoute => "no-insert-route",
             Self::WrongImageKind { .. } => "wrong-image-kind",

@@ -2,7 +2,7 @@
 //! What discovery means for an install that nobody has agreed to yet: what would stop it, and what an
 //! operator should know before.
 
-use super::discovered::Discovered;
+use super::discovered::{Discovered, Rung};
 use super::warning::About;
 
 /// Something that would stop an install.
@@ -23,7 +23,9 @@ impl About {
         Some(match self {
             Self::NoReset => ("no-reset", "reset the bmc, or update its firmware"),
             Self::MediaDetached => ("media-detached", "set it as it says"),
+            Self::MediaDisabled => ("media-disabled", "enable virtual media in the bmc's settings"),
             Self::RemoteMediaOff => ("remote-media-off", "enable it as it says"),
+            Self::NoCdInstance => ("no-cd-instance", "set it as it says"),
             Self::NoMedia => {
                 ("no-media", "another firmware, licence or boot setting may bring virtual media back")
             }
@@ -35,7 +37,6 @@ impl About {
             | Self::NoSerial
             | Self::NoManager
             | Self::Licence
-            | Self::MediaDisabled
             | Self::RemoteMediaSwitchedOn
             | Self::SlotHeldByConsole
             | Self::SlotOccupied
@@ -48,6 +49,11 @@ impl About {
         })
     }
 
+    /// Whether it concerns virtual media alone, and so no machine that boots over HTTP.
+    fn is_of_virtual_media(self) -> bool {
+        matches!(self, Self::MediaDetached | Self::MediaDisabled | Self::RemoteMediaOff | Self::NoCdInstance)
+    }
+
     /// Whether it is worth knowing before an install. What is in a slot is not: that changes, and each
     /// look at the BMC tells. Nor is what rung and scheme say by themselves, or what is about trust.
     fn is_worth_knowing(self) -> bool {
@@ -56,7 +62,6 @@ impl About {
             Self::Unreadable
                 | Self::NoManager
                 | Self::Licence
-                | Self::MediaDisabled
                 | Self::RemoteMediaSwitchedOn
                 | Self::MediaCertificate
                 | Self::TargetsNotListed
@@ -66,6 +71,11 @@ impl About {
 }
 
 impl Discovered {
+    /// The stable word and what to do, where this would stop an install of this machine.
+    pub fn stops(&self, about: About) -> Option<(&'static str, &'static str)> {
+        about.stops().filter(|_| self.rung != Rung::UefiHttp || !about.is_of_virtual_media())
+    }
+
     /// What would stop an install, each once.
     pub fn obstacles(&self) -> Vec<Obstacle> {
         let unlicensed = self.facts.missing_licence.as_ref().map(|message| Obstacle {
@@ -74,7 +84,7 @@ impl Discovered {
             hint: "install the licence for remote virtual media (iDRAC Enterprise, iLO Advanced, XCC Enterprise, SFT-OOB-LIC)",
         });
         let stops = self.warnings.iter().filter_map(|warning| {
-            let (code, hint) = warning.about.stops()?;
+            let (code, hint) = self.stops(warning.about)?;
             Some(Obstacle { code, message: warning.text.clone(), hint })
         });
         unlicensed.into_iter().chain(stops).collect()
@@ -94,7 +104,7 @@ impl Discovered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::discovered::{BootFacts, Facts, Rung};
+    use crate::contract::discovered::{BootFacts, Facts};
     use crate::contract::warning::Warning;
 
     fn found(rung: Rung, warnings: &[(About, &str)], missing_licence: Option<&str>) -> Discovered {
@@ -134,9 +144,17 @@ mod tests {
         );
         let obstacles = found.obstacles();
         let told: Vec<(&str, &str)> = obstacles.iter().map(|o| (o.code, &*o.message)).collect();
-        assert_eq!(told, [("no-reset", "no reset"), ("wrong-boot-mode", "legacy")]);
+        let stops = [("no-reset", "no reset"), ("media-disabled", "disabled"), ("wrong-boot-mode", "legacy")];
+        assert_eq!(told, stops);
         assert!(obstacles.iter().all(|obstacle| !obstacle.hint.is_empty()));
-        assert_eq!(found.advisories(), ["disabled", "is set"]);
+        assert_eq!(found.advisories(), ["is set"]);
+    }
+
+    #[test]
+    fn what_is_switched_off_of_virtual_media_stops_no_machine_that_boots_over_http() {
+        let told = [(About::MediaDisabled, "disabled"), (About::NoReset, "no reset")];
+        let obstacles = found(Rung::UefiHttp, &told, None).obstacles();
+        assert_eq!(obstacles.iter().map(|obstacle| obstacle.code).collect::<Vec<_>>(), ["no-reset"]);
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub enum About {
     RemoteMediaOff,
     /// Remote media are switched off, and are switched on before the first image.
     RemoteMediaSwitchedOn,
+    /// Remote media have no CD, and somebody must give them some.
+    NoCdInstance,
     /// A console session holds a slot.
     SlotHeldByConsole,
     /// A slot has an image already.
@@ -64,6 +66,33 @@ pub enum About {
 }
 
 impl About {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::NoTls,
+        Self::UncheckedCertificate,
+        Self::Unreadable,
+        Self::NoSerial,
+        Self::NoManager,
+        Self::NoReset,
+        Self::Licence,
+        Self::MediaDetached,
+        Self::MediaDisabled,
+        Self::RemoteMediaOff,
+        Self::RemoteMediaSwitchedOn,
+        Self::NoCdInstance,
+        Self::SlotHeldByConsole,
+        Self::SlotOccupied,
+        Self::OneImage,
+        Self::NoMedia,
+        Self::OverHttp,
+        Self::Schemes,
+        Self::MediaCertificate,
+        Self::NoOverride,
+        Self::TargetsNotListed,
+        Self::WrongBootMode,
+        Self::BootModeChanged,
+    ];
+
     /// Whether it says that the boot mode is not UEFI.
     pub fn is_of_the_boot_mode(self) -> bool {
         matches!(self, Self::WrongBootMode | Self::BootModeChanged)

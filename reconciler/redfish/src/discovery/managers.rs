@@ -23,8 +23,9 @@ pub(crate) struct Manager {
     pub(crate) import: Option<Import>,
     pub(crate) licence: Option<String>,
     pub(crate) attributes: Option<String>,
-    /// Has a way for images that is not gone.
-    pub(crate) mounts_by_a_list: bool,
+    /// The list by which it mounts images.
+    pub(crate) mount_list: Option<String>,
+    pub(crate) has_no_cd_instance: bool,
 }
 
 /// Remote media that are switched off as a whole.
@@ -78,7 +79,8 @@ pub(super) async fn read(walk: &mut Walk<'_>, root: &Value, system: &System) -> 
                 oem: json::keys(&value, "Oem"),
                 licence: licence::of_ilo(&value),
                 attributes: attributes.clone(),
-                mounts_by_a_list: oem::mounts_by_a_list(&value),
+                mount_list: oem::mount_list(&value),
+                has_no_cd_instance: oem::has_no_cd_instance(&value),
                 remote_media_are_off: oem::remote_media_are_off(&value),
                 remote_media: action::find_oem(&value, ".EnableRMedia")
                     .filter(|_| oem::remote_media_are_off(&value))

@@ -115,6 +115,8 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
         vendor: vendor.clone(),
     })
     .without(off);
+    let takes_shares_only = views.iter().any(|raw| raw.takes_file_shares_only(rules))
+        || (views.is_empty() && system.mounts_file_shares && rules.has(Rule::OldIrmcTakesFileSharesOnly));
     let slots = slots::settle(views, rules);
     let ways = boot.ways(rules);
     let mut picked = ladder::pick(&slots, preferred, !ways.is_empty(), &boot.targets, rules);
@@ -140,6 +142,7 @@ async fn discover_all(wire: &Wire, endpoint: &BmcEndpoint, off: &[Rule]) -> Resu
             missing_licence,
             unlicensed,
             media_are_detached,
+            takes_shares_only,
         },
         &mut warnings,
     );

@@ -32,6 +32,8 @@ pub(crate) struct Findings<'a> {
     /// Why no slot is shown, where that is for want of a licence.
     pub(crate) unlicensed: Option<String>,
     pub(crate) media_are_detached: bool,
+    /// Some way for images is there, and takes them from file shares only.
+    pub(crate) takes_shares_only: bool,
 }
 
 /// Writes the report. `warnings` are those of the walk; more are added.
@@ -148,6 +150,14 @@ fn warn(found: &Findings<'_>, schemes: ImageSchemes, warnings: &mut Vec<Warning>
             );
         }
     }
+    let has_no_cd = found.managers.iter().any(|manager| manager.has_no_cd_instance);
+    if has_no_cd && found.rules.has(Rule::CdInstancesMayBeNone) {
+        say(
+            About::NoCdInstance,
+            "remote media have no CD: set CDInstances to 2 or more (action ConfigureCDInstance of the manager)"
+                .to_owned(),
+        );
+    }
     for slot in found.slots {
         let media = &slot.media;
         if media.is_held_by_a_console() {
@@ -210,9 +220,12 @@ fn no_slot(found: &Findings<'_>) -> String {
     if let Some(message) = &found.unlicensed {
         return format!("no slot is shown for want of a licence: {message}");
     }
-    let has_a_list = found.managers.iter().any(|manager| manager.mounts_by_a_list);
-    let what = if found.slots.is_empty() && has_a_list && found.rules.has(Rule::OldXccMountsByAList) {
-        "the bmc shows slots only while they are mounted, by a list of its own: update the XCC to 2.50 or newer"
+    let has_a_list = found.managers.iter().any(|manager| manager.mount_list.is_some());
+    let what = if found.takes_shares_only {
+        "images are taken from file shares only (NFS, SMB, CIFS), and ours are served over http and https: newer \
+         firmware may take https"
+    } else if found.slots.is_empty() && has_a_list && found.rules.has(Rule::OldXccMountsByAList) {
+        "the bmc shows slots only while they are mounted, by a list that is switched off: update the XCC to 2.50 or newer"
     } else if found.slots.is_empty() {
         "the bmc has no virtual media"
     } else if found.ways.is_empty() {

@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::managers::Manager;
+use super::report::schemes_of;
 use super::walk::Walk;
 use crate::contract::discovered::InsertVia;
 use crate::contract::error::Error;
 use crate::model::action::Parameters;
 use crate::model::media::{Media, natural_order};
-use crate::model::oem;
+use crate::model::oem::{self, OemRoute};
 use crate::model::system::System;
 use crate::rules::{Rule, Rules};
 
@@ -47,6 +48,14 @@ pub(crate) struct Slot {
 impl RawSlot {
     fn has_action(&self) -> bool {
         self.media.insert.is_some() || self.media.oem.is_some()
+    }
+
+    /// No address that we serve an image under can be given to it.
+    pub(crate) fn takes_file_shares_only(&self, rules: Rules) -> bool {
+        let listed = schemes_of(&self.parameters);
+        (!listed.http && !listed.https && rules.has(Rule::SlotsMayTakeFileSharesOnly))
+            || (matches!(self.media.oem, Some(OemRoute::VmmControl(_)))
+                && rules.has(Rule::H3cTakesFileSharesOnly))
     }
 
     fn may_be_patched(&self) -> bool {
@@ -102,6 +111,26 @@ pub(crate) async fn read(
             }
         }
     }
+    // As long as slots are shown only while something is in them.
+    let has_slots = slots.iter().any(|slot: &RawSlot| slot.media.id.starts_with("EXT"));
+    for uri in managers.iter().filter_map(|manager| manager.mount_list.as_ref()).filter(|_| !has_slots) {
+        if rules.has(Rule::OldXccMountsByAList)
+            && let Some(value) = walk.read_quietly(uri).await?
+            && let media = Media::read(uri, &value, rules)
+            && let Some(OemRoute::MountList { images, .. }) = &media.oem
+        {
+            let images = images.clone();
+            let members = walk.collection(&images).await?;
+            let held = members.iter().map(|member| oem::listed_image(&member.value));
+            slots.push(RawSlot {
+                view: View::Manager,
+                media: media.clone().holding(held),
+                takes_patch: None,
+                parameters: Parameters::http_alone(),
+                listing: Some(images),
+            });
+        }
+    }
     Ok(slots)
 }
 
@@ -140,7 +169,9 @@ pub(crate) fn settle(raw: Vec<RawSlot>, rules: Rules) -> Vec<Slot> {
                 View::System => system_has_actions,
                 View::Manager => manager_has_actions,
             };
-        let via = if rules.has(Rule::XccTakesAddressesInExtSlotsOnly) && !slot.media.id.starts_with("EXT") {
+        let is_no_slot_of_xcc =
+            rules.has(Rule::XccTakesAddressesInExtSlotsOnly) && !slot.media.id.starts_with("EXT");
+        let via = if is_no_slot_of_xcc || slot.takes_file_shares_only(rules) {
             InsertVia::None
         } else if slot.media.insert.is_some() {
             InsertVia::Action

@@ -94,6 +94,15 @@ impl Parameters {
         )
     }
 
+    /// For a route of a maker's own that takes `http` and lists nothing.
+    pub(crate) fn http_alone() -> Self {
+        Self(vec![Parameter {
+            name: "TransferProtocolType".to_owned(),
+            required: false,
+            allowed: vec!["HTTP".to_owned()],
+        }])
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Parameter> {
         self.0.iter().find(|parameter| parameter.name == name)
     }

@@ -93,8 +93,12 @@ impl Media {
             image.is_some()
         };
         let oem = OemRoute::read(value, rules);
-        if let Some(OemRoute::IsoConfig { .. }) = oem {
-            return Self::of_configuration(uri, value, oem);
+        match oem {
+            Some(OemRoute::IsoConfig { .. }) => {
+                return Self::of_configuration(uri, "CfgCD", oem::configured_image(value), oem);
+            }
+            Some(OemRoute::MountList { .. }) => return Self::of_configuration(uri, "RemoteMap", None, oem),
+            _ => {}
         }
         let tail = uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
         Self {
@@ -112,15 +116,15 @@ impl Media {
         }
     }
 
-    /// The one CD of a BMC that mounts by configuration. What the collection lists decides
+    /// The one CD of a BMC that mounts by configuration. What a collection lists decides
     /// whether something is in it.
-    fn of_configuration(uri: &str, value: &Value, oem: Option<OemRoute>) -> Self {
+    fn of_configuration(uri: &str, id: &str, image: Option<MediaUrl>, oem: Option<OemRoute>) -> Self {
         Self {
             uri: uri.to_owned(),
-            id: "CfgCD".to_owned(),
+            id: id.to_owned(),
             kinds: Kinds { cd: true, ..Kinds::default() },
             inserted: false,
-            image: oem::configured_image(value),
+            image,
             connected_via: None,
             insert: None,
             eject: None,
@@ -134,6 +138,14 @@ impl Media {
     pub(crate) fn listed_in(mut self, collection: &Value) -> Self {
         self.inserted = !json::links(collection, "Members").is_empty();
         self.image = self.image.filter(|_| self.inserted);
+        self
+    }
+
+    /// With the first image of a list that is mounted, for a slot that is a list.
+    pub(crate) fn holding(mut self, images: impl IntoIterator<Item = (Option<MediaUrl>, bool)>) -> Self {
+        let mounted = images.into_iter().find(|(_, is_mounted)| *is_mounted);
+        self.inserted = mounted.is_some();
+        self.image = mounted.and_then(|(image, _)| image);
         self
     }
 

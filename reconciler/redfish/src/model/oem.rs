@@ -18,6 +18,8 @@ pub(crate) enum OemRoute {
     /// Supermicro X10 and X11: the address is set by PATCH, then mounted. Whether something is
     /// mounted shows in the collection only.
     IsoConfig { mount: Action, unmount: Option<Action> },
+    /// Lenovo XCC before it had slots: images are put on a list, and the whole list is mounted.
+    MountList { mount: Action, unmount: Option<Action>, images: String },
 }
 
 impl OemRoute {
@@ -31,11 +33,17 @@ impl OemRoute {
         if let Some(control) = find(Rule::HuaweiControlsMediaByOneAction, ".VmmControl") {
             return Some(Self::VmmControl(control));
         }
-        if !rules.has(Rule::OldSupermicroMountsByConfiguration) {
-            return None;
+        let find = |rule: Rule, name: &str| rules.has(rule).then(|| action::find(slot, name)).flatten();
+        if let Some(mount) = find(Rule::OldSupermicroMountsByConfiguration, "#IsoConfig.Mount") {
+            return Some(Self::IsoConfig { mount, unmount: action::find(slot, "#IsoConfig.UnMount") });
         }
-        let mount = action::find(slot, "#IsoConfig.Mount")?;
-        Some(Self::IsoConfig { mount, unmount: action::find(slot, "#IsoConfig.UnMount") })
+        let mount = find(Rule::OldXccMountsByAList, "#LenovoRemoteMapService.Mount")?;
+        Some(Self::MountList {
+            mount,
+            unmount: action::find(slot, "#LenovoRemoteMapService.UMount"),
+            images: json::link(slot, "MountImages")
+                .filter(|_| json::flag(slot, "ServiceEnabled") != Some(false))?,
+        })
     }
 }
 
@@ -51,11 +59,26 @@ pub(crate) fn configured_image(config: &Value) -> Option<MediaUrl> {
     Some(MediaUrl::new(format!("{}{path}", host.trim_end_matches('/'))))
 }
 
-/// Whether remote media are switched off as a whole (AMI MegaRAC).
+/// Whether remote media are switched off as a whole (AMI MegaRAC; Lenovo TSM says it beside the action).
 pub(crate) fn remote_media_are_off(manager: &Value) -> bool {
     let ami = json::object(json::object(manager, "Oem"), "Ami");
     json::text(json::object(ami, "VirtualMedia"), "RMediaStatus")
+        .or_else(|| json::text(beside_the_action(manager, "#VirtualMedia.EnableRMedia"), "Status"))
         .is_some_and(|status| status.eq_ignore_ascii_case("disabled"))
+}
+
+/// Whether remote media have no CD, however many slots the BMC could show (AMI MegaRAC, Lenovo TSM).
+pub(crate) fn has_no_cd_instance(manager: &Value) -> bool {
+    let ami = json::object(json::object(manager, "Oem"), "Ami");
+    json::text(json::object(ami, "VirtualMedia"), "CDInstances")
+        .or_else(|| {
+            json::text(beside_the_action(manager, "#VirtualMedia.ConfigureCDInstance"), "CDInstances")
+        })
+        .is_some_and(|instances| instances == "0")
+}
+
+fn beside_the_action<'a>(manager: &'a Value, name: &str) -> &'a Value {
+    json::object(json::object(json::object(manager, "Actions"), "Oem"), name)
 }
 
 /// Whether an attribute of a manager of Dell's has this value.
@@ -64,10 +87,22 @@ pub(crate) fn attribute_is(attributes: &Value, name: &str, value: &str) -> bool 
         .is_some_and(|shown| shown.eq_ignore_ascii_case(value))
 }
 
-/// Whether images are mounted by a list of the maker's own, as XCC did before it had slots.
-pub(crate) fn mounts_by_a_list(manager: &Value) -> bool {
-    let lenovo = json::object(json::object(manager, "Oem"), "Lenovo");
-    json::link(lenovo, "RemoteMap").is_some()
+/// The list by which images are mounted, as XCC did before it had slots.
+pub(crate) fn mount_list(manager: &Value) -> Option<String> {
+    json::link(json::object(json::object(manager, "Oem"), "Lenovo"), "RemoteMap")
+}
+
+/// Whether images come from file shares alone, by a resource of the maker's own, as with iRMC S4.
+pub(crate) fn mounts_file_shares(system: &Value) -> bool {
+    let oem = json::object(system, "Oem");
+    ["ts_fujitsu", "fsas"]
+        .into_iter()
+        .any(|maker| json::link(json::object(oem, maker), "VirtualMedia").is_some())
+}
+
+/// An image of such a list as it shows itself: its address, and whether it is mounted.
+pub(crate) fn listed_image(member: &Value) -> (Option<MediaUrl>, bool) {
+    (json::text(member, "FilePath").map(MediaUrl::new), json::flag(member, "Mounted") != Some(false))
 }
 
 /// Where iRMC keeps the boot override, as the system names it.

@@ -271,7 +271,7 @@ async fn reach(bmc: &RedfishBmc, op: Op, wanted: &Wanted<'_>) -> Result<Effect, 
                             None => return Err(error),
                         }
                     }
-                    ErrorKind::ServerFault { .. } => error,
+                    ErrorKind::ServerFault { .. } | ErrorKind::ConfigurationPending { .. } => error,
                     _ if not_now => error,
                     _ => return Err(error),
                 }

@@ -6,7 +6,7 @@
 //!
 //! # Guarantees
 //! What was imported is read back where the manager links its attributes, sent again where it has no
-//! effect, and believed by the end of its task elsewhere. Where the import is refused, the standard
+//! effect, and believed by the end of its task elsewhere; there it is also taken back unseen. Where the import is refused, the standard
 //! override is left to try.
 
 use serde_json::json;
@@ -51,11 +51,10 @@ pub(super) async fn reach(
     import: &Import,
     once: bool,
 ) -> Result<Option<Effect>, Error> {
-    match is_set(bmc, op, import).await? {
-        Some(set) if set == once => return Ok(Some(Effect::AlreadySo)),
-        // Without attributes nobody knows whether there is something to clear.
-        None if !once => return Ok(None),
-        _ => {}
+    // Without attributes nobody knows what is set, so that it is taken back by an import as well: one that
+    // was not used up would start the virtual CD whenever something is in it.
+    if is_set(bmc, op, import).await? == Some(once) {
+        return Ok(Some(Effect::AlreadySo));
     }
     let mut patience = Patience::new(bmc.budgets.boot, bmc.budgets.poll);
     let most = bmc.most_writes();
@@ -92,6 +91,8 @@ async fn send(
                 let error = bmc.wire.failed(op, &import.target, Failure::Refused(refusal));
                 match error.kind() {
                     ErrorKind::Refused { .. } | ErrorKind::NotFound => return Ok(None),
+                    // A job may end meanwhile. The standard override would start the physical drive.
+                    ErrorKind::ConfigurationPending { .. } if patience.wait_for(pause).await => {}
                     _ if not_now && patience.wait_for(pause).await => {}
                     _ => return Err(error),
                 }

@@ -32,6 +32,7 @@ use crate::discovery::layout::Layout;
 use crate::discovery::slots::Slot;
 use crate::discovery::{Discovery, discover};
 use crate::model::media::Media;
+use crate::model::oem::OemRoute;
 use crate::rules::vendor::Vendor;
 use crate::rules::{Rule, Rules};
 use crate::wire::client::{Failure, Wire};
@@ -161,9 +162,13 @@ impl RedfishBmc {
         let resource = self.try_read(op, uri).await?;
         let media = Media::read(uri, &resource.value, self.rules());
         let listing = self.layout().slot(uri).and_then(|slot| slot.listing.as_deref());
-        let media = match listing {
-            Some(listing) => media.listed_in(&self.try_read(op, listing).await?.value),
-            None => media,
+        let media = match (listing, &media.oem) {
+            (Some(_), Some(OemRoute::MountList { images, .. })) => {
+                let images = oem::listed(self, op, images).await?;
+                media.holding(images.into_iter().map(|(_, image, is_mounted)| (image, is_mounted)))
+            }
+            (Some(listing), _) => media.listed_in(&self.try_read(op, listing).await?.value),
+            (None, _) => media,
         };
         Ok((resource, media))
     }
@@ -175,6 +180,11 @@ impl RedfishBmc {
     async fn post(&self, op: Op, path: &str, body: Option<Value>, replay: Replay) -> Result<Answer, Failure> {
         let request = Request { method: Method::POST, path: path.to_owned(), body, condition: None };
         self.wire.send(op, request, replay).await
+    }
+
+    async fn delete(&self, op: Op, path: &str) -> Result<Answer, Failure> {
+        let request = Request { method: Method::DELETE, path: path.to_owned(), body: None, condition: None };
+        self.wire.send(op, request, Replay::Unsent).await
     }
 
     /// Patches a resource that was just read, along the ladder of `If-Match` values.

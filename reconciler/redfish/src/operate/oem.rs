@@ -9,7 +9,9 @@ use super::{RedfishBmc, Resource};
 use crate::contract::error::{Error, ErrorKind};
 use crate::contract::image::MediaUrl;
 use crate::contract::observe::Op;
-use crate::model::oem::{OemRoute, configured_image, remote_media_are_off};
+use crate::model::action::Action;
+use crate::model::json::links;
+use crate::model::oem::{OemRoute, configured_image, listed_image, remote_media_are_off};
 use crate::rules::Rule;
 use crate::wire::client::Failure;
 use crate::wire::exchange::Answer;
@@ -42,7 +44,62 @@ pub(super) async fn insert(
             }
             post(bmc, op, &mount.target).await
         }
+        OemRoute::MountList { mount, images, .. } => {
+            let is_listed =
+                listed(bmc, op, images).await?.iter().any(|(_, known, _)| known.as_ref() == Some(image));
+            if !is_listed {
+                let body = json!({
+                    "FilePath": image.expose(),
+                    "Type": image.scheme().unwrap_or_default().to_ascii_uppercase(),
+                    "Username": "",
+                    "Password": "",
+                    "Domain": "",
+                    "Readonly": true,
+                    "Options": "",
+                });
+                bmc.post(op, images, Some(body), Replay::Unsent).await?;
+            }
+            post(bmc, op, &mount.target).await
+        }
     }
+}
+
+/// Images of a list that are looked at; XCC mounts four at once.
+const MOST_IMAGES: usize = 8;
+
+/// The images of such a list: where each is, its address, and whether it is mounted.
+pub(super) async fn listed(
+    bmc: &RedfishBmc,
+    op: Op,
+    images: &str,
+) -> Result<Vec<(String, Option<MediaUrl>, bool)>, Failure> {
+    let page = bmc.try_read(op, images).await?.value;
+    let mut found = Vec::new();
+    for uri in links(&page, "Members").into_iter().take(MOST_IMAGES) {
+        match bmc.try_read(op, &uri).await {
+            Ok(member) => {
+                let (image, is_mounted) = listed_image(&member.value);
+                found.push((uri, image, is_mounted));
+            }
+            // Taken off the list meanwhile.
+            Err(Failure::Refused(refusal)) if refusal.status == 404 => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(found)
+}
+
+/// Unmounts the whole list, and takes off it what stays there: the next mount would mount it again.
+async fn unmount(bmc: &RedfishBmc, op: Op, unmount: &Action, images: &str) -> Result<Answer, Failure> {
+    let answer = post(bmc, op, &unmount.target).await?;
+    for (uri, ..) in listed(bmc, op, images).await? {
+        match bmc.delete(op, &uri).await {
+            // What cannot be taken off is not mounted any more, as the slot will tell.
+            Ok(_) | Err(Failure::Refused(_)) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(answer)
 }
 
 /// Sends an eject along a maker's own route; none where there is nothing to send.
@@ -54,6 +111,9 @@ pub(super) async fn eject(bmc: &RedfishBmc, op: Op, route: &OemRoute) -> Option<
             bmc.post(op, &control.target, Some(body), Replay::Unsent).await
         }
         OemRoute::IsoConfig { unmount, .. } => post(bmc, op, &unmount.as_ref()?.target).await,
+        OemRoute::MountList { unmount, images, .. } => {
+            self::unmount(bmc, op, unmount.as_ref()?, images).await
+        }
     })
 }
 

@@ -302,6 +302,16 @@ catalogue! {
     ///
     /// Huawei iBMC `FileTransferProtocolMismatch`; DMTF `SourceDoesNotSupportProtocol`.
     RefusedSchemesAreNamed "refused_schemes_are_named", every, "rules/messages.rs", Scenario;
+    /// What was to be given with an image is refused afterwards: an image is in the slot, whatever it shows. All that
+    /// we want of an image is in its insert.
+    ///
+    /// HPE iLO `UnableToModifyAfterVirtualMediaInsert` (message registry of iLO 5 2.18).
+    IloChangesNothingOnceAnImageIsIn "ilo_changes_nothing_once_an_image_is_in", every, "rules/messages.rs", Scenario;
+    /// Changes of configuration wait for a restart, or a job makes some, and until then imports and overrides are
+    /// refused. That passes with the job, or somebody must see to it; another way would start something else.
+    ///
+    /// Dell iDRAC `LC068` to imports (iDRAC-Redfish-Scripting #116), `SYS011` to settings (quads #726, by its words).
+    PendingConfigurationIsNamed "pending_configuration_is_named", every, "wire/refusal.rs", Scenario;
     /// An image that the BMC cannot read is named: route, firewall, certificate.
     ///
     /// DMTF `ResourceAtUri...`, `CouldNotEstablishConnection`; Dell iDRAC `RAC0720`.
@@ -353,6 +363,19 @@ catalogue! {
     ///
     /// Huawei 2288H V5, iBMC 6.41 (public field notes).
     HuaweiTakesNoHttp "huawei_takes_no_http", some, "discovery/report.rs", Scenario;
+    /// Images come from NFS and CIFS alone; an address of ours is never taken, so that no slot is of use.
+    ///
+    /// H3C HDM `VmmControl` below `Oem.Public` (notes of two operators who drive it).
+    H3cTakesFileSharesOnly "h3c_takes_file_shares_only", some, "discovery/slots.rs", Scenario;
+    /// What the insert allows is NFS and CIFS alone. The slot is of no use, and the reason is told.
+    ///
+    /// Lenovo TSM on SR635 and SR655, first firmware (python-redfish-lenovo `lenovo_mount_virtual_media.py`).
+    SlotsMayTakeFileSharesOnly "slots_may_take_file_shares_only", every, "discovery/slots.rs", Scenario;
+    /// There are no slots: images come from NFS and SMB by a resource below the system, and the reason is told.
+    ///
+    /// Fujitsu iRMC S4 `Oem.ts_fujitsu.VirtualMedia` with `ShareType` (fujitsu-ansible-irmc-integration; an operator's
+    /// notes of a TX1320).
+    OldIrmcTakesFileSharesOnly "old_irmc_takes_file_shares_only", every, "discovery/mod.rs", Scenario;
     /// The second image fails, whichever comes first. Slots below the manager alone tell.
     ///
     /// Dell iDRAC9 before 6.00 (iDRAC-Redfish-Scripting #290, #241).
@@ -451,15 +474,23 @@ catalogue! {
     ///
     /// Supermicro X10 and X11 (fakefish `supermicro_scripts`; badfish #394).
     OldSupermicroMountsByConfiguration "old_supermicro_mounts_by_configuration", every, "model/oem.rs", Scenario;
-    /// Slots are shown only while they are mounted, and images are mounted by a list of the maker's own.
-    /// That way is not gone, and the remedy, newer firmware, is told.
+    /// Slots are shown only while something is in them. Images are put on a list of the maker's own, over HTTP, and the
+    /// whole list is mounted and unmounted; it is our one slot.
     ///
-    /// Lenovo XCC before 2.50, `RemoteMap` (python-redfish-lenovo `lenovo_mount_virtual_media.py` and #9).
-    OldXccMountsByAList "old_xcc_mounts_by_a_list", every, "discovery/report.rs", Scenario;
-    /// Remote media are switched off as a whole, and switched on by an action that takes seconds.
+    /// Lenovo XCC before 2.50, `LenovoRemoteMapService` (python-redfish-lenovo `lenovo_mount_virtual_media.py` and #9;
+    /// recording of an SR670 V2, which still has it; an operator's notes that it mounts, unmounts and tells).
+    OldXccMountsByAList "old_xcc_mounts_by_a_list", every, "model/oem.rs", Scenario;
+    /// Remote media are switched off as a whole, and switched on by an action that takes seconds. Where no slot is shown
+    /// until then, somebody has to do it before: a look changes nothing.
     ///
-    /// AMI MegaRAC; Lenovo TSM (SR635, SR655).
+    /// AMI MegaRAC `RMediaStatus`; Lenovo TSM (SR635, SR655), which says so beside the action (python-redfish-lenovo
+    /// `lenovo_mount_virtual_media.py`).
     RemoteMediaAreSwitchedOnFirst "remote_media_are_switched_on_first", every, "operate/oem.rs", Scenario;
+    /// Remote media are on, and have no CD to show: the number of CDs is a setting. What to set is told.
+    ///
+    /// AMI MegaRAC and Lenovo TSM `ConfigureCDInstance` (python-redfish-lenovo `lenovo_mount_virtual_media.py`; Gigabyte's
+    /// Redfish specification; a published session with an MI325X).
+    CdInstancesMayBeNone "cd_instances_may_be_none", every, "discovery/report.rs", Scenario;
 
     // --- Tasks -------------------------------------------------------------------------------
     /// 202 is no end: the task tells, and its messages name a cause.

@@ -47,6 +47,7 @@ pub(crate) fn decide(seen: &Seen) -> Rules {
             on(Rule::FujitsuTakesHttpsOnly, true);
             on(Rule::FujitsuBootsByItsOwnConfiguration, true);
         }
+        Vendor::H3c => on(Rule::H3cTakesFileSharesOnly, true),
         Vendor::Huawei => on(Rule::HuaweiTakesNoHttp, true),
         Vendor::Lenovo => {
             let is_xcc = seen.slot_ids.iter().any(|id| id.starts_with("EXT"));

@@ -28,6 +28,8 @@ pub(crate) enum Meaning {
     Scheme,
     /// The image cannot be read.
     Image,
+    /// Changes of configuration wait for a restart, or a job makes some just now.
+    Pending,
 }
 
 /// Key, meaning, and the rule that knows it; those of the specification need none.
@@ -37,6 +39,12 @@ const KEYS: &[(&str, Meaning, Option<Rule>)] = &[
     ("InvalidOperationForSystemState", Meaning::NotNow, Some(Rule::IloRefusesWhileInPost)),
     ("LicenseKeyRequired", Meaning::Licence, Some(Rule::MissingLicencesAreNamed)),
     ("VirtualMediaIsDisabled", Meaning::MediaDisabled, Some(Rule::DisabledMediaAreNamed)),
+    // It is said of what was to be given with the image: an image is in the slot.
+    (
+        "UnableToModifyAfterVirtualMediaInsert",
+        Meaning::Occupied,
+        Some(Rule::IloChangesNothingOnceAnImageIsIn),
+    ),
     ("MaxVirtualMediaConnectionEstablished", Meaning::Connections, Some(Rule::FullMediaConnectionsAreNamed)),
     // iLO answers 400 with this to a wrong password.
     ("UnauthorizedLoginAttempt", Meaning::Credentials, None),
@@ -45,6 +53,10 @@ const KEYS: &[(&str, Meaning, Option<Rule>)] = &[
     ("RAC0218", Meaning::Sessions, Some(Rule::FullSessionsAreNamed)),
     ("RAC0720", Meaning::Image, Some(Rule::UnreadableImagesAreNamed)),
     ("VRM0009", Meaning::Empty, Some(Rule::EjectedImagesMayShowForAWhile)),
+    ("LC068", Meaning::Pending, Some(Rule::PendingConfigurationIsNamed)),
+    ("SYS011", Meaning::Pending, Some(Rule::PendingConfigurationIsNamed)),
+    // AMI MegaRAC, to a change of what has media in use.
+    ("ActionInProgress", Meaning::Connections, Some(Rule::FullMediaConnectionsAreNamed)),
     // iDRAC10 to an `On` that comes too early after off (Ironic `redfish/power.py`).
     ("ActionParameterValueConflict", Meaning::NotNow, Some(Rule::EarlyOnConflicts)),
     // Supermicro; Lenovo.

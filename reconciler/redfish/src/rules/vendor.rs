@@ -10,6 +10,7 @@ pub(crate) enum Vendor {
     Dell,
     Fujitsu,
     Gigabyte,
+    H3c,
     Hpe,
     Huawei,
     Intel,
@@ -23,7 +24,7 @@ pub(crate) enum Vendor {
 }
 
 /// Words by which makers are known, in lower case. Longer and rarer ones first.
-const WORDS: [(&str, Vendor); 19] = [
+const WORDS: [(&str, Vendor); 20] = [
     ("asrockrack", Vendor::AsrockRack),
     ("supermicro", Vendor::Supermicro),
     ("super micro", Vendor::Supermicro),
@@ -42,6 +43,7 @@ const WORDS: [(&str, Vendor); 19] = [
     ("openbmc", Vendor::OpenBmc),
     ("dell", Vendor::Dell),
     ("hpe", Vendor::Hpe),
+    ("h3c", Vendor::H3c),
     ("ami", Vendor::Ami),
 ];
 
@@ -78,6 +80,7 @@ impl Vendor {
             Self::Dell => "Dell",
             Self::Fujitsu => "Fujitsu",
             Self::Gigabyte => "Gigabyte",
+            Self::H3c => "H3C",
             Self::Hpe => "HPE",
             Self::Huawei => "Huawei",
             Self::Intel => "Intel",
@@ -99,6 +102,7 @@ impl Vendor {
             Self::Dell => "dell",
             Self::Fujitsu => "fujitsu",
             Self::Gigabyte => "gigabyte",
+            Self::H3c => "h3c",
             Self::Hpe => "hpe",
             Self::Huawei => "huawei",
             Self::Intel => "intel",
@@ -127,6 +131,7 @@ mod tests {
             ("AMI", "ami"),
             ("Miami Servers", "other"),
             ("GIGABYTE", "gigabyte"),
+            ("New H3C Technologies Co., Ltd.", "h3c"),
             ("Ts_Fujitsu", "fujitsu"),
         ] {
             assert_eq!(Vendor::of([words]).label(), label, "{words}");

@@ -84,6 +84,8 @@ impl Refusal {
             ErrorKind::MediaConnectionsInUse { message }
         } else if self.means(Meaning::Occupied) {
             ErrorKind::SlotOccupied { image: None }
+        } else if self.means(Meaning::Pending) || self.speaks_of_pending_configuration() {
+            ErrorKind::ConfigurationPending { message }
         } else if self.is_not_now() {
             ErrorKind::Busy { status, message }
         } else {
@@ -94,6 +96,13 @@ impl Refusal {
                 _ => ErrorKind::Refused { status, message },
             }
         }
+    }
+
+    /// Older iDRACs have other keys, and the same words.
+    fn speaks_of_pending_configuration(&self) -> bool {
+        self.rules.has(Rule::PendingConfigurationIsNamed)
+            && (self.messages.says("pending attribute changes")
+                || self.messages.says("pending configuration values are already committed"))
     }
 
     fn speaks_of_disabled_media(&self) -> bool {
@@ -144,6 +153,10 @@ mod tests {
             (400, "iLO.2.14.VirtualMediaIsDisabled", "", "virtual-media-disabled"),
             (400, "iLO.2.14.MaxVirtualMediaConnectionEstablished", "", "media-connections-in-use"),
             (400, "iBMC.1.0.ConnectionOccupied", "", "slot-occupied"),
+            (400, "iLO.2.18.UnableToModifyAfterVirtualMediaInsert", "", "slot-occupied"),
+            (400, "AmiOem.1.0.ActionInProgress", "", "media-connections-in-use"),
+            (400, "IDRAC.2.3.LC068", "", "configuration-pending"),
+            (400, "", "Pending configuration values are already committed, no.", "configuration-pending"),
             (400, "Base.1.13.ResourceAtUriInUnknownFormat", "", "image-unreadable"),
             (500, "IDRAC.2.7.RAC0720", "Unable to locate the ISO or IMG image file", "image-unreadable"),
             (400, "iLO.2.14.UnableToModifyDuringSystemPOST", "", "busy"),

@@ -288,6 +288,11 @@ async fn what_is_in_the_slots_and_who_holds_them_is_told_without_capabilities() 
             format!("{SECOND} is held by a console session"),
         ]
     );
+    // Of all that, only this would stop an install.
+    assert_eq!(
+        found.obstacles().iter().map(|obstacle| obstacle.code).collect::<Vec<_>>(),
+        ["media-disabled"]
+    );
     let shown = serde_json::to_value(&found).unwrap();
     assert_eq!(shown["media"][0]["image"], "http://h/media/{hidden}/old.iso");
     assert_eq!(found.media[0].image.as_ref().map(|image| image.expose().contains(capability)), Some(true));

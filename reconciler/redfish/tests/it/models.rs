@@ -342,8 +342,27 @@ async fn an_idrac_that_links_no_attributes_is_believed_by_the_end_of_the_import(
     let before = boots(&machine);
     bmc.ensure_power_on().await.unwrap();
     assert!(matches!(booted(&machine, before).await.device, BootDevice::Cd { .. }));
+    // What was imported and not used up is taken back by an import: nothing shows it.
+    bmc.ensure_power_off(Duration::ZERO).await.unwrap();
+    bmc.set_boot_once_cd().await.unwrap();
+    bmc.clear_boot_override().await.unwrap();
+    let before = boots(&machine);
+    bmc.ensure_power_on().await.unwrap();
+    let plan = booted(&machine, before).await;
+    assert!(!plan.overridden, "{plan:?}");
     bmc.close().await.unwrap();
     farm.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_idrac_with_a_configuration_job_is_asked_again_once_it_has_ended() {
+    const BUSY: &str = "rules:
+      - name: a job
+        methods: [POST]
+        path: '**/EID_674_Manager.ImportSystemConfiguration'
+        count: 3
+        fault: {kind: refuse, why: configuration_pending}";
+    spoiled_job(&profiles::IDRAC9_5, BUSY, Budgets::default()).await;
 }
 
 #[tokio::test]

@@ -219,6 +219,25 @@ fn a_medium_of_a_job_keeps_the_trial_from_running() {
 }
 
 #[test]
+fn an_override_that_stands_keeps_the_trial_from_running_and_is_what_has_to_go() {
+    let faults = "rules:
+- name: somebody's override
+  methods: [GET]
+  path: /redfish/v1/Systems/*
+  fault: {kind: alter, pointer: /Boot/BootSourceOverrideEnabled, value: Once}
+- name: somebody's target
+  methods: [GET]
+  path: /redfish/v1/Systems/*
+  fault: {kind: alter, pointer: /Boot/BootSourceOverrideTarget, value: Pxe}";
+    let emulated = Emulated::with(&profiles::IDRAC9_6, faults);
+    let json = emulated.check(&Sandbox::new(), &["--try-media", "--json"]).ends(0).json();
+    is(&json, "media-trial", "not-known", "a boot override stands");
+    is(&json, "media-trial", "not-known", "-> clear the override");
+    let writes = emulated.writes();
+    assert!(!writes.iter().any(|write| write.contains("VirtualMedia")), "{writes:?}");
+}
+
+#[test]
 fn a_machine_that_no_medium_reaches_cannot_be_installed() {
     let faults = "rules:
 - name: nothing boots over HTTP either

@@ -158,6 +158,8 @@ pub(crate) enum Refusal {
     Unlicensed,
     /// Virtual media is switched off in the BMC.
     MediaDisabled,
+    /// Changes of configuration wait for a restart, or a job makes some.
+    ConfigurationPending,
     /// The BMC is not ready, or busy with itself.
     NotReady,
     /// Too many requests.

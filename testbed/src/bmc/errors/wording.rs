@@ -242,6 +242,12 @@ impl Refusal {
                 "Enable virtual media and retry the operation.",
             )
             .with_args(["VirtualMedia"]),
+            Self::ConfigurationPending => Said::base(
+                409,
+                "OperationFailed",
+                "The operation failed because changes of configuration are pending.",
+                "Apply or cancel the pending changes and retry the operation.",
+            ),
             Self::NotReady => Said::base(
                 503,
                 "ServiceTemporarilyUnavailable",

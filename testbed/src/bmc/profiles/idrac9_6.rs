@@ -295,6 +295,14 @@ fn refuse(refusal: &Refusal) -> Option<Said> {
             if *power == "Off" { "Server is already powered OFF." } else { "Server is already powered ON." },
             "No response action is required.",
         )),
+        // To an import; as reported (iDRAC-Redfish-Scripting #116).
+        Refusal::ConfigurationPending => Some(Said::oem(
+            400,
+            "LC068",
+            "Unable to perform the import or export operation because there are pending attribute changes or a \
+             configuration job is in progress.",
+            "Apply or cancel any pending attribute changes, or wait for the job to end, and retry the operation.",
+        )),
         Refusal::NotReady => Some(Said::oem(
             503,
             "SYS518",

@@ -4,6 +4,7 @@
 use serde_json::json;
 use shoal_redfish::{Bmc, ErrorKind, Rung};
 
+use super::oem::old_idrac;
 use super::{Outcome, Trial, ensure};
 use crate::boot::boot;
 use crate::flow::image;
@@ -151,5 +152,46 @@ pub(super) async fn refused_images_are_not_our_login(trial: Trial) -> Outcome {
     let (_server, bmc) = trial.connect(&fake).await?;
     ensure!(bmc.insert(FIRST, &image("boot.iso")).await.is_err(), "it was inserted");
     bmc.read_state().await?;
+    Ok(())
+}
+
+pub(super) async fn ilo_changes_nothing_once_an_image_is_in(trial: Trial) -> Outcome {
+    named(&trial, "slot-occupied", || {
+        let words =
+            "The value for property WriteProtected cannot be changed after virtual media image is inserted.";
+        refused(400, "iLO.2.18.UnableToModifyAfterVirtualMediaInsert", words, &["WriteProtected"])
+    })
+    .await
+}
+
+pub(super) async fn pending_configuration_is_named(trial: Trial) -> Outcome {
+    const WORDS: &str = "Unable to perform the import or export operation because there are pending attribute changes \
+                         or a configuration job is in progress.";
+    // A job that ends is waited for, and one that does not is named. The physical drive is never started.
+    for (refusals, ends) in [(2, true), (u32::MAX, false)] {
+        let fake = old_idrac(true, "#OemManager.ImportSystemConfiguration");
+        fake.first("POST", "ImportSystemConfiguration", refusals, || {
+            refused(400, "IDRAC.2.3.LC068", WORDS, &[])
+        });
+        let (_server, bmc) = trial.hurried(&fake).await?;
+        match bmc.set_boot_once_cd().await {
+            Ok(_) => ensure!(ends, "an override was set"),
+            Err(error) => {
+                ensure!(error.kind().label() == "configuration-pending" && !ends, "{error}");
+                ensure!(error.hint().contains("job queue"), "{}", error.hint());
+            }
+        }
+        ensure!(fake.asked("PATCH", SYSTEM).is_empty(), "the physical drive is started");
+    }
+    // The standard override of newer firmware.
+    let fake = Fake::new(made_by(two_cd(), "Dell Inc."));
+    fake.answer("PATCH", SYSTEM, u32::MAX, || {
+        let words =
+            "Pending configuration values are already committed, unable to perform another set operation.";
+        refused(400, "IDRAC.2.8.SYS011", words, &[])
+    });
+    let (_server, bmc) = trial.hurried(&fake).await?;
+    let told = bmc.set_boot_once_cd().await.map_err(|error| error.kind().label());
+    ensure!(told == Err("configuration-pending"), "{told:?}");
     Ok(())
 }

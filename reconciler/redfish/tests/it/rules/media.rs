@@ -16,7 +16,7 @@ use crate::support::trees::{FIRST, MANAGER, MEDIA, SYSTEM, machine, made_by, pat
 const INSERT: &str = "/1/Actions/VirtualMedia.InsertMedia";
 const EJECT: &str = "/1/Actions/VirtualMedia.EjectMedia";
 
-fn plain(name: &str) -> ImageRef {
+pub(super) fn plain(name: &str) -> ImageRef {
     ImageRef { url: MediaUrl::new(format!("http://127.0.0.1:9/media/x/{name}")), kind: ImageKind::Iso }
 }
 

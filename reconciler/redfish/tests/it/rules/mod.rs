@@ -64,6 +64,11 @@ impl Trial {
     fn hurry(self) -> Self {
         Self { in_a_hurry: true, ..self }
     }
+
+    /// As [`Trial::connect`], with budgets that run out soon in any case.
+    async fn hurried(&self, fake: &Arc<Fake>) -> Result<(Server, RedfishBmc), Box<dyn Error>> {
+        Trial { off: self.off.clone(), in_a_hurry: true }.connect(fake).await
+    }
 }
 
 /// Runs a scenario with and without its rule.
@@ -120,6 +125,10 @@ scenarios! {
         HuaweiControlsMediaByOneAction huawei_controls_media_by_one_action,
         HuaweiConnectsAtRandom huawei_connects_at_random,
         OldSupermicroMountsByConfiguration old_supermicro_mounts_by_configuration,
+        H3cTakesFileSharesOnly h3c_takes_file_shares_only,
+        SlotsMayTakeFileSharesOnly slots_may_take_file_shares_only,
+        OldIrmcTakesFileSharesOnly old_irmc_takes_file_shares_only,
+        CdInstancesMayBeNone cd_instances_may_be_none,
         OldXccMountsByAList old_xcc_mounts_by_a_list,
         RemoteMediaAreSwitchedOnFirst remote_media_are_switched_on_first,
         OldIdracBootsItsPhysicalDrive old_idrac_boots_its_physical_drive,
@@ -163,6 +172,8 @@ scenarios! {
         DisabledMediaAreNamed disabled_media_are_named,
         OccupiedSlotsAreNamed occupied_slots_are_named,
         FullMediaConnectionsAreNamed full_media_connections_are_named,
+        IloChangesNothingOnceAnImageIsIn ilo_changes_nothing_once_an_image_is_in,
+        PendingConfigurationIsNamed pending_configuration_is_named,
         UnlicensedSlotsAreNotMissing unlicensed_slots_are_not_missing,
         RefusedSchemesAreNamed refused_schemes_are_named,
         UnreadableImagesAreNamed unreadable_images_are_named,

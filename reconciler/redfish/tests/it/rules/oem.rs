@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use shoal_redfish::{Bmc, Rung};
+use shoal_redfish::{Bmc, RedfishBmc, Rung};
 
+use super::media::plain;
 use super::slots::boot_slot;
 use super::{Outcome, Trial, ensure};
 use crate::flow::image;
@@ -131,15 +132,131 @@ pub(super) async fn old_supermicro_mounts_by_configuration(trial: Trial) -> Outc
     Ok(())
 }
 
-pub(super) async fn old_xcc_mounts_by_a_list(trial: Trial) -> Outcome {
-    let mut tree = made_by(machine(&[]), "Lenovo");
+/// An XCC without slots, whose one image after the other goes on a list that is mounted as a whole.
+fn old_xcc(enabled: bool) -> (Arc<Fake>, String) {
     let map = format!("{MANAGER}/Oem/Lenovo/RemoteMap");
+    let list = format!("{map}/MountImages");
+    let mut tree = made_by(machine(&[]), "Lenovo");
     tree.get_mut(MANAGER).unwrap()["Oem"] = json!({"Lenovo": {"RemoteMap": link(&map)}});
-    let (_server, bmc) = trial.connect(&Fake::new(tree)).await?;
-    ensure!(bmc.discovered().rung == Rung::None, "{}", bmc.discovered().rung);
+    let target = |verb: &str| json!({"target": format!("{map}/Actions/LenovoRemoteMapService.{verb}")});
+    tree.insert(
+        map.clone(),
+        json!({
+            "@odata.id": map, "Id": "RemoteMap", "ServiceEnabled": enabled, "MountImages": link(&list),
+            "Actions": {
+                "#LenovoRemoteMapService.Mount": target("Mount"),
+                "#LenovoRemoteMapService.UMount": target("UMount")
+            }
+        }),
+    );
+    tree.insert(list.clone(), json!({"@odata.id": list, "Members": []}));
+    let fake = Fake::new(tree);
+    let at = list.clone();
+    fake.hook(move |asked, state| {
+        let is_listed = |path: &str| path.strip_prefix(&at).is_some_and(|rest| rest.len() > 1);
+        let verb = asked.path.rsplit('.').next().unwrap_or_default();
+        if asked.method == "POST" && asked.path == at {
+            let members = state.tree[&at]["Members"].as_array().map_or(0, Vec::len);
+            let path = format!("{at}/{members}");
+            let mut image = asked.json();
+            (image["@odata.id"], image["Mounted"]) = (json!(path), json!(false));
+            state.tree.get_mut(&at)?["Members"].as_array_mut()?.push(link(&path));
+            state.tree.insert(path, image);
+            return Some(Reply::status(201));
+        }
+        if asked.method == "DELETE" && is_listed(&asked.path) {
+            let members = state.tree.get_mut(&at)?["Members"].as_array_mut()?;
+            members.retain(|member| *member != link(&asked.path));
+            state.tree.remove(&asked.path);
+            return Some(Reply::status(204));
+        }
+        if asked.method != "POST" || !matches!(verb, "Mount" | "UMount") {
+            return None;
+        }
+        for (_, image) in state.tree.iter_mut().filter(|(path, _)| is_listed(path)) {
+            image["Mounted"] = json!(verb == "Mount");
+        }
+        Some(Reply::status(204))
+    });
+    (fake, list)
+}
+
+pub(super) async fn old_xcc_mounts_by_a_list(trial: Trial) -> Outcome {
+    let (fake, list) = old_xcc(true);
+    let (_server, bmc) = trial.connect(&fake).await?;
+    ensure!(bmc.discovered().rung == Rung::Single, "{}", bmc.discovered().rung);
+    let slot = boot_slot(&bmc)?;
+    for attempt in 0..2 {
+        let image = plain(&format!("boot-{attempt}.iso"));
+        bmc.eject(&slot).await?;
+        bmc.insert(&slot, &image).await?;
+        let state = bmc.read_state().await?;
+        let shown = state.slots[0].image.clone().ok_or("no image is shown")?;
+        ensure!(image.url.same_image(&shown), "{shown}");
+        let members = fake.state().tree[&list]["Members"].clone();
+        ensure!(members.as_array().is_some_and(|members| members.len() == 1), "also mounted: {members}");
+    }
+    let sent = fake.asked("POST", "/MountImages")[0].body.clone();
+    ensure!(sent["Type"] == "HTTP" && sent["Readonly"] == true, "{sent}");
+    bmc.eject(&slot).await?;
+    ensure!(!bmc.read_state().await?.slots[0].inserted, "still inserted");
+    // Where it is switched off, newer firmware is what helps.
+    let (_server, bmc) = trial.connect(&old_xcc(false).0).await?;
+    tells(&bmc, "update the XCC")
+}
+
+/// Some warning must say this.
+fn tells(bmc: &RedfishBmc, words: &str) -> Outcome {
     let warnings = &bmc.discovered().warnings;
-    let is_told = warnings.iter().any(|warning| warning.text.contains("update the XCC"));
-    ensure!(is_told, "no remedy is told: {warnings:?}");
+    ensure!(warnings.iter().any(|warning| warning.text.contains(words)), "not told: {warnings:?}");
+    Ok(())
+}
+
+/// There must be no slot to boot from, for this reason.
+async fn is_of_no_use(trial: &Trial, fake: &Arc<Fake>, words: &str) -> Outcome {
+    let (_server, bmc) = trial.connect(fake).await?;
+    ensure!(bmc.discovered().rung == Rung::None, "{}", bmc.discovered().rung);
+    ensure!(
+        bmc.discovered().obstacles().iter().any(|obstacle| obstacle.message.contains(words)),
+        "no obstacle"
+    );
+    tells(&bmc, words)
+}
+
+pub(super) async fn h3c_takes_file_shares_only(trial: Trial) -> Outcome {
+    let mut cd = slot(FIRST, &["CD"]);
+    cd["Actions"] = json!({});
+    let control = format!("{FIRST}/Oem/Public/Actions/VirtualMedia.VmmControl");
+    cd["Oem"] = json!({"Public": {"Actions": {"#VirtualMedia.VmmControl": {"target": control}}}});
+    let tree = made_by(machine(&[cd]), "New H3C Technologies Co., Ltd.");
+    is_of_no_use(&trial, &Fake::new(tree), "file shares only").await
+}
+
+pub(super) async fn slots_may_take_file_shares_only(trial: Trial) -> Outcome {
+    let mut cd = slot(FIRST, &["CD"]);
+    cd["Actions"]["#VirtualMedia.InsertMedia"]["TransferProtocolType@Redfish.AllowableValues"] =
+        json!(["NFS", "CIFS"]);
+    is_of_no_use(&trial, &Fake::new(made_by(machine(&[cd]), "AMI")), "file shares only").await
+}
+
+pub(super) async fn old_irmc_takes_file_shares_only(trial: Trial) -> Outcome {
+    let shares = "/redfish/v1/Systems/1/Oem/ts_fujitsu/VirtualMedia";
+    let mut tree = made_by(machine(&[]), "FUJITSU");
+    tree.get_mut(SYSTEM).unwrap()["Oem"] = json!({"ts_fujitsu": {"VirtualMedia": link(shares)}});
+    is_of_no_use(&trial, &Fake::new(tree), "file shares only").await
+}
+
+pub(super) async fn cd_instances_may_be_none(trial: Trial) -> Outcome {
+    let ami = json!({"Oem": {"Ami": {"VirtualMedia": {"RMediaStatus": "Enabled", "CDInstances": 0}}}});
+    let target = format!("{MANAGER}/Actions/Oem/VirtualMedia.ConfigureCDInstance");
+    let configure = json!({"target": target, "CDInstances": 0});
+    let tsm = json!({"Actions": {"Oem": {"#VirtualMedia.ConfigureCDInstance": configure}}});
+    for says in [ami, tsm] {
+        let mut tree = made_by(machine(&[]), "AMI");
+        let manager = tree.get_mut(MANAGER).and_then(Value::as_object_mut).unwrap();
+        manager.extend(says.as_object().unwrap().clone());
+        is_of_no_use(&trial, &Fake::new(tree), "ConfigureCDInstance").await?;
+    }
     Ok(())
 }
 
@@ -168,11 +285,16 @@ pub(super) async fn remote_media_are_switched_on_first(trial: Trial) -> Outcome 
     let (_server, bmc) = trial.connect(&fake).await?;
     ensure!(fake.writes().is_empty(), "a look changes nothing");
     bmc.insert(&boot_slot(&bmc)?, &image("boot.iso")).await?;
-    Ok(())
+    // Lenovo's older spelling, where no slot is shown before.
+    let mut tree = made_by(machine(&[]), "Lenovo");
+    let target = format!("{MANAGER}/Actions/Oem/VirtualMedia.EnableRMedia");
+    let off = json!({"target": target, "Status": "Disabled"});
+    tree.get_mut(MANAGER).unwrap()["Actions"] = json!({"Oem": {"#VirtualMedia.EnableRMedia": off}});
+    is_of_no_use(&trial, &Fake::new(tree), "enable remote media support").await
 }
 
 /// An iDRAC whose standard override starts the physical drive.
-fn old_idrac(attributes: bool, name: &str) -> Arc<Fake> {
+pub(super) fn old_idrac(attributes: bool, name: &str) -> Arc<Fake> {
     let import = format!("{MANAGER}/Actions/Oem/EID_674_Manager.ImportSystemConfiguration");
     let shown = format!("{MANAGER}/Oem/Dell/DellAttributes/1");
     let mut tree = made_by(machine(&[slot(&format!("{MEDIA}/CD"), &["CD", "DVD"])]), "Dell Inc.");
@@ -213,7 +335,7 @@ pub(super) async fn old_idrac_boots_its_physical_drive(trial: Trial) -> Outcome 
         ensure!(fake.state().tree.get(&shown).is_some_and(once), "the virtual CD is not started");
         ensure!(fake.asked("PATCH", SYSTEM).is_empty(), "the physical drive is started");
         bmc.clear_boot_override().await?;
-        ensure!(!attributes || !fake.state().tree.get(&shown).is_some_and(once), "it is still started");
+        ensure!(!fake.state().tree.get(&shown).is_some_and(once), "it is still started");
     }
     Ok(())
 }

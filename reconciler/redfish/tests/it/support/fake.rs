@@ -75,6 +75,22 @@ impl Fake {
         });
     }
 
+    /// As [`Fake::answer`], before every hook that is there already.
+    pub(crate) fn first(
+        &self,
+        method: &'static str,
+        ending: &'static str,
+        mut times: u32,
+        reply: impl Fn() -> Reply + Send + 'static,
+    ) {
+        let hook = move |asked: &Asked, _: &mut State| {
+            let fits = times > 0 && asked.method == method && asked.path.ends_with(ending);
+            times -= u32::from(fits);
+            fits.then(&reply)
+        };
+        self.hooks.lock().unwrap().insert(0, Box::new(hook));
+    }
+
     pub(crate) fn log(&self) -> Vec<Line> {
         self.log.lock().unwrap().clone()
     }

@@ -9,7 +9,8 @@ use super::calls::Call;
 use super::certificate::spoken;
 use super::finding::{Check, Findings, Verdict};
 
-/// What a warning of discovery is about, how bad it is, what to do.
+/// What a warning of discovery is about, how bad it is, what to do. What holds an install in the plan
+/// fails here, and nothing else does.
 fn weigh(about: About) -> (Check, Verdict, &'static str) {
     use Verdict::{Failed, Ok, Warning};
     match about {
@@ -30,6 +31,7 @@ fn weigh(about: About) -> (Check, Verdict, &'static str) {
         About::MediaDetached => (Check::VirtualMedia, Failed, "set it as it says, then check again"),
         About::MediaDisabled => (Check::VirtualMedia, Failed, "enable virtual media in the BMC's settings"),
         About::RemoteMediaOff => (Check::VirtualMedia, Failed, "enable it as it says, then check again"),
+        About::NoCdInstance => (Check::VirtualMedia, Failed, "set it as it says, then check again"),
         About::RemoteMediaSwitchedOn | About::OneImage => (Check::VirtualMedia, Ok, ""),
         About::SlotHeldByConsole => {
             (Check::Slots, Warning, "end the remote console, or unmap its media there")
@@ -62,6 +64,9 @@ pub(super) fn judge(findings: &mut Findings, found: &Discovered, state: Option<&
     boot(findings, found, state);
     for warning in &found.warnings {
         let (check, verdict, advice) = weigh(warning.about);
+        // What is switched off of virtual media holds no machine that boots over HTTP.
+        let holds = verdict != Verdict::Failed || found.stops(warning.about).is_some();
+        let verdict = if holds { verdict } else { Verdict::Warning };
         findings.add(check, verdict, &warning.text, advice);
     }
     if !findings.has(Check::Licence) {
@@ -207,5 +212,18 @@ fn boot(findings: &mut Findings, found: &Discovered, state: Option<&BmcState>) {
         // What is to be done is among the warnings.
         Some(mode) => findings.ok(Check::BootMode, mode),
         None => findings.not_known(Check::BootMode, "the BMC does not say", "Shoal installs under UEFI only"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_an_install_in_the_plan_fails_here_and_nothing_else_does() {
+        for about in About::ALL {
+            let fails = weigh(*about).1 == Verdict::Failed;
+            assert_eq!(fails, about.stops().is_some(), "{about:?}");
+        }
     }
 }

@@ -232,12 +232,8 @@ impl Check {
         };
         match trial::slot(found, state.as_ref()) {
             Ok(slot) => try_media(context, &subject.endpoint.url, bmc, &slot, at, seen),
-            Err(why) => {
-                findings.not_known(
-                    On::MediaTrial,
-                    format!("not tried: {why}"),
-                    "empty the slots, then check again",
-                );
+            Err((why, advice)) => {
+                findings.not_known(On::MediaTrial, format!("not tried: {why}"), advice);
                 Ok(())
             }
         }

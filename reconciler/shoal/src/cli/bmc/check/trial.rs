@@ -24,13 +24,16 @@ use crate::host::Signals;
 /// How long a BMC may take until it reads what it shows as inserted.
 const READ: Duration = Duration::from_secs(30);
 
+/// Why there is no trial, and what to do.
+pub(super) type NoTrial = (String, &'static str);
+
 /// The slot for the trial, or why there is none.
-pub(super) fn slot(found: &Discovered, state: Option<&BmcState>) -> Result<String, String> {
+pub(super) fn slot(found: &Discovered, state: Option<&BmcState>) -> Result<String, NoTrial> {
     let Some(slot) = found.boot_slot.clone() else {
-        return Err("there is no slot for a boot medium".to_owned());
+        return Err(("there is no slot for a boot medium".to_owned(), "the check of virtual media says why"));
     };
     let Some(state) = state else {
-        return Err("what is in the slots could not be read a second time".to_owned());
+        return Err(("what is in the slots could not be read a second time".to_owned(), "check again"));
     };
     let listed = found.media.iter().filter(|slot| slot.inserted).map(|slot| (&slot.uri, &slot.image));
     let seen = state.slots.iter().filter(|slot| slot.inserted).map(|slot| (&slot.uri, &slot.image));
@@ -38,10 +41,11 @@ pub(super) fn slot(found: &Discovered, state: Option<&BmcState>) -> Result<Strin
         let image = image.as_ref().map(ToString::to_string).unwrap_or_default();
         let ours = image.contains("/media/") && (image.ends_with("boot.iso") || image.contains("/task.i"));
         let whose = if ours { ", as a job of Shoal's puts it in: one could be running" } else { "" };
-        return Err(format!("{uri} is occupied{whose}"));
+        return Err((format!("{uri} is occupied{whose}"), "empty the slots, then check again"));
     }
     if state.boot.is_active() {
-        return Err("a boot override stands: a job could be running".to_owned());
+        let why = "a boot override stands: a job could be running";
+        return Err((why.to_owned(), "clear the override, or wait until the job is over, then check again"));
     }
     Ok(slot)
 }
