@@ -14,6 +14,7 @@ use super::profiles::{OwnBoot, Patched, SettingsBoot, SlotPatch};
 use super::reply::{Payload, Reply};
 use super::routes::Resource;
 use super::tasks::Done;
+use crate::faults::Effects;
 
 impl Bmc {
     pub(crate) async fn patch(
@@ -35,6 +36,12 @@ impl Bmc {
                 Done::Now => self.changed(resource),
                 later @ Done::Later { .. } => self.done(later),
             });
+        }
+        if let (Resource::Slot(place), SlotPatch::Image) = (resource, profile.media.slot_patch)
+            && body.contains_key("Image")
+        {
+            self.patch_image(place.slot, body, call.effects).await?;
+            return Ok(self.changed(resource));
         }
         match resource {
             Resource::IsoConfig => self.configure(&body)?,
@@ -103,6 +110,26 @@ impl Bmc {
                 None => Err(Refusal::PropertyMissing { name: "Boot" }),
             },
         }
+    }
+
+    /// PATCH of a slot's `Image`, with what is wanted of it beside: `null` ejects.
+    async fn patch_image(
+        self: &Arc<Self>,
+        slot: usize,
+        mut body: Map<String, Value>,
+        effects: &Effects,
+    ) -> Result<(), Refusal> {
+        let image = body.remove("Image").unwrap_or_default();
+        if let Some(name) = body.keys().find(|name| *name != "Oem") {
+            return Err(Refusal::PropertyNotWritable { name: name.clone() });
+        }
+        if image.is_null() {
+            self.eject_now(slot)?;
+        } else {
+            let image = Map::from_iter([("Image".to_owned(), image)]);
+            self.insert(slot, &image, effects).await?;
+        }
+        if body.is_empty() { Ok(()) } else { self.patch_slot(slot, &body) }
     }
 
     fn patch_slot(&self, slot: usize, body: &Map<String, Value>) -> Result<(), Refusal> {

@@ -156,7 +156,10 @@ impl Bmc {
         let said = refusal.said_by(profile);
         let reply = Reply::new(said.status, Payload::Json(errors::error_body(profile, &said)));
         match refusal {
-            Refusal::Unauthenticated if !parts.headers.contains_key("x-auth-token") => {
+            // Also to a login: whoever asks, and however, hears how to get in.
+            Refusal::Unauthenticated | Refusal::LoginFailed
+                if said.status == 401 && !parts.headers.contains_key("x-auth-token") =>
+            {
                 reply.with(header::WWW_AUTHENTICATE, "Basic realm=\"Redfish\"")
             }
             Refusal::MethodNotAllowed => match Resource::find(profile, path) {

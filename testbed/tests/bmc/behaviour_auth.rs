@@ -35,6 +35,16 @@ async fn only_the_root_documents_are_shown_to_strangers() {
 }
 
 #[tokio::test]
+async fn a_login_that_is_refused_says_how_to_get_in() {
+    for profile in ALL {
+        let fixture = Fixture::new(profile).await;
+        let body = serde_json::json!({"UserName": USER, "Password": "wrong"});
+        let answer = Client::nobody(fixture.bmc()).post(SESSIONS, body).await.expect(401);
+        assert_eq!(answer.header("www-authenticate"), "Basic realm=\"Redfish\"", "{}", profile.name);
+    }
+}
+
+#[tokio::test]
 async fn a_session_lasts_from_login_to_logout() {
     for profile in ALL {
         let fixture = Fixture::with(profile, Options { tls: true, ..Options::default() }).await;

@@ -23,11 +23,13 @@ const LADDER: [&[&str]; 4] = [
     &["UserName", "Password"],
 ];
 /// A property that is not known or not taken.
-const UNKNOWN: [&str; 6] = [
+const UNKNOWN: [&str; 7] = [
     "ActionParameterUnknown",
     "ActionParameterNotSupported",
     "PropertyUnknown",
     "PropertyNotWritable",
+    // HPE iLO.
+    "PropertyNotWritableOrUnknown",
     "PropertyNotSupported",
     "ActionParameterValueTypeError",
 ];

@@ -457,9 +457,10 @@ catalogue! {
     ///
     /// Supermicro X13 and H13 (recording of a SYS-821GE-TNHR).
     EjectMayShowOnlyWhenFull "eject_may_show_only_when_full", every, "operate/eject.rs", Scenario;
-    /// Images go in and out by `Oem.Hp` actions, with the image alone.
+    /// Images go in and out by `Oem.Hp` actions, with the image alone. A PATCH is taken as well, but not the one that
+    /// other makers' slots want.
     ///
-    /// HPE iLO4 (fakefish hpe-gen9; community.general #4839).
+    /// HPE iLO4 (fakefish hpe-gen9; community.general #4839; OpenStack's proliantutils `ris.py` patches `Image`).
     IloFourHasItsOwnActions "ilo_four_has_its_own_actions", every, "model/oem.rs", Scenario;
     /// One action connects and disconnects an image; there is no `InsertMedia`.
     ///

@@ -170,7 +170,9 @@ pub enum SlotPatch {
     NotImplemented,
     /// Changes `BootOnNextServerReset`.
     BootOnNextReset,
-    /// Inserts and ejects.
+    /// Inserts and ejects by `Image` alone, and changes `BootOnNextServerReset`.
+    Image,
+    /// Inserts and ejects, with `Inserted`.
     Media,
 }
 

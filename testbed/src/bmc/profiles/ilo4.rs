@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! HPE iLO 4 2.55 in a ProLiant DL380 Gen9: images go in and out by the two actions of `Oem.Hp` alone.
+//! HPE iLO 4 2.55 in a ProLiant DL380 Gen9: images go in and out by the two actions of `Oem.Hp`, or by a PATCH of `Image`.
 //!
 //! No recording is at hand; the shapes are the recorded iLO 5's where no report says otherwise. Reported, with where:
 //!
 //! * `HpiLOVirtualMedia.InsertVirtualMedia` takes `Image` and refuses `Inserted` and `WriteProtected`; slot 1 is
 //!   the USB stick, slot 2 the CD (fakefish `hpe-gen9-ilo4`; community.general #4839; vendor's `ilorest` examples).
+//! * A PATCH of a slot takes `Image`, an address or null, alone or with `Oem.Hp.BootOnNextServerReset` (OpenStack's
+//!   proliantutils `ris.py`, which knows no other way; vendor's `oneview-osdeployment` samples). Any other property is
+//!   refused as read-only or unknown (vendor's documentation of `ilorest`).
 //! * `BootSourceOverrideSupported` in the place of allowable values, and no `BootSourceOverrideMode` (vendor's
 //!   `python-proliant-sdk` examples; Ironic `redfish/management.py`).
 //! * `GracefulShutdown` is not among the reset types.
@@ -15,9 +18,10 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    BootModel, ErrorModel, InsertRoute, ManagerModel, MediaModel, OemMediaActions, Profile, SystemModel,
-    Versions, ilo5,
+    BootModel, ErrorModel, InsertRoute, ManagerModel, MediaModel, OemMediaActions, Profile, SlotPatch,
+    SystemModel, Versions, ilo5,
 };
+use crate::bmc::errors::{Refusal, Said};
 use crate::bmc::resources::View;
 use crate::bmc::routes::Resource;
 
@@ -59,6 +63,7 @@ pub static ILO4: Profile = Profile {
     },
     media: MediaModel {
         route: InsertRoute::OemPair,
+        slot_patch: SlotPatch::Image,
         insert_parameters: &["Image"],
         oem_actions: Some(OemMediaActions {
             vendor: "Hp",
@@ -69,8 +74,24 @@ pub static ILO4: Profile = Profile {
     },
     errors: ErrorModel { base: "Base.0.10", oem: "iLO.0.10", ..ilo5::MODEL.errors },
     decorate,
+    refuse,
     ..ilo5::MODEL
 };
+
+fn refuse(refusal: &Refusal) -> Option<Said> {
+    match refusal {
+        Refusal::PropertyNotWritable { name } | Refusal::PropertyUnknown { name } => Some(
+            Said::oem(
+                400,
+                "PropertyNotWritableOrUnknown",
+                "The property %1 is a read-only property and cannot be assigned a value, or not valid for this resource.",
+                "Remove the property from the request body and resubmit the request.",
+            )
+            .with_args([name.clone()]),
+        ),
+        other => (ilo5::MODEL.refuse)(other),
+    }
+}
 
 fn decorate(resource: &Resource, view: &View<'_>, map: &mut Map<String, Value>) {
     match resource {

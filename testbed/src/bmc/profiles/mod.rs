@@ -18,7 +18,7 @@
 //! | `openbmc-gb200` | two systems, HTTPS alone, a slot without an action | recording, bmcweb |
 //! | `ami-dgx` | override in `/SD` alone with `If-Match`, a user for images, members that are none | public recording, reports |
 //! | `ibmc-xfusion` | tasks, required protocol, address without port | published captures |
-//! | `ilo4` | media by the actions of `Oem.Hp` alone, no boot mode | vendor's examples, reports |
+//! | `ilo4` | media by the actions of `Oem.Hp` or a PATCH of `Image`, no boot mode | vendor's examples, reports |
 //! | `ibmc-v5` | media by `VmmControl`, which fails at random, logins with a domain | field notes |
 //! | `smc-x10` | media by configuration, a CD that is there only while it is mounted | published fixtures, scripts |
 //! | `xcc3` | a PATCH that answers 202 and a task | vendor's documentation and scripts |

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! iLO 4: the actions of `Oem.Hp` and nothing else, targets by another name, no boot mode.
+//! iLO 4: the actions of `Oem.Hp` or a PATCH of `Image`, targets by another name, no boot mode.
 
 use serde_json::json;
 use shoal_testbed::bmc::profiles::ILO4;
@@ -27,6 +27,27 @@ async fn an_image_goes_in_by_the_oem_action_with_nothing_but_itself() {
     assert!(refused.message_id().ends_with("ActionParameterUnknown"), "{}", refused.body);
     fixture.client.post(INSERT, json!({"Image": image})).await.expect(200);
     assert_eq!(fixture.client.get(CD).await.json()["Inserted"], true);
+}
+
+/// As OpenStack's proliantutils does it.
+#[tokio::test]
+async fn an_image_goes_in_and_out_by_a_patch_of_image_and_of_nothing_else() {
+    let images = ImageServer::start(4096).await;
+    let fixture = Fixture::new(&ILO4).await;
+    let image = images.url("a.iso");
+    let refused = fixture.client.patch(CD, json!({"Image": image, "Inserted": true})).await.expect(400);
+    assert!(refused.message_id().ends_with("PropertyNotWritableOrUnknown"), "{}", refused.body);
+    assert_eq!(fixture.client.get(CD).await.json()["Inserted"], false);
+
+    let once = json!({"Image": image, "Oem": {"Hp": {"BootOnNextServerReset": true}}});
+    fixture.client.patch(CD, once).await.expect(200);
+    let slot = fixture.client.get(CD).await.json();
+    assert_eq!(
+        (&slot["Inserted"], &slot["Oem"]["Hp"]["BootOnNextServerReset"]),
+        (&json!(true), &json!(true))
+    );
+    fixture.client.patch(CD, json!({"Image": null})).await.expect(200);
+    assert_eq!(fixture.client.get(CD).await.json()["Inserted"], false);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::media::plain;
 use super::slots::boot_slot;
 use super::{Outcome, Trial, ensure};
 use crate::flow::image;
-use crate::support::fake::{Fake, eject, insert};
+use crate::support::fake::{Fake, eject, insert, refused};
 use crate::support::server::Reply;
 use crate::support::trees::{FIRST, MANAGER, MEDIA, SYSTEM, link, machine, made_by, slot};
 
@@ -31,9 +31,17 @@ pub(super) async fn ilo_four_has_its_own_actions(trial: Trial) -> Outcome {
             insert(slot, &asked.json());
         } else if asked.path.ends_with(".EjectVirtualMedia/") {
             eject(slot);
+        } else if asked.method == "PATCH" && asked.path == FIRST {
+            // Also a PATCH is taken, of the image alone.
+            let body = asked.json();
+            let others = body.as_object()?.keys().filter(|name| *name != "Image");
+            let others: Vec<&str> = others.map(String::as_str).collect();
+            if !others.is_empty() {
+                return Some(refused(400, "iLO.0.10.PropertyNotWritableOrUnknown", "", &others));
+            }
+            if body["Image"].is_null() { eject(slot) } else { insert(slot, &body) }
         } else {
-            // The properties are there, and a PATCH is not taken.
-            return (asked.method == "PATCH").then(|| Reply::status(405));
+            return None;
         }
         Some(Reply::status(200))
     });
