@@ -39,7 +39,7 @@ pub use contract::state::{BmcState, BootOverride, PowerState, SlotState};
 pub use contract::warning::{About, Warning};
 pub use discovery::Discovery;
 pub use operate::RedfishBmc;
-pub use rules::{Proof, Rule, RuleFacts, Rules};
+pub use rules::{Carrier, HABITS, Habit, MAKERS, MakerRow, Proof, Rule, RuleFacts, Rules};
 pub use wire::breaker::{CircuitBreaker, Open};
 pub use wire::lane::Lane;
 pub use wire::tls::{BadFingerprint, Fingerprint};

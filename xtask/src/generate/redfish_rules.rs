@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use shoal_redfish::{Proof, Rule};
+use shoal_redfish::{Carrier, HABITS, MAKERS, Proof, Rule};
 
 /// Where the scenarios of the rules stand.
 const SCENARIOS: &str = "reconciler/redfish/tests/it/rules";
@@ -41,7 +41,36 @@ pub(super) fn markdown() -> String {
             facts.file,
         );
     }
+    known(&mut out);
     out
+}
+
+/// The other way: from what is known to what carries it.
+fn known(out: &mut String) {
+    out.push_str(
+        "\n## What holds for all BMCs\n\nEach habit and what carries it: rules, tests, choices. A test fails where one \
+         names a rule or a test that is not there.\n\n| habit | what a client does | carried by |\n|---|---|---|\n",
+    );
+    for habit in HABITS {
+        let _ =
+            writeln!(out, "| G{} | {} | {} |", habit.number, cell(habit.about), carriers(habit.carried_by));
+    }
+    out.push_str(
+        "\n## What is known of makers\n\n| maker | which | what they do | carried by |\n|---|---|---|---|\n",
+    );
+    for row in MAKERS {
+        let carried_by = carriers(row.carried_by);
+        let _ = writeln!(out, "| {} | {} | {} | {carried_by} |", row.maker, cell(row.which), cell(row.does));
+    }
+}
+
+fn carriers(carriers: &[Carrier]) -> String {
+    let words = carriers.iter().map(|carrier| match carrier {
+        Carrier::Rule(rule) => format!("`{rule:?}`"),
+        Carrier::Test { file, test } => format!("`{test}` in `{file}`"),
+        Carrier::Choice(why) => cell(why),
+    });
+    words.collect::<Vec<_>>().join("; ")
 }
 
 /// The lines of a doc comment, one text for each paragraph.
@@ -66,6 +95,7 @@ mod tests {
         for rule in Rule::ALL {
             assert!(text.contains(&format!("| `{rule:?}` |")), "{rule:?}");
         }
+        assert!(text.contains("| G29 |") && text.contains("| xFusion |"));
         assert_eq!(text.lines().filter(|line| line.starts_with("| `")).count(), Rule::ALL.len());
     }
 }

@@ -14,11 +14,13 @@
 
 mod catalogue;
 mod decide;
+mod known;
 pub(crate) mod messages;
 pub(crate) mod vendor;
 
 pub use catalogue::{Proof, Rule, RuleFacts};
 pub(crate) use decide::{Seen, decide, service_tag_is_the_sku};
+pub use known::{Carrier, HABITS, Habit, MAKERS, MakerRow};
 
 /// Words of the set.
 const WORDS: usize = 4;

@@ -6,13 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use futures_util::stream;
 use shoal_redfish::{Bmc, BmcEndpoint, CircuitBreaker, ErrorKind, Lane, RedfishBmc, Timeouts, Wiring};
 
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::flow::image;
 use crate::support::client::{endpoint, wiring};
 use crate::support::fake::Fake;
 use crate::support::server::{Asked, Handler, Reply, Server};
-use crate::support::trees::{SYSTEM, two_cd};
+use crate::support::trees::{FIRST, SYSTEM, two_cd};
 
 #[tokio::test]
 async fn what_cannot_be_sent_uncompressed_is_asked_for_without_that_wish() {
@@ -211,4 +216,59 @@ async fn all_bmcs_together_share_one_limit() {
     assert_eq!(fake.log().len(), before);
     drop(held);
     bmc.read_state().await.unwrap();
+}
+
+/// One request and its answer, as before connections were kept: no length, and the end is the connection's.
+async fn answer_in_http_1_0(fake: &Fake, stream: TcpStream) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    stream.read_line(&mut line).await?;
+    let mut words = line.split(' ').map(str::to_owned);
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut headers = HeaderMap::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+            headers.insert(name, value);
+        }
+    }
+    let length = headers.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
+    let mut body = vec![0; length.unwrap_or_default()];
+    stream.read_exact(&mut body).await?;
+    let reply = Handler::answer(fake, Asked { method, path, headers, body }).await;
+    let mut head = format!("HTTP/1.0 {} X\r\n", reply.status);
+    for (name, value) in &reply.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    stream.write_all(format!("{head}\r\n").as_bytes()).await?;
+    let body = axum::body::to_bytes(reply.body, 1 << 20).await.unwrap_or_default();
+    stream.write_all(&body).await?;
+    stream.shutdown().await
+}
+
+#[tokio::test]
+async fn a_server_of_the_time_before_connections_were_kept_is_understood() {
+    let fake = Fake::new(two_cd());
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", tcp.local_addr().unwrap()).parse().unwrap();
+    let task = tokio::spawn({
+        let fake = Arc::clone(&fake);
+        async move {
+            loop {
+                let (stream, _) = tcp.accept().await.unwrap();
+                // A client that hangs up harms nobody.
+                let _ = answer_in_http_1_0(&fake, stream).await;
+            }
+        }
+    });
+    let unused = Server::http(Arc::clone(&fake)).await;
+    let endpoint = BmcEndpoint { url, ..endpoint(&unused) };
+    let bmc = RedfishBmc::connect(&endpoint, wiring()).await.unwrap();
+    bmc.insert(FIRST, &image("boot.iso")).await.unwrap();
+    bmc.set_boot_once_cd().await.unwrap();
+    bmc.close().await.unwrap();
+    assert!(fake.state().sessions.is_empty());
+    task.abort();
 }

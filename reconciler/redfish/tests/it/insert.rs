@@ -295,6 +295,19 @@ async fn a_task_that_vanished_is_not_success_and_the_slot_decides() {
 }
 
 #[tokio::test]
+async fn a_202_that_names_no_task_is_judged_by_the_slot() {
+    let fake = Fake::new(two_cd());
+    fake.hook(|asked, state| {
+        asked.path.ends_with(INSERT).then(|| {
+            insert(state.tree.get_mut(FIRST).unwrap(), &asked.json());
+            Reply::status(202)
+        })
+    });
+    let (_server, bmc) = fake.connected().await;
+    assert_eq!(bmc.insert(FIRST, &image("boot.iso")).await.unwrap(), Effect::Changed);
+}
+
+#[tokio::test]
 async fn a_monitor_answers_202_until_the_action_is_done() {
     let fake = Fake::new(two_cd());
     fake.hook(|asked, state| {

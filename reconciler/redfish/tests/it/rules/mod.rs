@@ -7,6 +7,7 @@
 mod boot;
 mod door;
 mod http;
+mod known;
 mod meaning;
 mod media;
 mod oem;
