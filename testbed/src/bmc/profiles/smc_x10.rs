@@ -16,8 +16,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    BootModel, ErrorModel, InsertRoute, Listing, ManagerModel, MediaModel, Profile, SlotModel, SlotView,
-    SystemModel, Versions, smc_x12, smc_x13_single,
+    BootModel, ErrorModel, InsertRoute, Listing, ManagerModel, MediaModel, Profile, SystemModel, Versions,
+    smc_x12, smc_x13_single,
 };
 use crate::bmc::resources::View;
 use crate::bmc::routes::Resource;
@@ -71,13 +71,7 @@ pub static SMC_X10: Profile = Profile {
         modes: &[],
         ..smc_x13_single::MODEL.boot
     },
-    slots: &[SlotModel {
-        view: SlotView::Manager,
-        id: "CD1",
-        name: "Virtual Removable Media",
-        media_types: &["CD", "DVD"],
-        ..SlotModel::PLAIN
-    }],
+    slots: smc_x12::ONE_CD,
     media: MediaModel {
         segment: "VM1",
         hides_empty: true,

@@ -24,6 +24,15 @@ use crate::bmc::errors::{Refusal, Said};
 use crate::bmc::resources::View;
 use crate::bmc::routes::Resource;
 
+/// The one slot, by the name that it also had before.
+pub(super) const ONE_CD: &[SlotModel] = &[SlotModel {
+    view: SlotView::Manager,
+    id: "CD1",
+    name: "Virtual Removable Media",
+    media_types: &["CD", "DVD"],
+    ..SlotModel::PLAIN
+}];
+
 /// The model.
 pub static SMC_X12: Profile = Profile {
     name: "smc-x12",
@@ -37,13 +46,7 @@ pub static SMC_X12: Profile = Profile {
         ..smc_x13_single::MODEL.system
     },
     manager: ManagerModel { firmware: "01.01.19", ..smc_x13_single::MODEL.manager },
-    slots: &[SlotModel {
-        view: SlotView::Manager,
-        id: "CD1",
-        name: "Virtual Removable Media",
-        media_types: &["CD", "DVD"],
-        ..SlotModel::PLAIN
-    }],
+    slots: ONE_CD,
     media: MediaModel {
         insert_parameters: &["Image", "UserName", "Password", "TransferProtocolType", "TransferMethod"],
         keeps_image_name: true,

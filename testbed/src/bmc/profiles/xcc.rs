@@ -166,7 +166,7 @@ pub(super) const MODEL: Profile = Profile {
     refuse,
 };
 
-const fn slot(id: &'static str, takes: Takes) -> SlotModel {
+pub(super) const fn slot(id: &'static str, takes: Takes) -> SlotModel {
     SlotModel {
         view: SlotView::System,
         id,

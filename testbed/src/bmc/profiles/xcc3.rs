@@ -10,9 +10,7 @@
 
 use std::time::Duration;
 
-use super::{
-    ManagerModel, MediaModel, Profile, SlotModel, SlotView, SystemModel, Takes, TaskModel, Timing, xcc,
-};
+use super::{ManagerModel, MediaModel, Profile, SlotModel, SystemModel, Takes, TaskModel, Timing, xcc};
 
 /// The model.
 pub static XCC3: Profile = Profile {
@@ -41,14 +39,7 @@ pub static XCC3: Profile = Profile {
     ..xcc::MODEL
 };
 
+/// As an XCC's, below the system alone.
 const fn slot(id: &'static str, takes: Takes) -> SlotModel {
-    SlotModel {
-        view: SlotView::System,
-        id,
-        name: "VirtualMedia",
-        media_types: &["CD", "DVD", "Floppy", "USBStick"],
-        idle_write_protected: Some(true),
-        takes,
-        ..SlotModel::PLAIN
-    }
+    SlotModel { both_views: false, ..xcc::slot(id, takes) }
 }
