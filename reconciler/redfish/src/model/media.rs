@@ -108,8 +108,8 @@ impl Media {
             inserted,
             image: image.map(MediaUrl::new),
             connected_via,
-            insert: action::find(value, "#VirtualMedia.InsertMedia"),
-            eject: action::find(value, "#VirtualMedia.EjectMedia"),
+            insert: action(value, "InsertMedia", rules),
+            eject: action(value, "EjectMedia", rules),
             oem,
             verifies: json::flag(value, "VerifyCertificate") == Some(true),
             has_patchable_properties: value.get("Image").is_some() && value.get("Inserted").is_some(),
@@ -168,6 +168,13 @@ impl Media {
             connected_via: self.connected_via.clone(),
         }
     }
+}
+
+/// The standard action of this name, wherever the BMC keeps it.
+fn action(slot: &Value, name: &str, rules: Rules) -> Option<Action> {
+    let own = || action::find_oem(slot, &format!("VirtualMedia.{name}"));
+    action::find(slot, &format!("#VirtualMedia.{name}"))
+        .or_else(|| rules.has(Rule::ActionsMayStandAmongTheMakersOwn).then(own).flatten())
 }
 
 /// Orders ids the way people do: `2` before `10`, `EXT1` before `EXT2` before `Remote1`.

@@ -28,6 +28,10 @@ macro_rules! oem {
     /// Lenovo XCC before 2.50, `LenovoRemoteMapService` (python-redfish-lenovo `lenovo_mount_virtual_media.py` and #9;
     /// recording of an SR670 V2, which still has it; an operator's notes that it mounts, unmounts and tells).
     OldXccMountsByAList "old_xcc_mounts_by_a_list", every, "model/oem.rs", Scenario;
+    /// The actions of a slot are the standard's, and stand among the maker's own.
+    ///
+    /// AMI MegaRAC as first shipped in Lenovo's SR635 and SR655: targets below `Actions/Oem/Ami` (scripts of two operators).
+    ActionsMayStandAmongTheMakersOwn "actions_may_stand_among_the_makers_own", every, "model/media.rs", Scenario;
     /// Remote media are switched off as a whole, and switched on by an action that takes seconds. Where no slot is shown
     /// until then, somebody has to do it before: a look changes nothing.
     ///

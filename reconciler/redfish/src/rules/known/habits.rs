@@ -43,6 +43,7 @@ pub const HABITS: &[Habit] = &[
          that names no kind is known by its id.",
         &[
             By(Rule::SlotsWithoutARouteAreSkipped),
+            By(Rule::ActionsMayStandAmongTheMakersOwn),
             By(Rule::SlotsMayTakePatchOnly),
             By(Rule::ConsoleSlotsAreNotPatched),
             By(Rule::DvdIsACd),

@@ -37,11 +37,13 @@ pub const MAKERS: &[MakerRow] = &[
         "AMI",
         "MegaRAC with remote media; Lenovo TSM (SR635, SR655)",
         "has remote media that are switched off as a whole, that have a number of CDs to set, and whose settings are \
-         refused while something is mounted; the first firmware takes NFS and CIFS alone",
+         refused while something is mounted; the first firmware has the actions of slots among its own, and takes NFS \
+         and CIFS alone",
         &[
             By(Rule::RemoteMediaAreSwitchedOnFirst),
             By(Rule::CdInstancesMayBeNone),
             By(Rule::FullMediaConnectionsAreNamed),
+            By(Rule::ActionsMayStandAmongTheMakersOwn),
             By(Rule::SlotsMayTakeFileSharesOnly),
             Choice(
                 "the number of CDs is not raised from 1 to 2: with one, maintenance OS and task come as one image",

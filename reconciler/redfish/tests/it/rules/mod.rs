@@ -129,6 +129,7 @@ scenarios! {
         H3cTakesFileSharesOnly h3c_takes_file_shares_only,
         SlotsMayTakeFileSharesOnly slots_may_take_file_shares_only,
         OldIrmcTakesFileSharesOnly old_irmc_takes_file_shares_only,
+        ActionsMayStandAmongTheMakersOwn actions_may_stand_among_the_makers_own,
         CdInstancesMayBeNone cd_instances_may_be_none,
         OldXccMountsByAList old_xcc_mounts_by_a_list,
         RemoteMediaAreSwitchedOnFirst remote_media_are_switched_on_first,

@@ -268,6 +268,30 @@ pub(super) async fn cd_instances_may_be_none(trial: Trial) -> Outcome {
     Ok(())
 }
 
+pub(super) async fn actions_may_stand_among_the_makers_own(trial: Trial) -> Outcome {
+    let target = |verb: &str| json!({"target": format!("{FIRST}/Actions/Oem/Ami/VirtualMedia.{verb}Media")});
+    let mut cd = slot(FIRST, &["CD"]);
+    cd["Actions"] = json!({"Oem": {
+        "#VirtualMedia.InsertMedia": target("Insert"),
+        "#VirtualMedia.EjectMedia": target("Eject")
+    }});
+    let fake = Fake::new(made_by(machine(&[cd]), "AMI"));
+    fake.hook(|asked, state| {
+        let slot = state.tree.get_mut(FIRST)?;
+        match asked.path.rsplit('.').next() {
+            Some("InsertMedia") => insert(slot, &asked.json()),
+            Some("EjectMedia") => eject(slot),
+            _ => return (asked.method == "PATCH").then(|| Reply::status(405)),
+        }
+        Some(Reply::status(204))
+    });
+    let (_server, bmc) = trial.connect(&fake).await?;
+    let slot = boot_slot(&bmc)?;
+    bmc.insert(&slot, &image("boot.iso")).await?;
+    bmc.eject(&slot).await?;
+    Ok(())
+}
+
 pub(super) async fn remote_media_are_switched_on_first(trial: Trial) -> Outcome {
     let enable = format!("{MANAGER}/Actions/Oem/AMIVirtualMedia.EnableRMedia");
     let mut tree = made_by(machine(&[slot(FIRST, &["CD"])]), "AMI");
