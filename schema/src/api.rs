@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Bodies of the HTTP API: contracts §5.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -138,13 +140,13 @@ pub struct Violation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerView {
     /// As it is published.
-    pub status: ServerStatus,
+    pub status: Arc<ServerStatus>,
     /// The file in Git.
     pub file: String,
     /// It stands in Git now.
     pub in_git: bool,
     /// What the plan says of it; nothing where all is as wanted.
-    pub entry: Option<Entry>,
+    pub entry: Option<Arc<Entry>>,
     /// What it waits for beyond the plan's holds.
     pub waits: Option<String>,
     /// The active job, or the last one.

@@ -6,6 +6,7 @@
 //! `formatVersion`, per-resource actions with before and after, `complete`, `errored`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,8 +31,9 @@ pub struct Plan {
     pub source: PlanSource,
     /// What else went in.
     pub inputs: PlanInputs,
-    /// Per server, by name. Servers with nothing to do are counted, not listed.
-    pub entries: Vec<Entry>,
+    /// Per server, by name. Servers with nothing to do are counted, not listed. One plan shares with the
+    /// next what did not change.
+    pub entries: Vec<Arc<Entry>>,
     /// Results of policies; none in this version.
     pub policy: Vec<serde_json::Value>,
     /// What holds the fleet as a whole.

@@ -31,7 +31,7 @@ pub(crate) fn judge(pinned: &Plan, now: &Plan, partial: bool) -> Result<ApplyOut
             hint: "make the plan again, from a clone with the present status branch".to_owned(),
         });
     }
-    let current: BTreeMap<&str, &Entry> = now.entries.iter().map(|e| (e.server.as_str(), e)).collect();
+    let current: BTreeMap<&str, &Entry> = now.entries.iter().map(|e| (e.server.as_str(), &**e)).collect();
     let mut entries = Vec::new();
     for entry in pinned.entries.iter().filter(|entry| entry.action != Action::None) {
         let (state, message) = match current.get(entry.server.as_str()) {

@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use shoal_core::job::{Event, Job, Phase, step};
+use shoal_core::plan::Planner;
 use shoal_core::record;
 use shoal_http::login::Logins;
 use shoal_schema::JobId;
@@ -33,6 +34,7 @@ use crate::progress::{Board, is_at_work};
 use crate::publish::Published;
 use crate::rows::{self, ControlRow, ServerRow};
 use crate::settings::{Role, Settings};
+use crate::view::Viewed;
 use crate::world::World;
 
 /// The controller's shared parts.
@@ -82,7 +84,9 @@ pub struct Controller {
     /// What is known of the status branch.
     pub published: tokio::sync::Mutex<Published>,
     /// One turn of the loop at a time, whoever asked for it.
-    pub(crate) turning: tokio::sync::Mutex<()>,
+    pub(crate) turning: tokio::sync::Mutex<Viewed>,
+    /// Makes the plans.
+    pub(crate) planner: Mutex<Planner>,
     /// The end.
     pub shutdown: CancellationToken,
     /// Everything that runs.
@@ -174,6 +178,7 @@ impl Controller {
             http,
             published: tokio::sync::Mutex::default(),
             turning: tokio::sync::Mutex::default(),
+            planner: Mutex::default(),
             shutdown: CancellationToken::new(),
             tasks: Tasks::new(power),
             world: RwLock::new(world),
@@ -351,18 +356,18 @@ impl Controller {
         let mut row = row.clone();
         let mut moved = false;
         if after.permit.is_some() && before.permit.is_none() {
-            row.status.record = record::permit_granted(&row.status.record, brought.disks);
+            row.status_mut().record = record::permit_granted(&row.status.record, brought.disks);
             moved = true;
         } else if !brought.disks.is_empty() && before.permit.is_none() {
             // A machine that was refused showed its disks: the next plan names those.
             let seen = record::disks_seen(&row.status.record, brought.disks);
             moved = seen != row.status.record;
-            row.status.record = seen;
+            row.status_mut().record = seen;
         }
-        row.status.job = Some(after.summary());
-        row.status.last_error = after.failure.clone().map(without_log);
+        row.status_mut().job = Some(after.summary());
+        row.status_mut().last_error = after.failure.clone().map(without_log);
         if before.phase != Phase::Complete && after.phase == Phase::Complete {
-            row.status.record = record::job_ended(&row.status.record, after);
+            row.status_mut().record = record::job_ended(&row.status.record, after);
             moved = true;
             crate::jobs::ended::settle(&mut row, after, self.now());
             batch.delete(Table::ActiveJobs, after.server.as_str());

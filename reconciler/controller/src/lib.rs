@@ -31,6 +31,7 @@ pub mod settings;
 pub mod source;
 pub mod startup;
 mod tls;
+mod view;
 mod world;
 
 use std::net::SocketAddr;

@@ -5,7 +5,7 @@
 //! another database's status; a job's start is known outside before a machine is touched
 //! (`Controller::fence`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +19,43 @@ use crate::jobs::perform::chain;
 use crate::outside::Repository;
 use crate::rows::ServerRow;
 
-/// What is known of the branch: path → digest of its content.
+/// What is known of the branch.
 #[derive(Default)]
 pub struct Published {
-    files: BTreeMap<String, Sha256>,
+    /// Path → digest of what stands there.
+    files: HashMap<String, Sha256>,
+    /// What each server's file would be, as of the status that it was last judged by: rendering is what costs.
+    rendered: HashMap<String, Rendered>,
+}
+
+struct Rendered {
+    status: Arc<ServerStatus>,
+    path: String,
+    digest: Sha256,
+}
+
+/// What is to be published now.
+struct Wanted {
+    summary: StatusSummary,
+    /// Path → status.
+    servers: BTreeMap<String, Arc<ServerStatus>>,
+}
+
+impl Wanted {
+    /// The content of a file.
+    fn render(&self, path: &str) -> Option<Vec<u8>> {
+        if path == SUMMARY_PATH {
+            Some(pretty(&self.summary))
+        } else {
+            self.servers.get(path).map(|s| render(s))
+        }
+    }
+
+    /// Every file.
+    fn all(&self) -> BTreeMap<String, Option<Vec<u8>>> {
+        let servers = self.servers.iter().map(|(path, status)| (path.clone(), Some(render(status))));
+        servers.chain([(SUMMARY_PATH.to_owned(), Some(pretty(&self.summary)))]).collect()
+    }
 }
 
 /// The branch is another database's, or another copy of this one writes to it.
@@ -79,17 +112,76 @@ async fn enough_changed(controller: &Controller) {
     loop {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let limit = controller.world().fleet.status.flush_count as usize;
-        let changed = {
-            let files = files(controller);
-            let published = controller.published.lock().await;
-            files
-                .iter()
-                .filter(|(path, bytes)| published.files.get(*path) != Some(&Sha256::of(bytes)))
-                .count()
-        };
-        if changed >= limit {
+        let (changed, _) = controller.published.lock().await.compare(controller);
+        if changed.len() >= limit {
             return;
         }
+    }
+}
+
+impl Published {
+    /// What differs from what is published: path → digest, nothing where the file goes; and all that is wanted.
+    fn compare(&mut self, controller: &Controller) -> (BTreeMap<String, Option<Sha256>>, Wanted) {
+        let wanted = self.wanted(controller);
+        let mut changed: BTreeMap<String, Option<Sha256>> = BTreeMap::new();
+        let mut known = 0;
+        let summary = (SUMMARY_PATH, Sha256::of(&pretty(&wanted.summary)));
+        let servers = self.rendered.values().map(|rendered| (rendered.path.as_str(), &rendered.digest));
+        for (path, digest) in servers.chain([(summary.0, &summary.1)]) {
+            let published = self.files.get(path);
+            known += usize::from(published.is_some());
+            if published != Some(digest) {
+                changed.insert(path.to_owned(), Some(digest.clone()));
+            }
+        }
+        if self.files.len() > known {
+            let gone = |path: &&String| *path != SUMMARY_PATH && !wanted.servers.contains_key(*path);
+            changed.extend(self.files.keys().filter(gone).map(|path| (path.clone(), None)));
+        }
+        (changed, wanted)
+    }
+
+    /// Takes over what is known now. Only what moved is rendered.
+    fn wanted(&mut self, controller: &Controller) -> Wanted {
+        let world = controller.world();
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        let mut servers = BTreeMap::new();
+        for (name, row) in &world.servers {
+            for condition in row.status.conditions.iter().filter(|condition| condition.status) {
+                match counts.get_mut(condition_word(condition.kind)) {
+                    Some(count) => *count += 1,
+                    None => drop(counts.insert(condition_word(condition.kind).to_owned(), 1)),
+                }
+            }
+            let path = status_path(row);
+            match self.rendered.get_mut(name) {
+                Some(rendered) if Arc::ptr_eq(&rendered.status, &row.status) => {
+                    rendered.path.clone_from(&path);
+                }
+                _ => {
+                    let digest = Sha256::of(&render(&row.status));
+                    let rendered = Rendered { status: Arc::clone(&row.status), path: path.clone(), digest };
+                    self.rendered.insert(name.clone(), rendered);
+                }
+            }
+            servers.insert(path, Arc::clone(&row.status));
+        }
+        if self.rendered.len() > world.servers.len() {
+            self.rendered.retain(|name, _| world.servers.contains_key(name));
+        }
+        let guards = world.plan.as_ref().map(|plan| plan.guards.iter().map(|guard| guard.message.clone()));
+        let summary = StatusSummary {
+            api_version: ApiVersion::V1,
+            ledger: world.ledger.id.clone(),
+            counter: world.ledger.counter,
+            writer: format!("shoal {}", controller.settings.version),
+            commit: world.commit.clone(),
+            refused: world.refused.clone(),
+            counts,
+            paused: world.control.paused,
+            guards: guards.map(Iterator::collect).unwrap_or_default(),
+        };
+        Wanted { summary, servers }
     }
 }
 
@@ -106,29 +198,26 @@ impl Controller {
             return Err("this controller only observes until 'shoal takeover'".to_owned());
         }
         let mut published = self.published.lock().await;
-        let all = files(self);
-        let digests: BTreeMap<String, Sha256> =
-            all.iter().map(|(path, bytes)| (path.clone(), Sha256::of(bytes))).collect();
-        let mut changed: BTreeMap<String, Option<Vec<u8>>> = BTreeMap::new();
-        for (path, bytes) in &all {
-            if published.files.get(path) != digests.get(path) {
-                changed.insert(path.clone(), Some(bytes.clone()));
-            }
-        }
-        for path in published.files.keys().filter(|path| !all.contains_key(*path)) {
-            changed.insert(path.clone(), None);
-        }
+        let (changed, wanted) = published.compare(self);
         if changed.is_empty() {
             return Ok(());
         }
+        let files: BTreeMap<String, Option<Vec<u8>>> =
+            changed.keys().map(|path| (path.clone(), wanted.render(path))).collect();
         let result = match &self.repository {
-            Some(repository) => self.push(Arc::clone(repository), changed, all).await,
-            None => write_files(&self.settings.storage_root.join("status"), &changed)
-                .map_err(|error| chain(&error)),
+            Some(repository) => self.push(Arc::clone(repository), files, wanted).await,
+            None => {
+                write_files(&self.settings.storage_root.join("status"), &files).map_err(|error| chain(&error))
+            }
         };
         self.metrics.status_commit(if result.is_ok() { "ok" } else { "failed" });
         result?;
-        published.files = digests;
+        for (path, digest) in changed {
+            match digest {
+                Some(digest) => drop(published.files.insert(path, digest)),
+                None => drop(published.files.remove(&path)),
+            }
+        }
         Ok(())
     }
 
@@ -136,7 +225,7 @@ impl Controller {
         &self,
         repository: Arc<dyn Repository>,
         changed: BTreeMap<String, Option<Vec<u8>>>,
-        all: BTreeMap<String, Vec<u8>>,
+        wanted: Wanted,
     ) -> Result<(), String> {
         let (ledger, commit) = {
             let world = self.world();
@@ -164,7 +253,7 @@ impl Controller {
         let publish = move || {
             repository.publish(&commit, &mut |summary| {
                 judge_tip(summary, &ledger)?;
-                Ok(all.iter().map(|(path, bytes)| (path.clone(), Some(bytes.clone()))).collect())
+                Ok(wanted.all())
             })
         };
         let outcome = self.blocking.run(publish).await.map_err(|error| error.to_string())?;
@@ -233,36 +322,14 @@ pub fn read_servers(
     Ok(all)
 }
 
-/// Everything that is to be published, by path.
-fn files(controller: &Controller) -> BTreeMap<String, Vec<u8>> {
-    let world = controller.world();
-    let mut files = BTreeMap::new();
-    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-    for row in world.servers.values() {
-        let mut status = row.status.clone();
-        status.last_error = status.last_error.map(without_log);
-        for condition in status.conditions.iter().filter(|condition| condition.status) {
-            *counts.entry(condition_word(condition.kind).to_owned()).or_default() += 1;
-        }
-        files.insert(status_path(row), pretty(&status));
+/// A server's file: its status without excerpts of logs.
+fn render(status: &ServerStatus) -> Vec<u8> {
+    if status.last_error.is_none() {
+        return pretty(status);
     }
-    let summary = StatusSummary {
-        api_version: ApiVersion::V1,
-        ledger: world.ledger.id.clone(),
-        counter: world.ledger.counter,
-        writer: format!("shoal {}", controller.settings.version),
-        commit: world.commit.clone(),
-        refused: world.refused.clone(),
-        counts,
-        paused: world.control.paused,
-        guards: world
-            .plan
-            .as_ref()
-            .map(|plan| plan.guards.iter().map(|guard| guard.message.clone()).collect())
-            .unwrap_or_default(),
-    };
-    files.insert(SUMMARY_PATH.to_owned(), pretty(&summary));
-    files
+    let mut status = status.clone();
+    status.last_error = status.last_error.map(without_log);
+    pretty(&status)
 }
 
 fn pretty<T: serde::Serialize>(value: &T) -> Vec<u8> {

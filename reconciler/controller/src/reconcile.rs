@@ -5,11 +5,10 @@
 //! Guarantees: level, not edge: every turn re-reads everything; nothing is started from a plan that
 //! the linter does not let through.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use shoal_core::conditions::{View, conditions};
 use shoal_core::decide::{InFlight, Turn, turns};
 use shoal_core::desired::resolve;
 use shoal_core::inventory::Inventory;
@@ -23,8 +22,8 @@ use crate::bmc::deeds;
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
 use crate::jobs::start::{Along, start};
-use crate::notify::Message;
 use crate::rows::{self, ServerRow};
+use crate::view;
 
 /// Without any event the loop turns so often, for what has run out in the meantime.
 const IDLE: Duration = Duration::from_secs(30);
@@ -64,20 +63,20 @@ impl std::ops::Deref for Planned {
 
 /// One turn.
 pub(crate) async fn turn(controller: &Arc<Controller>) {
-    let _turning = controller.turning.lock().await;
+    let mut turning = controller.turning.lock().await;
     if let Err(error) = rename(controller).await {
         tracing::error!(error, "a rename was not kept");
     }
     let Some(mut plan) = make_plan(controller) else { return };
     let observe_only = controller.world().control.observe_only;
-    if !observe_only && plan.entries.iter().any(settles) {
+    if !observe_only && plan.entries.iter().any(|entry| settles(entry)) {
         settle_entries(controller, &plan).await;
         // Records moved, so that what starts is judged anew.
         let Some(anew) = make_plan(controller) else { return };
         plan = anew;
     }
     let waiting = decide(controller, &plan);
-    publish_view(controller, &plan, &waiting).await;
+    view::publish(controller, &plan, &waiting, &mut turning).await;
     if observe_only {
         return;
     }
@@ -113,21 +112,25 @@ pub(crate) fn make_plan(controller: &Controller) -> Option<Planned> {
         tool: controller.settings.version,
         now: controller.now(),
     };
-    let plan = match plan::make(&request) {
+    let made = controller.planner.lock().unwrap_or_else(PoisonError::into_inner).make(&request);
+    let plan = match made {
         Ok(plan) => plan,
         Err(error) => {
             tracing::error!(error = %chain(&error), "no plan could be made");
             return None;
         }
     };
-    let lints = lint::check(&plan);
+    let known = controller.world().plan.clone();
+    if known.is_some_and(|known| Arc::ptr_eq(&known, &plan)) {
+        return Some(Planned { plan, inventory, fleet });
+    }
+    let lints = lint::rules(&plan);
     if !lints.is_empty() {
         for lint in &lints {
             tracing::error!(%lint, plan = plan.id.short(), "the plan breaks a rule of its own; nothing is done");
         }
         return None;
     }
-    let plan = Arc::new(plan);
     controller.world_mut().plan = Some(Arc::clone(&plan));
     Some(Planned { plan, inventory, fleet })
 }
@@ -163,12 +166,12 @@ async fn rename(controller: &Controller) -> Result<(), String> {
         };
         let Some(row) = row else { continue };
         let mut moved = (*row).clone();
-        moved.status.name.clone_from(&new);
-        moved.status.record =
+        moved.status_mut().name.clone_from(&new);
+        moved.status_mut().record =
             record::renamed(&row.status.record, there.as_ref().map(|there| &there.status.record));
         let mut left = ServerRow::new(&old);
         left.file.clone_from(&row.file);
-        left.status.record = record::left_behind(&row.status.record);
+        left.status_mut().record = record::left_behind(&row.status.record);
         let mut batch = Batch::new();
         rows::put_server(&mut batch, &left);
         rows::put_server(&mut batch, &moved);
@@ -209,10 +212,10 @@ async fn adopt(controller: &Controller, plan: &Planned, entry: &Entry) {
     if row.status.record.number != entry.record || controller.world().active.contains_key(&entry.server) {
         return;
     }
-    row.status.record = record::adopted(&row.status.record, &desired, target);
+    row.status_mut().record = record::adopted(&row.status.record, &desired, target);
     row.stalled = None;
-    row.status.last_error = None;
-    row.status.applied_entry = Some(entry.digest.clone());
+    row.status_mut().last_error = None;
+    row.status_mut().applied_entry = Some(entry.digest.clone());
     match controller.put_row(row, true).await {
         Ok(()) => tracing::info!(server = entry.server, "adopted as it is, unverified"),
         Err(error) => tracing::error!(server = entry.server, error = %chain(&error), "adoption was not kept"),
@@ -220,7 +223,7 @@ async fn adopt(controller: &Controller, plan: &Planned, entry: &Entry) {
 }
 
 /// Who starts now, and who waits for what.
-fn decide<'a>(controller: &Controller, plan: &'a Plan) -> Vec<(&'a Entry, Turn)> {
+fn decide<'a>(controller: &Controller, plan: &'a Plan) -> Vec<(&'a Arc<Entry>, Turn)> {
     let world = controller.world();
     let now = controller.now();
     let labels = |name: &String| {
@@ -300,118 +303,4 @@ pub(crate) async fn retry_inherited(controller: &Arc<Controller>, server: &str) 
     let along = Along { inherits: Some(&previous), ..Along::default() };
     start(controller, &plan, entry, along).await.map_err(|error| chain(&error))?;
     Ok(true)
-}
-
-/// Brings every server's conditions up to date, and tells people who is held.
-async fn publish_view(controller: &Controller, plan: &Plan, waiting: &[(&Entry, Turn)]) {
-    let turns: BTreeMap<&str, &Turn> =
-        waiting.iter().map(|(entry, turn)| (entry.server.as_str(), turn)).collect();
-    let entries: BTreeMap<&str, &Entry> =
-        plan.entries.iter().map(|entry| (entry.server.as_str(), entry)).collect();
-    let (inventory, fleet) = {
-        let world = controller.world();
-        (Arc::clone(&world.inventory), Arc::clone(&world.fleet))
-    };
-    let now = controller.now();
-    // Whoever holds the locks of several servers takes them in the order of their names.
-    let names: Vec<String> = {
-        let world = controller.world();
-        let all: BTreeSet<&String> = inventory.servers.keys().chain(world.servers.keys()).collect();
-        all.into_iter().cloned().collect()
-    };
-    let mut held_back = Vec::new();
-    let mut guards = Vec::new();
-    let mut batch = Batch::new();
-    let mut changed = Vec::new();
-    let view = |row: &ServerRow, name: &str| {
-        let mut row = row.clone();
-        let world = controller.world();
-        let entry = entries.get(name).copied();
-        row.status.drift = entry
-            .filter(|entry| entry.class == Class::None)
-            .map(|entry| entry.notes.clone())
-            .unwrap_or_default();
-        let broken = plan.problems.iter().find(|problem| problem.server.as_deref() == Some(name));
-        row.status.conditions = conditions(
-            &View {
-                status: &row.status,
-                entry,
-                turn: turns.get(name).copied(),
-                job: world.active_job(name).map(AsRef::as_ref),
-                broken: broken.map(|problem| problem.message.as_str()),
-                stalled: row.stalled.as_deref(),
-            },
-            now,
-        );
-        if let Some(server) = inventory.servers.get(name) {
-            row.file = server.file.to_string();
-            if let Ok(desired) = resolve(&inventory, &fleet, name) {
-                row.target = Some(desired.bmc);
-            }
-        }
-        row
-    };
-    for name in names {
-        let known = controller.world().servers.get(&name).cloned();
-        let row = known.as_ref().map_or_else(|| ServerRow::new(&name), |row| (**row).clone());
-        if known.as_deref() == Some(&view(&row, &name)) {
-            continue;
-        }
-        guards.push(controller.lock(&name).await);
-        let known = controller.world().servers.get(&name).cloned();
-        let row = known.as_ref().map_or_else(|| ServerRow::new(&name), |row| (**row).clone());
-        let after = view(&row, &name);
-        if newly_held(&row, &after) {
-            held_back.push((name.clone(), after.status.conditions.clone()));
-        }
-        rows::put_server(&mut batch, &after);
-        changed.push(after);
-    }
-    let any = !changed.is_empty();
-    if any && let Err(error) = controller.commit("the conditions of servers", batch).await {
-        tracing::error!(error = %chain(&error), "conditions were not kept");
-        return;
-    }
-    {
-        let mut world = controller.world_mut();
-        for row in changed {
-            world.servers.insert(row.status.name.clone(), Arc::new(row));
-        }
-        world.turns = turns.into_iter().map(|(name, turn)| (name.to_owned(), turn.clone())).collect();
-        world.reconciled = true;
-    }
-    drop(guards);
-    if any {
-        controller.publish.notify_one();
-    }
-    for (server, conditions) in held_back {
-        let text = conditions
-            .iter()
-            .find(|condition| condition.reason == "ApprovalNeeded")
-            .map(|condition| condition.message.clone())
-            .unwrap_or_default();
-        let hint = Some(format!("shoal approve {server}"));
-        controller.tell(&Message { kind: "held".to_owned(), server, text, hint, job: None, time: now });
-    }
-    count_conditions(controller);
-}
-
-fn newly_held(before: &ServerRow, after: &ServerRow) -> bool {
-    let held = |row: &ServerRow| row.status.conditions.iter().any(|c| c.reason == "ApprovalNeeded");
-    held(after) && !held(before)
-}
-
-fn count_conditions(controller: &Controller) {
-    let mut counts: BTreeMap<&'static str, u32> = BTreeMap::new();
-    for condition in ["ready", "reconciling", "stalled", "drifted", "suspended"] {
-        counts.insert(condition, 0);
-    }
-    for row in controller.world().servers.values() {
-        for condition in row.status.conditions.iter().filter(|condition| condition.status) {
-            *counts.entry(crate::publish::condition_word(condition.kind)).or_default() += 1;
-        }
-    }
-    for (condition, count) in counts {
-        controller.metrics.servers(condition, count);
-    }
 }

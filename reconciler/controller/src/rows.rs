@@ -4,6 +4,8 @@
 //! `records`: server name → [`ServerRow`]. `jobs`: job id → [`Job`]. `journal`: job id, number →
 //! [`JournalRow`]. `control`, `inventory`: single values by name.
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shoal_core::desired::BmcTarget;
@@ -17,8 +19,8 @@ use shoal_store::{Batch, Reader, Scan, Table};
 /// All that is kept of one server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerRow {
-    /// As it is published.
-    pub status: ServerStatus,
+    /// As it is published. Shared with plans while it stays as it is.
+    pub status: Arc<ServerStatus>,
     /// Labels and file when it was last in Git, for its place on the status branch.
     #[serde(default)]
     pub file: String,
@@ -58,7 +60,7 @@ impl ServerRow {
     /// A server that nobody has met.
     pub fn new(name: &str) -> Self {
         Self {
-            status: ServerStatus {
+            status: Arc::new(ServerStatus {
                 api_version: ApiVersion::V1,
                 name: name.to_owned(),
                 record: unknown_record(),
@@ -70,7 +72,7 @@ impl ServerRow {
                 last_error: None,
                 next_try: None,
                 drift: Vec::new(),
-            },
+            }),
             file: String::new(),
             failures: 0,
             not_before: None,
@@ -83,6 +85,11 @@ impl ServerRow {
             releasing: false,
             retry: false,
         }
+    }
+
+    /// To change what is published.
+    pub fn status_mut(&mut self) -> &mut ServerStatus {
+        Arc::make_mut(&mut self.status)
     }
 }
 

@@ -283,8 +283,8 @@ async fn keep(
             guards.push(controller.lock(&name).await);
             let Some(row) = controller.world().servers.get(&name).cloned() else { continue };
             let mut row = (*row).clone();
-            row.status.record.protected_before = was;
-            row.status.record.protected = protect;
+            row.status_mut().record.protected_before = was;
+            row.status_mut().record.protected = protect;
             rows::put_server(&mut batch, &row);
             changed.push(row);
         }

@@ -232,7 +232,7 @@ async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Re
         if newer {
             let mut row = ServerRow::new(&status.name);
             row.file = path.replace(".json", ".yaml");
-            row.status = status;
+            row.status = Arc::new(status);
             servers.insert(row.status.name.clone(), Arc::new(row));
         }
     }
@@ -240,8 +240,8 @@ async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Re
     let mut rows_after = BTreeMap::new();
     for (name, row) in servers {
         let mut row = (*row).clone();
-        row.status.record = record::restored(&row.status.record);
-        row.status.job = None;
+        row.status_mut().record = record::restored(&row.status.record);
+        row.status_mut().job = None;
         rows::put_server(&mut batch, &row);
         rows_after.insert(name, Arc::new(row));
     }

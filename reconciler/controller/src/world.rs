@@ -61,11 +61,7 @@ impl World {
             counter: self.ledger.counter,
             commit: self.commit.clone(),
             paused: self.control.paused,
-            servers: self
-                .servers
-                .iter()
-                .map(|(name, row)| (name.clone(), Arc::new(row.status.clone())))
-                .collect(),
+            servers: self.servers.iter().map(|(name, row)| (name.clone(), Arc::clone(&row.status))).collect(),
         }
     }
 

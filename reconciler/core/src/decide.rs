@@ -5,6 +5,7 @@
 //! why, so that nothing waits in silence.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use shoal_schema::kinds::Limits;
 use shoal_schema::plan::{Class, Entry, HoldCode, Plan};
@@ -38,7 +39,7 @@ pub enum Turn {
 
 /// For every destructive entry that nothing in the plan holds back: start, or wait and why. In the
 /// plan's order, so that the answer does not depend on anything else.
-pub fn turns<'a>(plan: &'a Plan, limits: &Limits, in_flight: &InFlight) -> Vec<(&'a Entry, Turn)> {
+pub fn turns<'a>(plan: &'a Plan, limits: &Limits, in_flight: &InFlight) -> Vec<(&'a Arc<Entry>, Turn)> {
     let servers = plan.summary.servers.max(1);
     let share = (u64::from(servers) * u64::from(limits.share_percent) / 100).max(1) as u32;
     let mut active = in_flight.active.clone();

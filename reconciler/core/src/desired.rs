@@ -213,7 +213,7 @@ pub fn resolve(inventory: &Inventory, fleet: &FleetSpec, name: &str) -> Result<D
             macs: spec.macs.clone(),
             sku: None,
         },
-        bmc: resolve_bmc(inventory, fleet, &spec.bmc),
+        bmc: bmc_target(inventory, fleet, &spec.bmc),
         install,
         power: spec.power.or(fleet.defaults.power).unwrap_or_default(),
         power_drift: spec.drift.as_ref().unwrap_or(&fleet.drift).power,
@@ -224,12 +224,15 @@ pub fn resolve(inventory: &Inventory, fleet: &FleetSpec, name: &str) -> Result<D
     })
 }
 
-fn resolve_bmc(inventory: &Inventory, fleet: &FleetSpec, bmc: &Bmc) -> BmcTarget {
-    let credentials = bmc
-        .credentials
-        .as_ref()
-        .or(fleet.defaults.bmc.credentials.as_ref())
-        .map(|credentials| credentials.secret.clone());
+/// The Secret with the account of a BMC: its own, or the fleet's.
+pub fn account<'a>(fleet: &'a FleetSpec, bmc: &'a Bmc) -> Option<&'a String> {
+    let credentials = bmc.credentials.as_ref().or(fleet.defaults.bmc.credentials.as_ref());
+    credentials.map(|credentials| &credentials.secret)
+}
+
+/// How to reach a server's BMC.
+pub fn bmc_target(inventory: &Inventory, fleet: &FleetSpec, bmc: &Bmc) -> BmcTarget {
+    let credentials = account(fleet, bmc).cloned();
     let credentials_digest = credentials
         .as_ref()
         .and_then(|name| inventory.secrets.get(name))

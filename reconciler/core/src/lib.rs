@@ -21,6 +21,7 @@ pub mod observed;
 pub mod permit;
 pub mod plan;
 pub mod record;
+mod references;
 pub mod report;
 pub mod retry;
 pub mod template;

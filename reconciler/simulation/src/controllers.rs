@@ -91,7 +91,7 @@ fn settings(world: &Arc<World>, side: usize) -> Settings {
         time_divisor: 1,
         budgets: Budgets::default(),
         poll: Duration::from_secs(60),
-        sweep: Duration::from_secs(300),
+        sweep: Duration::from_secs(600),
         job_retention: Duration::from_secs(30 * 86_400),
         version: "0.0.0-simulation",
         clock: Arc::new(WorldClock(Arc::clone(world))),

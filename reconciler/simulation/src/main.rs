@@ -51,7 +51,11 @@ fn main() -> ExitCode {
                         return;
                     }
                     let outcome = run(&Scenario::draw(seed), false);
-                    counts.lock().expect("nobody panics").push((outcome.events, outcome.writes));
+                    counts.lock().expect("nobody panics").push((
+                        outcome.events,
+                        outcome.writes,
+                        outcome.passed,
+                    ));
                     if let Some(why) = outcome.violation {
                         println!("seed {seed}: {why}");
                         failed.lock().expect("nobody panics").push(seed);
@@ -62,12 +66,14 @@ fn main() -> ExitCode {
     });
     let mut counts = counts.into_inner().expect("nobody panics");
     counts.sort_unstable();
-    let writes: u64 = counts.iter().map(|(_, writes)| writes).sum();
+    let writes: u64 = counts.iter().map(|(_, writes, _)| writes).sum();
+    let passed: std::time::Duration = counts.iter().map(|(_, _, passed)| *passed).sum();
+    println!("{:.1} hours each", passed.as_secs_f64() / 3600.0 / counts.len() as f64);
     println!(
         "{} seeds in {:?}, median {} events, {writes} writes, {} failed",
         counts.len(),
         began.elapsed(),
-        counts.get(counts.len() / 2).map_or(0, |(events, _)| *events),
+        counts.get(counts.len() / 2).map_or(0, |(events, _, _)| *events),
         failed.lock().expect("nobody panics").len()
     );
     ExitCode::SUCCESS

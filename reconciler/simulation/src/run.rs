@@ -18,7 +18,7 @@ const SPARE: usize = 2;
 /// How long everything may take to settle once nothing goes wrong any more.
 const SETTLE: Duration = Duration::from_secs(12 * 3600);
 /// How often it is looked at meanwhile.
-const LOOK: Duration = Duration::from_secs(300);
+const LOOK: Duration = Duration::from_secs(600);
 
 /// What came of a run.
 #[derive(Clone, Debug)]

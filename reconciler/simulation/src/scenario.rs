@@ -126,8 +126,8 @@ impl Scenario {
     pub fn draw(seed: u64) -> Self {
         let mut dice = Dice::new(seed ^ 0x5ce0_a210);
         let servers = 5 + dice.index(4);
-        let horizon = 60 + dice.below(180);
-        let count = 10 + dice.below(26);
+        let horizon = 30 + dice.below(90);
+        let count = 5 + dice.below(14);
         let mut events: Vec<(Duration, Event)> = (0..count)
             .map(|_| (Duration::from_millis(dice.below(horizon * 60_000)), draw_event(&mut dice)))
             .collect();

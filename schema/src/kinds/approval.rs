@@ -39,7 +39,9 @@ pub struct ApprovedEntry {
 }
 
 /// What is agreed to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, Hash,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum ApprovedAction {
     /// The plan's destructive entry.

@@ -109,10 +109,10 @@ pub(crate) async fn release(controller: &Arc<Controller>, server: &str) {
         return;
     }
     let mut row = (*row).clone();
-    row.status.record = record::released(&row.status.record);
+    row.status_mut().record = record::released(&row.status.record);
     row.releasing = row.status.bmc.as_ref().is_some_and(|bmc| bmc.own_media || bmc.boot_override);
     row.stalled = None;
-    row.status.next_try = None;
+    row.status_mut().next_try = None;
     match controller.put_row(row, true).await {
         Ok(()) => tracing::info!(server, "released: it left Git; nothing is wiped or powered off"),
         Err(error) => tracing::error!(server, error = %chain(&error), "the release was not kept"),
@@ -129,7 +129,7 @@ pub(crate) async fn finish_release(controller: &Controller, row: &ServerRow) -> 
     let Some(row) = controller.world().servers.get(&row.status.name).cloned() else { return Ok(()) };
     let mut row = (*row).clone();
     row.releasing = false;
-    if let Some(bmc) = &mut row.status.bmc {
+    if let Some(bmc) = &mut row.status_mut().bmc {
         bmc.own_media = false;
         bmc.boot_override = false;
     }

@@ -50,6 +50,10 @@ struct Turn {
 }
 
 impl Turn {
+    fn is_due(&self, pool: Pool, now: Instant) -> bool {
+        !self.under_way && self.pool() == pool && self.at.is_none_or(|at| at <= now)
+    }
+
     fn pool(&self) -> Pool {
         if self.failures == 0 { Pool::Answering } else { Pool::Silent }
     }
@@ -110,6 +114,12 @@ impl Schedule {
         }
     }
 
+    /// How many servers of this pool wait for their turn.
+    pub(crate) fn due(&self, pool: Pool) -> usize {
+        let now = Instant::now();
+        self.lock().values().filter(|turn| turn.is_due(pool, now)).count()
+    }
+
     /// At most `places` servers of this pool whose turn it is, the one that waits longest first. They
     /// are under way until [`Schedule::looked`].
     pub(crate) fn take(&self, pool: Pool, places: usize) -> Vec<String> {
@@ -120,7 +130,7 @@ impl Schedule {
         let mut turns = self.lock();
         let mut ready: Vec<(Option<Instant>, &String)> = turns
             .iter()
-            .filter(|(_, turn)| !turn.under_way && turn.pool() == pool && turn.at.is_none_or(|at| at <= now))
+            .filter(|(_, turn)| turn.is_due(pool, now))
             .map(|(name, turn)| (turn.at, name))
             .collect();
         ready.sort_unstable();

@@ -36,7 +36,7 @@ pub(super) fn saw(controller: &Controller, desired: &Desired, row: &mut ServerRo
     row.missed = 0;
     row.missed_since = None;
     row.refused_credentials = None;
-    let before = row.status.bmc.take().unwrap_or_default();
+    let before = row.status_mut().bmc.take().unwrap_or_default();
     let power = match state.power {
         PowerState::On => Some("On".to_owned()),
         PowerState::Off => Some("Off".to_owned()),
@@ -46,8 +46,8 @@ pub(super) fn saw(controller: &Controller, desired: &Desired, row: &mut ServerRo
     if before.power.is_some() && before.power != power {
         row.power_changed_at = Some(controller.now());
     }
-    if let Some(installed) = &mut row.status.record.installed
-        && row.status.record.state == RecordState::Installed
+    if row.status.record.state == RecordState::Installed
+        && let Some(installed) = &mut row.status_mut().record.installed
         && state.boot_progress.as_deref().is_some_and(|progress| STARTED.contains(&progress))
     {
         installed.boot_observed = true;
@@ -86,7 +86,7 @@ pub(super) fn saw(controller: &Controller, desired: &Desired, row: &mut ServerRo
             .and_then(|_| certificate.or_else(|| before.certificate.clone())),
     };
     tell_changes(&desired.name, &before, &facts);
-    row.status.bmc = Some(facts);
+    row.status_mut().bmc = Some(facts);
 }
 
 /// What somebody else changed since the last look, in the log; the status shows how it is.
@@ -201,7 +201,7 @@ pub(super) fn missed(controller: &Controller, desired: &Desired, row: &mut Serve
             None => tracing::warn!(server = desired.name, error = message, "the BMC is unreachable"),
         }
     }
-    let facts = row.status.bmc.get_or_insert_default();
+    let facts = row.status_mut().bmc.get_or_insert_default();
     facts.reachable = false;
     // How it fails may change, and what it says each time is news only where the kind is another one.
     if facts.unreachable.as_ref().is_none_or(|known| known.code != code) {

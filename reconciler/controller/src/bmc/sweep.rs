@@ -60,7 +60,9 @@ pub(crate) async fn run(controller: Arc<Controller>) {
                 continue;
             }
             // Looks that last take places among the silent at any time, so that these are held first.
-            let held: Vec<_> = std::iter::from_fn(|| Arc::clone(places).try_acquire_owned().ok()).collect();
+            let due = controller.deeds.due(pool);
+            let free = || Arc::clone(places).try_acquire_owned().ok();
+            let held: Vec<_> = std::iter::from_fn(free).take(due).collect();
             let servers = controller.deeds.take(pool, held.len());
             for (server, place) in servers.into_iter().zip(held) {
                 let place = Some(place);

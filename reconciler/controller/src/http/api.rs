@@ -64,7 +64,7 @@ fn job_view(controller: &Controller, job: &Job) -> JobView {
 
 pub(crate) async fn servers(State(controller): Shared) -> Json<Vec<ServerView>> {
     let world = controller.world();
-    let entries: BTreeMap<&str, &Entry> = world
+    let entries: BTreeMap<&str, &Arc<Entry>> = world
         .plan
         .iter()
         .flat_map(|plan| &plan.entries)
@@ -102,7 +102,7 @@ fn view(
     world: &World,
     name: &str,
     row: &ServerRow,
-    entry: Option<&Entry>,
+    entry: Option<&Arc<Entry>>,
     job: Option<JobView>,
 ) -> ServerView {
     let waits = match world.turns.get(name) {

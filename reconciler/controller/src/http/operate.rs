@@ -55,7 +55,7 @@ pub(crate) async fn retry(State(controller): Shared, Path(name): Path<String>) -
         row.stalled = None;
         row.not_before = None;
         row.refused_credentials = None;
-        row.status.next_try = None;
+        row.status_mut().next_try = None;
         row.retry = true;
         controller.put_row(row, false).await?;
         controller.switch(|control| control.failures = 0).await?;

@@ -14,12 +14,12 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(6);
 
 /// Settles a server's row when its job is complete.
 pub(crate) fn settle(row: &mut ServerRow, job: &Job, now: jiff::Timestamp) {
-    row.status.attempted_entry = Some(job.entry_digest.clone());
+    row.status_mut().attempted_entry = Some(job.entry_digest.clone());
     row.retry = false;
     if job.outcome == Some(Outcome::Succeeded) {
-        row.status.applied_entry = Some(job.entry_digest.clone());
-        row.status.last_error = None;
-        row.status.next_try = None;
+        row.status_mut().applied_entry = Some(job.entry_digest.clone());
+        row.status_mut().last_error = None;
+        row.status_mut().next_try = None;
         row.failures = 0;
         row.not_before = None;
         row.stalled = job
@@ -31,7 +31,7 @@ pub(crate) fn settle(row: &mut ServerRow, job: &Job, now: jiff::Timestamp) {
     if refused_account(job) {
         row.refused_credentials.clone_from(&job.bmc.credentials_digest);
         // What a look would say; none follows before the Secret changes.
-        let facts = row.status.bmc.get_or_insert_default();
+        let facts = row.status_mut().bmc.get_or_insert_default();
         facts.reachable = false;
         let message = job.failure.as_ref().map(|failure| failure.message.clone()).unwrap_or_default();
         facts.unreachable = Some(Unreachable { since: now, code: REFUSED_ACCOUNT.to_owned(), message });
@@ -42,17 +42,17 @@ pub(crate) fn settle(row: &mut ServerRow, job: &Job, now: jiff::Timestamp) {
     let unhurt = job.require_blank && job.written.is_none();
     if unhurt && row.refused_credentials.is_some() && refused_account(job) {
         row.stalled = None;
-        row.status.next_try = None;
+        row.status_mut().next_try = None;
     } else if unhurt && passes_by_itself(job) {
         let shift = row.failures.saturating_sub(1).min(10);
         let pause = FIRST_PAUSE.saturating_mul(1 << shift).min(LONGEST_PAUSE);
         let next = now.checked_add(pause).unwrap_or(now);
         row.not_before = Some(next);
-        row.status.next_try = Some(next);
+        row.status_mut().next_try = Some(next);
         row.stalled = None;
     } else {
         row.stalled = Some(job.why_failed());
-        row.status.next_try = None;
+        row.status_mut().next_try = None;
     }
 }
 

@@ -95,7 +95,7 @@ pub(crate) async fn start(
     controller.random.fill(&mut random).map_err(|_| StartError::Randomness)?;
     let now = controller.now();
     let mut row = row;
-    row.status.record = record::job_started(&row.status.record, &desired);
+    row.status_mut().record = record::job_started(&row.status.record, &desired);
     let approved_by = match &entry.approval {
         ApprovalState::Approved { by } => Some(by.clone()),
         _ => along.inherits.and_then(|job| job.approved_by.clone()),
@@ -146,9 +146,9 @@ pub(crate) async fn start(
         (None, false) => format!("entry {}", entry.digest.short()),
     };
     job.note(now, Level::Info, None, format!("queued: {why}"));
-    row.status.job = Some(job.summary());
-    row.status.attempted_entry = Some(entry.digest.clone());
-    row.status.next_try = None;
+    row.status_mut().job = Some(job.summary());
+    row.status_mut().attempted_entry = Some(entry.digest.clone());
+    row.status_mut().next_try = None;
     row.stalled = None;
     row.retry = false;
     let mut batch = Batch::new();

@@ -7,21 +7,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::inventory::Inventory;
+use shoal_schema::kinds::{Server, ServerSpec};
+use shoal_schema::plan::Problem;
+
+use crate::inventory::{Inventory, Located};
 
 /// Why a server is not planned, by name: the field and the other server.
 pub(super) fn conflicts(inventory: &Inventory) -> BTreeMap<&str, Conflict> {
     let mut claims: BTreeMap<(&'static str, String), Vec<&str>> = BTreeMap::new();
     for (name, server) in &inventory.servers {
-        let spec = &server.value.spec;
-        let mut claim = |field, value: String| claims.entry((field, value)).or_default().push(name);
-        if let Some(serial) = &spec.serial {
-            claim("/spec/serial", serial.trim().to_ascii_lowercase());
+        for claim in claims_of(&server.value.spec) {
+            claims.entry(claim).or_default().push(name);
         }
-        if let Some(uuid) = &spec.uuid {
-            claim("/spec/uuid", uuid.to_ascii_lowercase());
-        }
-        claim("/spec/bmc/address", normal_address(&spec.bmc.address));
     }
     let mut conflicts = BTreeMap::new();
     for ((field, value), names) in claims {
@@ -40,14 +37,33 @@ pub(super) fn conflicts(inventory: &Inventory) -> BTreeMap<&str, Conflict> {
     conflicts
 }
 
+/// What a server claims for itself: JSON pointer and value, normalised.
+pub(super) fn claims_of(spec: &ServerSpec) -> impl Iterator<Item = (&'static str, String)> {
+    let serial = spec.serial.as_ref().map(|serial| ("/spec/serial", serial.trim().to_ascii_lowercase()));
+    let uuid = spec.uuid.as_ref().map(|uuid| ("/spec/uuid", uuid.to_ascii_lowercase()));
+    let address = ("/spec/bmc/address", normal_address(&spec.bmc.address));
+    serial.into_iter().chain(uuid).chain([address])
+}
+
 /// What two servers both claim.
 pub(super) struct Conflict {
     /// JSON pointer.
-    pub(super) field: &'static str,
+    field: &'static str,
     /// The value, normalised.
-    pub(super) value: String,
+    value: String,
     /// One other server with it.
-    pub(super) other: String,
+    other: String,
+}
+
+impl Conflict {
+    pub(super) fn problem(&self, name: &str, server: &Located<Server>) -> Problem {
+        Problem {
+            place: server.place(self.field),
+            code: "conflict".to_owned(),
+            message: format!("{} also stands in server {}", self.value, self.other),
+            server: Some(name.to_owned()),
+        }
+    }
 }
 
 /// Several systems may stand behind one BMC, each by its own id.

@@ -4,12 +4,11 @@
 
 use std::borrow::Cow;
 
-use shoal_schema::Sha256;
 use shoal_schema::kinds::{ApprovedAction, FirstInstall};
 use shoal_schema::plan::{Action, ApprovalState, Class, Effect, Entry, EntryKey, Reason};
 use shoal_schema::status::{Record, RecordState};
 
-use super::approvals::Approvals;
+use super::approvals::{Approvals, Asked};
 use super::{PlanError, class_of, entry_digest, holds, losses, power, preflight, verdict};
 use crate::desired::Desired;
 use crate::known_disk::expected_disk;
@@ -35,6 +34,8 @@ pub(super) struct Judge<'a> {
     pub(super) observed: &'a Observed,
     pub(super) renamed_from: Option<&'a str>,
     pub(super) approvals: &'a Approvals,
+    /// What is asked of them.
+    pub(super) asked: &'a mut Asked,
     /// The commit that is planned, if any, is the one in force.
     pub(super) commit: PlannedCommit,
     pub(super) now: jiff::Timestamp,
@@ -53,7 +54,7 @@ pub(super) enum PlannedCommit {
 
 impl Judge<'_> {
     /// The server's entry, or nothing where all is as wanted and nothing is worth saying.
-    pub(super) fn entry(&self) -> Result<Option<Entry>, PlanError> {
+    pub(super) fn entry(self) -> Result<Option<Entry>, PlanError> {
         let desired = self.desired;
         let name = self.renamed_from.unwrap_or(&desired.name);
         let status = self.observed.servers.get(name).map(AsRef::as_ref);
@@ -81,7 +82,7 @@ impl Judge<'_> {
         let mut verdict = verdict::of(desired, &record);
         let mut approval = ApprovalState::NotNeeded;
         if matches!(verdict.action, Action::Install | Action::Reinstall) {
-            let adopt = self.approvals.state(ApprovedAction::Adopt, &digest(Action::Adopt)?);
+            let adopt = self.asked.state(self.approvals, ApprovedAction::Adopt, digest(Action::Adopt)?);
             if matches!(adopt, ApprovalState::Approved { .. }) {
                 verdict.action = Action::Adopt;
                 verdict.reason = Reason::AdoptionApproved;
@@ -89,7 +90,9 @@ impl Judge<'_> {
                 verdict.changes.iter_mut().for_each(|change| change.effect = Effect::Now);
                 approval = adopt;
             } else {
-                approval = self.approval(&record, &digest(verdict.action)?);
+                let install = digest(verdict.action)?;
+                let state = self.asked.state(self.approvals, ApprovedAction::Install, install);
+                approval = blank_only(desired, &record, state);
             }
         }
         let mut steps = Vec::new();
@@ -172,17 +175,13 @@ impl Judge<'_> {
         }
         Ok(Some(entry))
     }
+}
 
-    fn approval(&self, record: &Record, digest: &Sha256) -> ApprovalState {
-        let state = self.approvals.state(ApprovedAction::Install, digest);
-        let first = record.state == RecordState::Unknown;
-        match state {
-            ApprovalState::Needed | ApprovalState::Expired { .. }
-                if first && self.desired.first_install == FirstInstall::BlankOnly =>
-            {
-                ApprovalState::BlankOnly
-            }
-            other => other,
-        }
+/// A machine that nobody has met needs no approval where the fleet installs blank disks without one.
+fn blank_only(desired: &Desired, record: &Record, state: ApprovalState) -> ApprovalState {
+    let first = record.state == RecordState::Unknown && desired.first_install == FirstInstall::BlankOnly;
+    match state {
+        ApprovalState::Needed | ApprovalState::Expired { .. } if first => ApprovalState::BlankOnly,
+        other => other,
     }
 }

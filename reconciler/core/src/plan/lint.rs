@@ -62,6 +62,15 @@ pub enum Lint {
 
 /// Everything that is wrong with a plan.
 pub fn check(plan: &Plan) -> Vec<Lint> {
+    let mut lints = rules(plan);
+    if plan.compute_id().ok().as_ref() != Some(&plan.id) {
+        lints.push(Lint::WrongId);
+    }
+    lints
+}
+
+/// Everything that is wrong with a plan but its id, for whoever just made it.
+pub fn rules(plan: &Plan) -> Vec<Lint> {
     let mut lints = Vec::new();
     let mut servers = BTreeSet::new();
     let mut machines: BTreeMap<String, Action> = BTreeMap::new();
@@ -100,9 +109,6 @@ pub fn check(plan: &Plan) -> Vec<Lint> {
     }
     if counted(&plan.entries, plan.summary) != plan.summary {
         lints.push(Lint::WrongSummary);
-    }
-    if plan.compute_id().ok().as_ref() != Some(&plan.id) {
-        lints.push(Lint::WrongId);
     }
     lints
 }

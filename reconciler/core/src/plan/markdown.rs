@@ -102,7 +102,8 @@ fn head(plan: &Plan) -> String {
 }
 
 fn destructive_table(plan: &Plan) -> String {
-    let rows: Vec<&Entry> = plan.entries.iter().filter(|e| e.class == Class::Destructive).collect();
+    let rows: Vec<&Entry> =
+        plan.entries.iter().map(AsRef::as_ref).filter(|e: &&Entry| e.class == Class::Destructive).collect();
     if rows.is_empty() {
         return String::new();
     }
@@ -237,7 +238,8 @@ fn grouped(plan: &Plan) -> String {
 }
 
 fn holds(plan: &Plan) -> String {
-    let held: Vec<&Entry> = plan.entries.iter().filter(|e| !e.holds.is_empty()).collect();
+    let held: Vec<&Entry> =
+        plan.entries.iter().map(AsRef::as_ref).filter(|e: &&Entry| !e.holds.is_empty()).collect();
     if held.is_empty() {
         return String::new();
     }

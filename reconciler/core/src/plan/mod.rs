@@ -7,6 +7,7 @@
 //! It does not decide what starts: see [`crate::decide`].
 
 mod approvals;
+mod claims;
 mod conflicts;
 mod guards;
 mod holds;
@@ -15,26 +16,27 @@ pub mod lint;
 mod losses;
 pub mod markdown;
 mod plain;
+mod planner;
 mod power;
 mod preflight;
 mod removed;
 pub mod text;
 mod verdict;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use shoal_schema::digest::CanonicalError;
 use shoal_schema::plan::{
-    Action, ApprovalState, Change, Class, Entry, EntryKey, Hold, HoldCode, PLAN_FORMAT, Plan, PlanInputs,
+    Action, ApprovalState, Change, Class, Entry, EntryKey, Guard, HoldCode, PLAN_FORMAT, Plan, PlanInputs,
     PlanSource, PlanSummary, Problem,
 };
 use shoal_schema::{LedgerId, Sha256};
 
-use crate::desired::{DesiredError, fleet_spec, resolve};
+use crate::desired::DesiredError;
 use crate::inventory::Inventory;
 use crate::observed::Observed;
-use approvals::Approvals;
-use judge::PlannedCommit;
+pub use planner::Planner;
 pub use power::tidies;
 pub use preflight::line as way_of_media;
 pub use removed::renames;
@@ -69,87 +71,25 @@ pub enum PlanError {
 
 /// Makes the plan.
 pub fn make(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
+    let plan = Planner::default().make(request)?;
+    Ok(Arc::unwrap_or_clone(plan))
+}
+
+/// The plan out of its parts: the one before, where nothing changed.
+fn put_together(
+    request: &PlanRequest<'_>,
+    last: Option<&Arc<Plan>>,
+    entries: Vec<Arc<Entry>>,
+    guards: Vec<Guard>,
+    problems: Vec<Problem>,
+    unchanged: u32,
+    broken: usize,
+) -> Result<Arc<Plan>, PlanError> {
     let inventory = request.inventory;
-    let fleet = fleet_spec(inventory);
-    let approvals = Approvals::of(inventory, request.observed, request.now);
-    let renames = renames(inventory, request.observed);
-    let gone = removed::gone(inventory, request.observed);
-    let guards = guards::judge(inventory, &fleet, request.observed, &gone, &approvals)?;
-    let mut problems = inventory.problems.clone();
-    let mut entries = Vec::new();
-    let mut unchanged = 0;
-    let mut broken: BTreeSet<String> = problems.iter().filter_map(|p| p.server.clone()).collect();
-    let last_good = inventory.broken_servers();
-    let conflicts = conflicts::conflicts(inventory);
-    let commit = match request.commit {
-        None => PlannedCommit::None,
-        commit if commit == request.observed.commit.as_deref() => PlannedCommit::InForce,
-        Some(_) => PlannedCommit::Another,
-    };
-    for (name, server) in &inventory.servers {
-        if let Some(conflict) = conflicts.get(name.as_str()) {
-            if broken.insert(name.clone()) {
-                problems.push(Problem {
-                    place: server.place(conflict.field),
-                    code: "conflict".to_owned(),
-                    message: format!("{} also stands in server {}", conflict.value, conflict.other),
-                    server: Some(name.clone()),
-                });
-            }
-            continue;
-        }
-        // A problem stops its server, unless what is planned is the last good version.
-        if broken.contains(name) && !last_good.contains(name.as_str()) {
-            continue;
-        }
-        let desired = match resolve(inventory, &fleet, name) {
-            Ok(desired) => desired,
-            Err(error) => {
-                if broken.insert(name.clone()) {
-                    problems.push(problem(inventory, name, &error));
-                }
-                continue;
-            }
-        };
-        let judgement = judge::Judge {
-            desired: &desired,
-            observed: request.observed,
-            renamed_from: renames.get(name).map(String::as_str),
-            approvals: &approvals,
-            commit,
-            now: request.now,
-        };
-        match judgement.entry()? {
-            Some(entry) => entries.push(entry),
-            None => unchanged += 1,
-        }
-    }
-    for name in &gone {
-        entries.push(removed::entry(name, request.observed)?);
-    }
-    for entry in entries.iter_mut().filter(|entry| entry.class != Class::None) {
-        if !guards.is_empty() {
-            let message = guards.iter().map(|guard| guard.message.as_str()).collect::<Vec<_>>().join("; ");
-            let hint = guards.first().map(|guard| guard.hint.clone());
-            entry.holds.push(Hold { code: HoldCode::Guard, message, hint });
-        }
-        if request.observed.paused {
-            entry.holds.push(Hold {
-                code: HoldCode::Paused,
-                message: "everything is paused".to_owned(),
-                hint: Some("'shoal pause --off' lets it go on".to_owned()),
-            });
-        }
-        entry.holds.sort_by_key(|hold| hold.code);
-    }
-    entries.sort_by(|a, b| a.server.cmp(&b.server));
-    problems.sort_by(|a, b| {
-        (&a.place, &a.code, &a.message, &a.server).cmp(&(&b.place, &b.code, &b.message, &b.server))
-    });
-    let summary = summarise(inventory, &entries, unchanged, broken.len());
+    let summary = summarise(inventory, &entries, unchanged, broken);
     let mut plan = Plan {
         format_version: PLAN_FORMAT.to_owned(),
-        id: Sha256::of(b""),
+        id: last.map_or_else(|| Sha256::of(b""), |last| last.id.clone()),
         created_at: None,
         source: PlanSource {
             commit: request.commit.map(str::to_owned),
@@ -164,13 +104,19 @@ pub fn make(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
         entries,
         policy: Vec::new(),
         guards,
-        complete: broken.is_empty() && !inventory.unreadable,
+        complete: broken == 0 && !inventory.unreadable,
         errored: !problems.is_empty(),
         problems,
         summary,
     };
+    // Entries that are shared are equal without a look: it costs next to nothing where nothing changed.
+    if let Some(last) = last
+        && **last == plan
+    {
+        return Ok(Arc::clone(last));
+    }
     seal(&mut plan)?;
-    Ok(plan)
+    Ok(Arc::new(plan))
 }
 
 /// Only what a branch changes: entries that do not stand in `base` with the same deed, agreement,
@@ -179,9 +125,9 @@ pub fn against_base(plan: &Plan, base: &Plan) -> Result<Plan, PlanError> {
     let mut narrowed = plan.clone();
     narrowed.source.base.clone_from(&base.source.commit);
     let before: BTreeMap<&str, &Entry> =
-        base.entries.iter().map(|entry| (entry.server.as_str(), entry)).collect();
+        base.entries.iter().map(|entry| (entry.server.as_str(), &**entry)).collect();
     narrowed.entries.retain(|entry| !before.get(entry.server.as_str()).is_some_and(|b| same_deed(entry, b)));
-    let actions = |entries: &[Entry]| entries.iter().filter(|e| e.action != Action::None).count() as u32;
+    let actions = |entries: &[Arc<Entry>]| entries.iter().filter(|e| e.action != Action::None).count() as u32;
     let left_out = actions(&plan.entries) - actions(&narrowed.entries);
     narrowed.summary = PlanSummary {
         unchanged: plan.summary.unchanged + left_out,
@@ -208,7 +154,7 @@ pub fn adoption_digest(entry: &Entry, ledger: Option<&LedgerId>) -> Result<Sha25
 
 /// What a plan's outcome means to scripts: exit codes of the plan rules, §2.
 pub fn exit_code(plan: &Plan) -> u8 {
-    let destructive_held = plan.entries.iter().any(unapproved) || !plan.guards.is_empty();
+    let destructive_held = plan.entries.iter().any(|entry| unapproved(entry)) || !plan.guards.is_empty();
     if plan.errored || !plan.complete {
         7
     } else if destructive_held {
@@ -241,7 +187,7 @@ fn unapproved(entry: &Entry) -> bool {
         && !entry.holds.iter().any(|hold| hold.code == HoldCode::ActiveJob)
 }
 
-fn problem(inventory: &Inventory, name: &str, error: &DesiredError) -> Problem {
+fn unresolved(inventory: &Inventory, name: &str, error: &DesiredError) -> Problem {
     Problem {
         place: inventory.servers.get(name).map(|s| s.place("/spec")).unwrap_or_default(),
         code: "unresolved".to_owned(),
@@ -250,7 +196,7 @@ fn problem(inventory: &Inventory, name: &str, error: &DesiredError) -> Problem {
     }
 }
 
-fn summarise(inventory: &Inventory, entries: &[Entry], unchanged: u32, broken: usize) -> PlanSummary {
+fn summarise(inventory: &Inventory, entries: &[Arc<Entry>], unchanged: u32, broken: usize) -> PlanSummary {
     let noted = entries.iter().filter(|e| e.action == Action::None).count() as u32;
     let whole = PlanSummary {
         servers: inventory.servers.len() as u32,
@@ -262,7 +208,7 @@ fn summarise(inventory: &Inventory, entries: &[Entry], unchanged: u32, broken: u
 }
 
 /// A summary with what can be counted among the entries.
-fn counted(entries: &[Entry], summary: PlanSummary) -> PlanSummary {
+fn counted(entries: &[Arc<Entry>], summary: PlanSummary) -> PlanSummary {
     let count = |class| entries.iter().filter(|e| e.class == class).count() as u32;
     PlanSummary {
         safe: count(Class::Safe),

@@ -5,12 +5,35 @@ use std::collections::BTreeMap;
 
 use shoal_schema::plan::Change;
 use shoal_schema::plan::{Action, ApprovalState, Class, Effect, Entry, EntryKey, Reason};
-use shoal_schema::status::RecordState;
+use shoal_schema::status::{RecordState, ServerStatus};
 
 use super::holds::active_job;
 use super::{PlanError, entry_digest};
 use crate::inventory::Inventory;
 use crate::observed::{Observed, observed_digest};
+
+/// What became of the names that are gone from Git.
+pub(super) struct Moves {
+    /// New name → old name.
+    pub(super) renames: BTreeMap<String, String>,
+    /// Servers that have a record, are not released, and stand nowhere in Git.
+    pub(super) gone: Vec<String>,
+}
+
+impl Moves {
+    pub(super) fn of(inventory: &Inventory, observed: &Observed) -> Self {
+        let left: Vec<(&str, &ServerStatus)> = left(inventory, observed).collect();
+        let claims = claims(inventory, observed, &left);
+        let gone = gone(inventory, observed, &left, &claims);
+        let mut renames = BTreeMap::new();
+        for (old, new) in claims {
+            if let [new] = new.as_slice() {
+                renames.insert((*new).to_owned(), old.to_owned());
+            }
+        }
+        Self { renames, gone }
+    }
+}
 
 /// New name → old name, where a server that is new in Git is a machine that a live record knows under
 /// a name that is gone from Git. Where several servers claim that machine it is nobody's.
@@ -18,26 +41,35 @@ use crate::observed::{Observed, observed_digest};
 /// Whoever carries out a plan moves these records first, with [`crate::record::renamed`] and
 /// [`crate::record::left_behind`], unless a guard, a pause or an active job holds the entry.
 pub fn renames(inventory: &Inventory, observed: &Observed) -> BTreeMap<String, String> {
-    let mut renames = BTreeMap::new();
-    for (old, new) in claims(inventory, observed) {
-        if let [new] = new.as_slice() {
-            renames.insert((*new).to_owned(), old.to_owned());
-        }
-    }
-    renames
+    Moves::of(inventory, observed).renames
+}
+
+/// Who has a record that is not released, and no document in Git: both are sorted, and walked side by side.
+fn left<'a>(
+    inventory: &'a Inventory,
+    observed: &'a Observed,
+) -> impl Iterator<Item = (&'a str, &'a ServerStatus)> {
+    let broken = inventory.broken_servers();
+    let mut there = inventory.servers.keys().peekable();
+    observed.servers.iter().filter_map(move |(name, status)| {
+        while there.next_if(|known| *known < name).is_some() {}
+        let gone = there.peek() != Some(&name)
+            && status.record.state != RecordState::Released
+            && !broken.contains(name.as_str());
+        gone.then(|| (name.as_str(), &**status))
+    })
 }
 
 /// Names that are gone from Git, with the servers that claim their machines now.
-fn claims<'a>(inventory: &'a Inventory, observed: &'a Observed) -> BTreeMap<&'a str, Vec<&'a str>> {
-    let broken = inventory.broken_servers();
+fn claims<'a>(
+    inventory: &'a Inventory,
+    observed: &Observed,
+    left: &[(&'a str, &ServerStatus)],
+) -> BTreeMap<&'a str, Vec<&'a str>> {
     let mut by_machine: BTreeMap<String, &str> = BTreeMap::new();
-    for (name, status) in &observed.servers {
-        let record = &status.record;
-        let gone = !inventory.servers.contains_key(name) && !broken.contains(name.as_str());
-        if gone && record.state != RecordState::Released {
-            for machine in [&record.serial, &record.uuid].into_iter().flatten() {
-                by_machine.insert(machine.trim().to_ascii_lowercase(), name);
-            }
+    for (name, status) in left {
+        for machine in [&status.record.serial, &status.record.uuid].into_iter().flatten() {
+            by_machine.insert(machine.trim().to_ascii_lowercase(), name);
         }
     }
     let mut claims: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -60,26 +92,19 @@ fn claims<'a>(inventory: &'a Inventory, observed: &'a Observed) -> BTreeMap<&'a 
     claims
 }
 
-/// Servers that have a record, are not released, and stand nowhere in Git. Where something cannot be
-/// read that may be where they went, nothing counts as gone.
-pub(super) fn gone(inventory: &Inventory, observed: &Observed) -> Vec<String> {
+/// Where something cannot be read that may be where they went, nothing counts as gone.
+fn gone(
+    inventory: &Inventory,
+    observed: &Observed,
+    left: &[(&str, &ServerStatus)],
+    claimed: &BTreeMap<&str, Vec<&str>>,
+) -> Vec<String> {
     let broken = inventory.broken_servers();
     let new = |name: &&str| !inventory.servers.contains_key(*name) && !observed.servers.contains_key(*name);
     if inventory.unreadable || broken.iter().any(new) {
         return Vec::new();
     }
-    let claimed = claims(inventory, observed);
-    observed
-        .servers
-        .iter()
-        .filter(|(name, status)| {
-            status.record.state != RecordState::Released
-                && !inventory.servers.contains_key(*name)
-                && !claimed.contains_key(name.as_str())
-                && !broken.contains(name.as_str())
-        })
-        .map(|(name, _)| name.clone())
-        .collect()
+    left.iter().filter(|(name, _)| !claimed.contains_key(name)).map(|(name, _)| (*name).to_owned()).collect()
 }
 
 /// The entry of a server that left Git.

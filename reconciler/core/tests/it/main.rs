@@ -13,6 +13,7 @@ mod markdown;
 mod permit;
 mod plan_approvals;
 mod plan_fleet;
+mod plan_follow;
 mod plan_holds;
 mod plan_random;
 mod plan_table;

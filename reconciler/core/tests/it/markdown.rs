@@ -2,6 +2,8 @@
 //! The comment on a pull request: within its limit, nothing destructive left out, nothing from the
 //! branch alive in it.
 
+use std::sync::Arc;
+
 use shoal_core::plan::markdown::{DEFAULT_LIMIT, MARKER, render};
 use shoal_core::plan::text;
 use shoal_schema::kinds::{Suspend, Suspension};
@@ -93,10 +95,10 @@ fn nothing_that_comes_from_the_branch_is_alive_in_the_comment() {
     let mut plan = world.plan();
     let tidy = render(&plan, DEFAULT_LIMIT);
     // Names cannot hold this where the schema is kept to; the renderer does not rely on it.
-    plan.entries[0].server = hostile.into();
-    plan.entries[0].machine = hostile.into();
-    plan.entries[0].loses = vec![hostile.into()];
-    plan.entries[0].changes[0].from = Some(hostile.into());
+    Arc::make_mut(&mut plan.entries[0]).server = hostile.into();
+    Arc::make_mut(&mut plan.entries[0]).machine = hostile.into();
+    Arc::make_mut(&mut plan.entries[0]).loses = vec![hostile.into()];
+    Arc::make_mut(&mut plan.entries[0]).changes[0].from = Some(hostile.into());
     for comment in [tidy, render(&plan, DEFAULT_LIMIT), render(&plan, 10)] {
         assert_eq!(comment.matches(MARKER).count(), 1);
         assert!(!comment.contains('\u{202e}'));

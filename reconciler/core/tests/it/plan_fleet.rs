@@ -331,7 +331,7 @@ fn the_same_machine_under_a_new_name_is_a_rename() {
     world.rename("web-01", "web-02");
     let plan = world.plan();
     assert_eq!(plan.entries.len(), 1, "nothing is released");
-    assert_eq!(in_short(plan.entries.first()), "safe rename renamed not-needed");
+    assert_eq!(in_short(plan.entries.first().map(AsRef::as_ref)), "safe rename renamed not-needed");
     assert!(plan.entries[0].notes[0].contains("renamed from web-01"));
     assert_eq!(
         renames(&world.inventory, &world.observed),
@@ -437,9 +437,9 @@ fn a_machine_that_takes_the_place_of_another_is_no_rename() {
     world.inventory.servers.remove("web-0000");
     world.edit("web-0001", |spec| spec.serial = Some("S-web-0000".into()));
     let plan = world.plan();
-    assert_eq!(in_short(plan.entries.first()), "safe release removed not-needed");
+    assert_eq!(in_short(plan.entries.first().map(AsRef::as_ref)), "safe release removed not-needed");
     assert_eq!(
-        in_short(plan.entries.get(1)),
+        in_short(plan.entries.get(1).map(AsRef::as_ref)),
         "destructive reinstall machine-changed needed [approval-needed]"
     );
     assert!(lint::check(&plan).is_empty(), "{:?}", lint::check(&plan));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Random fleets: every plan is lint-clean, and the same whatever order its inputs came in.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use shoal_core::observed::observed_digest;
 use shoal_core::plan::{against_base, exit_code, lint};
@@ -453,57 +455,65 @@ fn every_planted_defect_is_found() {
         ("twice", |p| p.entries.push(p.entries[0].clone()), "web-00 stands in the plan twice"),
         (
             "one machine under two names",
-            |p| p.entries[1].machine = p.entries[0].machine.to_lowercase(),
+            |p| Arc::make_mut(&mut p.entries[1]).machine = p.entries[0].machine.to_lowercase(),
             "stands in the plan twice",
         ),
         (
             "not approved, not held",
-            |p| p.entries[0].holds.clear(),
+            |p| Arc::make_mut(&mut p.entries[0]).holds.clear(),
             "web-00 would be installed or adopted without",
         ),
         (
             "held for another reason",
             |p| {
-                p.entries[0].holds[0].code = shoal_schema::plan::HoldCode::Limit;
+                Arc::make_mut(&mut p.entries[0]).holds[0].code = shoal_schema::plan::HoldCode::Limit;
             },
             "without agreement",
         ),
         (
             "no approval needed to install",
-            |p| p.entries[0].approval = ApprovalState::NotNeeded,
+            |p| Arc::make_mut(&mut p.entries[0]).approval = ApprovalState::NotNeeded,
             "without agreement",
         ),
         (
             "blank only over a record",
             |p| {
-                p.entries[0].approval = ApprovalState::BlankOnly;
-                p.entries[0].holds.clear();
+                Arc::make_mut(&mut p.entries[0]).approval = ApprovalState::BlankOnly;
+                Arc::make_mut(&mut p.entries[0]).holds.clear();
             },
             "without agreement",
         ),
         (
             "adopted without agreement",
             |p| {
-                p.entries[2].approval = ApprovalState::NotNeeded;
+                Arc::make_mut(&mut p.entries[2]).approval = ApprovalState::NotNeeded;
             },
             "without agreement",
         ),
-        ("an install that is called safe", |p| p.entries[0].class = Class::Safe, "wrong class"),
+        (
+            "an install that is called safe",
+            |p| Arc::make_mut(&mut p.entries[0]).class = Class::Safe,
+            "wrong class",
+        ),
         (
             "a power-off that is called safe",
             |p| {
-                p.entries[1].action = Action::PowerOff;
+                Arc::make_mut(&mut p.entries[1]).action = Action::PowerOff;
             },
             "wrong class",
         ),
-        ("a tidy that is called destructive", |p| p.entries[1].class = Class::Destructive, "wrong class"),
+        (
+            "a tidy that is called destructive",
+            |p| Arc::make_mut(&mut p.entries[1]).class = Class::Destructive,
+            "wrong class",
+        ),
         (
             "no eject",
-            |p| p.entries[0].steps.retain(|step| !step.contains("clear the boot")),
+            |p| Arc::make_mut(&mut p.entries[0]).steps.retain(|step| !step.contains("clear the boot")),
             "nothing ejects",
         ),
-        ("no steps", |p| p.entries[0].steps.clear(), "nothing ejects"),
-        ("no loss", |p| p.entries[0].loses.clear(), "without a word"),
+        ("no steps", |p| Arc::make_mut(&mut p.entries[0]).steps.clear(), "nothing ejects"),
+        ("no loss", |p| Arc::make_mut(&mut p.entries[0]).loses.clear(), "without a word"),
         (
             "a guard that holds nobody",
             |p| {

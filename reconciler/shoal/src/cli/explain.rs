@@ -87,7 +87,7 @@ impl Args {
         let place = if view.in_git { view.file.as_str() } else { "no longer in Git" };
         let _ = writeln!(out, "\nin Git\n  {place}");
         out.push_str(&known(&view.status, context.now()));
-        out.push_str(&planned(view.entry.as_ref()));
+        out.push_str(&planned(view.entry.as_deref()));
         if let Some(waits) = &view.waits {
             let _ = writeln!(out, "  waits: {waits}");
         }
@@ -112,7 +112,7 @@ impl Args {
         let fleet = Fleet::read(context, &repository, commit, &self.status.choice())?;
         let plan = fleet.plan(context)?;
         let name = &self.server;
-        let entry = plan.entries.iter().find(|entry| entry.server == *name);
+        let entry = plan.entries.iter().map(AsRef::as_ref).find(|entry: &&Entry| entry.server == *name);
         let status = fleet.observed.servers.get(name).map(AsRef::as_ref);
         let there = fleet.inventory.servers.contains_key(name);
         if !there && status.is_none() {

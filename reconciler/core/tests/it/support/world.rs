@@ -2,12 +2,12 @@
 //! A fleet to plan: documents, what is observed of them, approvals.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use shoal_core::desired::{Desired, fleet_spec, resolve};
 use shoal_core::inventory::{Inventory, Lines, Located};
 use shoal_core::observed::{Observed, unknown_record};
-use shoal_core::plan::{self, PlanRequest};
+use shoal_core::plan::{self, PlanRequest, Planner};
 use shoal_core::record;
 use shoal_schema::disk::{DiskSelector, Format, Partition};
 use shoal_schema::kinds::{
@@ -29,6 +29,8 @@ pub(crate) type Change = fn(&mut World);
 /// A fleet. `Default` is empty; [`World::new`] has a recipe, an image and no server.
 #[derive(Clone)]
 pub(crate) struct World {
+    /// Has made every plan of this world and of its copies so far.
+    planner: Arc<Mutex<Planner>>,
     pub(crate) inventory: Inventory,
     pub(crate) observed: Observed,
     /// The commit that is planned.
@@ -119,6 +121,7 @@ impl World {
         };
         inventory.images.insert("debian".to_owned(), located("images/debian.yaml", image));
         let mut world = Self {
+            planner: Arc::default(),
             inventory,
             observed: Observed {
                 ledger: Some(LedgerId::from_bytes([7; 16])),
@@ -297,19 +300,23 @@ impl World {
 
     /// The plan.
     pub(crate) fn plan(&self) -> Plan {
-        plan::make(&PlanRequest {
+        let request = PlanRequest {
             inventory: &self.inventory,
             observed: &self.observed,
             commit: self.commit.as_deref(),
             tool: "0.0.0-test",
             now: self.now,
-        })
-        .expect("a plan")
+        };
+        let plan = plan::make(&request).expect("a plan");
+        let followed = self.planner.lock().expect("no test panicked in it").make(&request).expect("a plan");
+        assert_eq!(*followed, plan, "a planner that made other plans before makes another one");
+        plan
     }
 
     /// A server's entry.
     pub(crate) fn entry(&self, name: &str) -> Option<Entry> {
-        self.plan().entries.into_iter().find(|entry| entry.server == name)
+        let entry = self.plan().entries.into_iter().find(|entry| entry.server == name);
+        entry.map(Arc::unwrap_or_clone)
     }
 
     /// Agrees to the entry that the plan shows for a server now, in a file of its own.

@@ -2,6 +2,7 @@
 //! Which entries of a plan somebody agrees to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use shoal_core::plan::text::verb;
 use shoal_schema::Sha256;
@@ -80,7 +81,7 @@ pub(in crate::cli) fn installs(
 pub(in crate::cli) fn all_unapproved(context: &Context, plan: &Plan) -> Picked {
     let mut picked = Picked::default();
     let waiting =
-        |entry: &&Entry| matches!(entry.approval, ApprovalState::Needed | ApprovalState::Expired { .. });
+        |entry: &&Arc<Entry>| matches!(entry.approval, ApprovalState::Needed | ApprovalState::Expired { .. });
     for entry in plan.entries.iter().filter(waiting) {
         if active_job(entry).is_some() {
             context.warn(&void(entry));

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! What people see of every server: its conditions, brought up to date once a turn.
+//!
+//! Guarantees: only what may have changed since the last turn is judged again, and only what did change is
+//! written.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use shoal_core::conditions::{View, conditions};
+use shoal_core::decide::Turn;
+use shoal_core::desired::{account, bmc_target};
+use shoal_core::inventory::Located;
+use shoal_core::job::Job;
+use shoal_schema::kinds::{FleetSpec, Secret, Server};
+use shoal_schema::plan::{Class, Entry};
+use shoal_store::Batch;
+
+use crate::controller::Controller;
+use crate::jobs::perform::chain;
+use crate::notify::Message;
+use crate::reconcile::Planned;
+use crate::rows::{self, ServerRow};
+use crate::world::World;
+
+/// What every server's conditions were last judged by.
+#[derive(Default)]
+pub(crate) struct Viewed {
+    servers: HashMap<String, Basis>,
+    fleet: Option<Arc<FleetSpec>>,
+}
+
+/// What one server's conditions are judged by.
+#[derive(Default)]
+struct Basis {
+    row: Option<Arc<ServerRow>>,
+    entry: Option<Arc<Entry>>,
+    server: Option<Arc<Located<Server>>>,
+    account: Option<Arc<Located<Secret>>>,
+    job: Option<Arc<Job>>,
+    turn: Option<Turn>,
+    broken: Option<String>,
+}
+
+impl PartialEq for Basis {
+    /// Rows, entries and documents are never changed where they are.
+    fn eq(&self, other: &Self) -> bool {
+        fn same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
+            a.map(Arc::as_ptr) == b.map(Arc::as_ptr)
+        }
+        same(self.row.as_ref(), other.row.as_ref())
+            && same(self.entry.as_ref(), other.entry.as_ref())
+            && same(self.server.as_ref(), other.server.as_ref())
+            && same(self.account.as_ref(), other.account.as_ref())
+            && same(self.job.as_ref(), other.job.as_ref())
+            && (&self.turn, &self.broken) == (&other.turn, &other.broken)
+    }
+}
+
+/// What is the same for all servers in one turn.
+struct Of<'a> {
+    plan: &'a Planned,
+    turns: HashMap<&'a str, &'a Turn>,
+    broken: HashMap<&'a str, &'a str>,
+    now: jiff::Timestamp,
+}
+
+impl<'a> Of<'a> {
+    fn new(plan: &'a Planned, waiting: &'a [(&'a Arc<Entry>, Turn)], now: jiff::Timestamp) -> Self {
+        let turns = waiting.iter().map(|(entry, turn)| (entry.server.as_str(), turn)).collect();
+        let mut broken = HashMap::new();
+        for problem in &plan.problems {
+            if let Some(server) = &problem.server {
+                broken.entry(server.as_str()).or_insert(problem.message.as_str());
+            }
+        }
+        Self { plan, turns, broken, now }
+    }
+
+    fn basis(&self, world: &World, name: &str) -> Basis {
+        let entries = &self.plan.entries;
+        let entry = entries.binary_search_by(|entry| entry.server.as_str().cmp(name)).ok();
+        let inventory = &self.plan.inventory;
+        let server = inventory.servers.get(name);
+        let account = server.and_then(|server| account(&self.plan.fleet, &server.value.spec.bmc));
+        Basis {
+            row: world.servers.get(name).cloned(),
+            entry: entry.map(|index| Arc::clone(&entries[index])),
+            server: server.cloned(),
+            account: account.and_then(|account| inventory.secrets.get(account)).cloned(),
+            job: world.active_job(name).cloned(),
+            turn: self.turns.get(name).map(|turn| (*turn).clone()),
+            broken: self.broken.get(name).map(|text| (*text).to_owned()),
+        }
+    }
+
+    /// The row as it should be.
+    fn judge(&self, name: &str, basis: &Basis) -> ServerRow {
+        let mut row = basis.row.as_ref().map_or_else(|| ServerRow::new(name), |row| (**row).clone());
+        let entry = basis.entry.as_deref();
+        let drift = entry.filter(|entry| entry.class == Class::None).map(|entry| entry.notes.clone());
+        let drift = drift.unwrap_or_default();
+        if row.status.drift != drift {
+            row.status_mut().drift = drift;
+        }
+        let view = View {
+            status: &row.status,
+            entry,
+            turn: basis.turn.as_ref(),
+            job: basis.job.as_deref(),
+            broken: basis.broken.as_deref(),
+            stalled: row.stalled.as_deref(),
+        };
+        let conditions = conditions(&view, self.now);
+        if row.status.conditions != conditions {
+            row.status_mut().conditions = conditions;
+        }
+        if let Some(server) = &basis.server {
+            row.file = server.file.to_string();
+            row.target = Some(bmc_target(&self.plan.inventory, &self.plan.fleet, &server.value.spec.bmc));
+        }
+        row
+    }
+}
+
+/// Brings every server's conditions up to date, and tells people who is held.
+pub(crate) async fn publish(
+    controller: &Controller,
+    plan: &Planned,
+    waiting: &[(&Arc<Entry>, Turn)],
+    viewed: &mut Viewed,
+) {
+    let of = Of::new(plan, waiting, controller.now());
+    if viewed.fleet.as_ref().map(Arc::as_ptr) != Some(Arc::as_ptr(&plan.fleet)) {
+        viewed.servers.clear();
+        viewed.fleet = Some(Arc::clone(&plan.fleet));
+    }
+    // Whoever holds the locks of several servers takes them in the order of their names.
+    let names: Vec<String> = {
+        let world = controller.world();
+        let mut all: Vec<&String> = plan.inventory.servers.keys().chain(world.servers.keys()).collect();
+        all.sort();
+        all.dedup();
+        if viewed.servers.len() > all.len() {
+            viewed.servers.retain(|name, _| all.binary_search(&name).is_ok());
+        }
+        let moved = |name: &&String| viewed.servers.get(*name) != Some(&of.basis(&world, name));
+        all.into_iter().filter(moved).cloned().collect()
+    };
+    let mut held_back = Vec::new();
+    let mut guards = Vec::new();
+    let mut batch = Batch::new();
+    let mut changed = Vec::new();
+    for name in names {
+        let basis = of.basis(&controller.world(), &name);
+        if basis.row.as_deref() == Some(&of.judge(&name, &basis)) {
+            viewed.servers.insert(name, basis);
+            continue;
+        }
+        guards.push(controller.lock(&name).await);
+        let basis = of.basis(&controller.world(), &name);
+        let after = Arc::new(of.judge(&name, &basis));
+        if newly_held(basis.row.as_deref(), &after) {
+            held_back.push((name, after.status.conditions.clone()));
+        }
+        rows::put_server(&mut batch, &after);
+        changed.push((after, basis));
+    }
+    let any = !changed.is_empty();
+    if any && let Err(error) = controller.commit("the conditions of servers", batch).await {
+        tracing::error!(error = %chain(&error), "conditions were not kept");
+        return;
+    }
+    {
+        let mut world = controller.world_mut();
+        for (row, basis) in changed {
+            let name = row.status.name.clone();
+            viewed.servers.insert(name.clone(), Basis { row: Some(Arc::clone(&row)), ..basis });
+            world.servers.insert(name, row);
+        }
+        world.turns = of.turns.iter().map(|(name, turn)| ((*name).to_owned(), (*turn).clone())).collect();
+        world.reconciled = true;
+    }
+    drop(guards);
+    if any {
+        controller.publish.notify_one();
+    }
+    for (server, conditions) in held_back {
+        let text = conditions
+            .iter()
+            .find(|condition| condition.reason == "ApprovalNeeded")
+            .map(|condition| condition.message.clone())
+            .unwrap_or_default();
+        let hint = Some(format!("shoal approve {server}"));
+        controller.tell(&Message { kind: "held".to_owned(), server, text, hint, job: None, time: of.now });
+    }
+    count_conditions(controller);
+}
+
+fn newly_held(before: Option<&ServerRow>, after: &ServerRow) -> bool {
+    let held = |row: &ServerRow| row.status.conditions.iter().any(|c| c.reason == "ApprovalNeeded");
+    held(after) && !before.is_some_and(held)
+}
+
+fn count_conditions(controller: &Controller) {
+    let mut counts: BTreeMap<&'static str, u32> = BTreeMap::new();
+    for condition in ["ready", "reconciling", "stalled", "drifted", "suspended"] {
+        counts.insert(condition, 0);
+    }
+    for row in controller.world().servers.values() {
+        for condition in row.status.conditions.iter().filter(|condition| condition.status) {
+            *counts.entry(crate::publish::condition_word(condition.kind)).or_default() += 1;
+        }
+    }
+    for (condition, count) in counts {
+        controller.metrics.servers(condition, count);
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! A planner that follows a fleet through its changes makes the plan that would be made from nothing:
+//! [`World::plan`] compares both at every step.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use shoal_core::plan::{PlanRequest, Planner};
+use shoal_schema::kinds::ImageVersion;
+use shoal_schema::plan::Problem;
+use shoal_schema::status::RecordState;
+
+use super::support::at;
+use super::support::world::{World, image_version, suspend};
+
+const NAMES: [&str; 4] = ["web-01", "web-02", "web-03", "web-04"];
+
+/// One change: what is changed, and how.
+type Step = (u8, u8);
+
+fn take(world: &mut World, (what, how): Step) {
+    let name = NAMES[usize::from(how) % NAMES.len()];
+    let there = world.inventory.servers.contains_key(name);
+    let flag = how & 16 != 0;
+    match what {
+        0 => world.add(name),
+        1 => drop(world.inventory.servers.remove(name)),
+        2 if there => world.version(name, if flag { "13.1" } else { "13.2" }),
+        3 if there => {
+            world.edit(name, |spec| spec.serial = Some(if flag { "S-web-01" } else { "S-own" }.into()))
+        }
+        4 if there => {
+            world.edit(name, |spec| spec.os.as_mut().into_iter().for_each(|os| os.version = "gone".into()))
+        }
+        5 if there => world.edit(name, |spec| spec.protect = flag),
+        6 if world.inventory.servers.contains_key("web-01") => suspend(world, Some(at(i64::from(how)))),
+        7 if there && world.inventory.images["debian"].value.spec.versions.contains_key("13.1") => {
+            world.version(name, "13.1");
+            world.install(name);
+        }
+        8 if there => world.approve_if_any(name),
+        9 => world.inventory.approvals.clear(),
+        10 => world.record(name).state = if flag { RecordState::Dirty } else { RecordState::Released },
+        11 => world.bmc(name).power = Some(if flag { "Off" } else { "On" }.into()),
+        12 => world.job_active(name, if flag { "provisioning" } else { "complete" }),
+        13 => world.secret(if flag { "hosts/root" } else { "bmc" }, &how.to_string()),
+        14 => world.recipe(|spec| spec.layout.truncate(usize::from(how % 3))),
+        15 => world.image(if flag { "13.1" } else { "13.2" }, (how & 32 != 0).then(|| image_version(name))),
+        16 if world.inventory.fleet.is_some() => {
+            world.fleet(|spec| spec.limits.removed_share_percent = how % 100)
+        }
+        17 => world.observed.paused = flag,
+        18 => world.now = at(i64::from(how)),
+        19 => world.commit = flag.then(|| if how & 32 != 0 { "c1" } else { "c2" }.to_owned()),
+        20 => world.inventory.unreadable = flag,
+        21 => world.break_or_mend(name),
+        22 => world.observed.counter += 1,
+        23 if there && !world.inventory.servers.contains_key("other") => world.rename(name, "other"),
+        24 => drop(world.observed.servers.remove(name)),
+        _ => {}
+    }
+}
+
+impl World {
+    fn approve_if_any(&mut self, name: &str) {
+        if self.entry(name).is_some() {
+            self.approve(name);
+        }
+    }
+
+    fn image(&mut self, name: &str, version: Option<ImageVersion>) {
+        let debian = self.inventory.images.get_mut("debian").expect("it is always there");
+        let mut image = debian.value.clone();
+        image.spec.versions.remove(name);
+        image.spec.versions.extend(version.map(|version| (name.to_owned(), version)));
+        *debian = super::support::world::located("images/debian.yaml", image);
+    }
+
+    fn break_or_mend(&mut self, name: &str) {
+        let key = ("Server", name.to_owned());
+        if !self.inventory.broken.remove(&key) {
+            self.inventory.broken.insert(key);
+            self.inventory.problems.push(Problem {
+                place: format!("servers/{name}.yaml:1"),
+                code: "broken".into(),
+                message: "is broken".into(),
+                server: Some(name.to_owned()),
+            });
+        } else {
+            self.inventory.problems.retain(|problem| problem.server.as_deref() != Some(name));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_changes_the_plan_is_the_one_that_would_be_made_from_nothing(
+        steps in proptest::collection::vec((0_u8..25, any::<u8>()), 1..40),
+    ) {
+        let mut world = World::new();
+        for name in NAMES {
+            world.add(name);
+        }
+        world.plan();
+        for step in steps {
+            take(&mut world, step);
+            world.plan();
+        }
+    }
+}
+
+#[test]
+fn a_change_while_two_servers_claim_one_machine_is_seen_once_they_do_not() {
+    let mut world = World::one();
+    world.add("web-02");
+    world.plan();
+    world.edit("web-02", |spec| spec.serial = Some("S-web-01".into()));
+    world.image("13.1", Some(image_version("13.2")));
+    assert_eq!(world.plan().problems.len(), 2);
+    world.edit("web-02", |spec| spec.serial = Some("S-web-02".into()));
+    world.plan();
+}
+
+#[test]
+fn what_did_not_change_is_shared_with_the_plan_before() {
+    let mut world = World::one();
+    world.add("web-02");
+    let mut planner = Planner::default();
+    let mut plan = |world: &World| {
+        let request = PlanRequest {
+            inventory: &world.inventory,
+            observed: &world.observed,
+            commit: world.commit.as_deref(),
+            tool: "0.0.0-test",
+            now: world.now,
+        };
+        planner.make(&request).expect("a plan")
+    };
+    let first = plan(&world);
+    assert!(Arc::ptr_eq(&first, &plan(&world)), "nothing changed, and the plan is another one");
+    world.version("web-02", "13.2");
+    let second = plan(&world);
+    assert!(Arc::ptr_eq(&first.entries[0], &second.entries[0]), "web-01 was judged again");
+    assert!(!Arc::ptr_eq(&first.entries[1], &second.entries[1]), "web-02 was not judged again");
+    world.observed.paused = true;
+    let paused = plan(&world);
+    world.version("web-02", "13.1");
+    assert!(Arc::ptr_eq(&paused.entries[0], &plan(&world).entries[0]), "web-01 was held anew");
+}
