@@ -27,10 +27,10 @@ fn take(world: &mut World, (what, how): Step) {
         1 => drop(world.inventory.servers.remove(name)),
         2 if there => world.version(name, if flag { "13.1" } else { "13.2" }),
         3 if there => {
-            world.edit(name, |spec| spec.serial = Some(if flag { "S-web-01" } else { "S-own" }.into()))
+            world.edit(name, |spec| spec.serial = Some(if flag { "S-web-01" } else { "S-own" }.into()));
         }
         4 if there => {
-            world.edit(name, |spec| spec.os.as_mut().into_iter().for_each(|os| os.version = "gone".into()))
+            world.edit(name, |spec| spec.os.as_mut().into_iter().for_each(|os| os.version = "gone".into()));
         }
         5 if there => world.edit(name, |spec| spec.protect = flag),
         6 if world.inventory.servers.contains_key("web-01") => suspend(world, Some(at(i64::from(how)))),
@@ -47,7 +47,7 @@ fn take(world: &mut World, (what, how): Step) {
         14 => world.recipe(|spec| spec.layout.truncate(usize::from(how % 3))),
         15 => world.image(if flag { "13.1" } else { "13.2" }, (how & 32 != 0).then(|| image_version(name))),
         16 if world.inventory.fleet.is_some() => {
-            world.fleet(|spec| spec.limits.removed_share_percent = how % 100)
+            world.fleet(|spec| spec.limits.removed_share_percent = how % 100);
         }
         17 => world.observed.paused = flag,
         18 => world.now = at(i64::from(how)),
