@@ -132,6 +132,8 @@ impl Bmc {
         match resource {
             Resource::Session(id) if self.close_session(id) => Ok(self.acknowledged()),
             Resource::Session(_) => Err(Refusal::NotFound { uri: uri() }),
+            Resource::MountImage(id) if self.take_off_list(*id)? => Ok(self.acknowledged()),
+            Resource::MountImage(_) => Err(Refusal::NotFound { uri: uri() }),
             _ => Err(Refusal::MethodNotAllowed),
         }
     }
@@ -140,6 +142,7 @@ impl Bmc {
         match resource {
             Resource::Sessions | Resource::SessionsMembers => self.post_session(call),
             Resource::Action(action) => self.act(*action, call).await,
+            Resource::MountImages => self.put_on_list(call),
             _ => Err(Refusal::MethodNotAllowed),
         }
     }
@@ -216,6 +219,8 @@ impl Bmc {
             }
             Action::Control { place } => return self.control(place.slot, call).await,
             Action::Mount => return self.mount(call).await,
+            Action::MountList => self.mount_list(call).await?,
+            Action::UnmountList => self.unmount_list(),
             Action::Unmount => {
                 let done = self.eject(MOUNTED)?;
                 return Ok(self.done(done));

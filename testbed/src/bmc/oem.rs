@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! What makers have of their own: media by one action or by configuration, boot overrides in a resource or an import of
-//! their own.
+//! What makers have of their own: media by one action, by configuration or by a list, boot overrides in a resource or an
+//! import of their own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header;
 use serde_json::{Map, Value, json};
 
 use super::errors::Refusal;
 use super::handlers::{Call, object};
 use super::instance::Bmc;
-use super::reply::Reply;
-use super::state::Enabled;
+use super::reply::{Payload, Reply};
+use super::routes::Resource;
+use super::state::{Enabled, ListedImage};
 
-/// The slot that is mounted by configuration: such BMCs have one.
+/// The slot that is mounted by configuration or by a list: such BMCs have one.
 pub(crate) const MOUNTED: usize = 0;
+/// Where images on a list may come from. Only HTTP is ever fetched here.
+const LISTED_TYPES: [&str; 5] = ["NFS", "Samba", "HTTP", "SFTP", "FTP"];
 /// Until an address that was written is taken over (fakefish waits for three seconds before it mounts).
 const TAKEN_OVER: Duration = Duration::from_secs(2);
 /// How long an import of two attributes takes.
@@ -82,6 +86,63 @@ impl Bmc {
         let image = Map::from_iter([("Image".to_owned(), json!(format!("{host}{path}")))]);
         let done = self.insert(MOUNTED, &image, call.effects).await?;
         Ok(self.done(done))
+    }
+
+    /// POST to a list of images.
+    pub(crate) fn put_on_list(&self, call: &Call<'_>) -> Result<Reply, Refusal> {
+        const KNOWN: [&str; 7] =
+            ["FilePath", "Type", "Username", "Password", "Domain", "Readonly", "Options"];
+        let body = object(call, true)?;
+        if let Some(name) = body.keys().find(|name| !KNOWN.contains(&name.as_str())) {
+            return Err(Refusal::PropertyUnknown { name: name.clone() });
+        }
+        let given = |name: &'static str| {
+            body.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(Refusal::PropertyMissing { name })
+        };
+        let (path, protocol) = (given("FilePath")?, given("Type")?);
+        if !LISTED_TYPES.contains(&protocol.as_str()) {
+            return Err(Refusal::PropertyValueNotInList { value: protocol, name: "Type".to_owned() });
+        }
+        let resource = {
+            let list = &mut self.lock().state.listed;
+            list.made += 1;
+            list.images.push(ListedImage { id: list.made, path, protocol, is_mounted: false });
+            Resource::MountImage(list.made)
+        };
+        let shown = self.render(&resource).map_or(Payload::Empty, Payload::Json);
+        Ok(Reply::new(201, shown).with(header::LOCATION, &resource.path(self.config.profile)))
+    }
+
+    /// DELETE of an image on a list; false when there is none of that number.
+    pub(crate) fn take_off_list(&self, id: u64) -> Result<bool, Refusal> {
+        let mut locked = self.lock();
+        let images = &mut locked.state.listed.images;
+        match images.iter().position(|image| image.id == id) {
+            Some(at) if images[at].is_mounted => {
+                Err(Refusal::SlotOccupied { id: self.config.profile.slots[MOUNTED].id })
+            }
+            at => Ok(at.map(|at| images.remove(at)).is_some()),
+        }
+    }
+
+    /// LenovoRemoteMapService.Mount: whatever is on the list.
+    pub(crate) async fn mount_list(self: &Arc<Self>, call: &Call<'_>) -> Result<(), Refusal> {
+        loop {
+            let images = self.lock().state.listed.images.clone();
+            let Some(next) = images.into_iter().find(|image| !image.is_mounted) else { return Ok(()) };
+            let image = Map::from_iter([("Image".to_owned(), json!(next.path))]);
+            self.insert(MOUNTED, &image, call.effects).await?;
+            let mut locked = self.lock();
+            let images = &mut locked.state.listed.images;
+            images.iter_mut().filter(|image| image.id == next.id).for_each(|image| image.is_mounted = true);
+        }
+    }
+
+    /// LenovoRemoteMapService.UMount: all of them. They stay on the list.
+    pub(crate) fn unmount_list(self: &Arc<Self>) {
+        // An empty slot is no refusal here.
+        let _ = self.eject_now(MOUNTED);
+        self.lock().state.listed.images.iter_mut().for_each(|image| image.is_mounted = false);
     }
 
     /// PATCH of the maker's own resource for boot overrides.

@@ -63,6 +63,12 @@ pub(crate) enum Resource {
     InsertActionInfo(Place),
     /// Where the address of an image is configured before it is mounted.
     IsoConfig,
+    /// The service that mounts a list of images.
+    RemoteMap,
+    /// That list.
+    MountImages,
+    /// An image on it, by number.
+    MountImage(u64),
     /// The maker's own resource for boot overrides.
     BootConfig,
     /// Attributes of the manager.
@@ -135,6 +141,10 @@ pub(crate) enum Action {
     Mount,
     /// IsoConfig.UnMount.
     Unmount,
+    /// LenovoRemoteMapService.Mount.
+    MountList,
+    /// LenovoRemoteMapService.UMount.
+    UnmountList,
     /// Import of configuration into the manager.
     Import,
 }
@@ -221,12 +231,26 @@ impl Resource {
                 OwnBoot::Import { action, .. } if action == *name => Some(Self::Action(Action::Import)),
                 _ => None,
             },
+            ["Oem", "Lenovo", "RemoteMap", rest @ ..] if profile.media.route == InsertRoute::Listed => {
+                Self::under_remote_map(rest)
+            }
             ["Oem", "Dell", "DellAttributes", id] if *id == profile.manager.id => {
                 matches!(profile.boot.own, OwnBoot::Import { .. }).then_some(Self::Attributes)
             }
             [segment, rest @ ..] if *segment == profile.media.segment => {
                 Self::under_media(profile, SlotView::Manager, rest)
             }
+            _ => None,
+        }
+    }
+
+    fn under_remote_map(rest: &[&str]) -> Option<Self> {
+        match rest {
+            [] => Some(Self::RemoteMap),
+            ["MountImages"] => Some(Self::MountImages),
+            ["MountImages", id] => number(id).map(Self::MountImage),
+            ["Actions", "LenovoRemoteMapService.Mount"] => Some(Self::Action(Action::MountList)),
+            ["Actions", "LenovoRemoteMapService.UMount"] => Some(Self::Action(Action::UnmountList)),
             _ => None,
         }
     }
@@ -315,6 +339,9 @@ impl Resource {
             Self::Slot(place) => slot(place),
             Self::InsertActionInfo(place) => format!("{}/InsertMediaActionInfo", slot(place)),
             Self::IsoConfig => format!("{}/{CONFIG}", media(SlotView::Manager)),
+            Self::RemoteMap => format!("{}/Oem/Lenovo/RemoteMap", manager()),
+            Self::MountImages => format!("{}/Oem/Lenovo/RemoteMap/MountImages", manager()),
+            Self::MountImage(id) => format!("{}/Oem/Lenovo/RemoteMap/MountImages/{id}", manager()),
             Self::BootConfig => {
                 let OwnBoot::Config { vendor } = profile.boot.own else { return system() };
                 format!("{}/Oem/{vendor}/BootConfig", system())
@@ -344,8 +371,8 @@ impl Resource {
     pub(crate) fn methods(&self, profile: &Profile) -> &'static [&'static str] {
         match self {
             Self::Action(_) | Self::SessionsMembers => &["POST"],
-            Self::Sessions => &["GET", "HEAD", "POST"],
-            Self::Session(_) => &["GET", "HEAD", "DELETE"],
+            Self::Sessions | Self::MountImages => &["GET", "HEAD", "POST"],
+            Self::Session(_) | Self::MountImage(_) => &["GET", "HEAD", "DELETE"],
             Self::System | Self::SystemSettings | Self::IsoConfig | Self::BootConfig => {
                 &["GET", "HEAD", "PATCH"]
             }
@@ -388,6 +415,11 @@ impl Action {
             }
             Self::Mount => format!("{}/Actions/IsoConfig.Mount", Resource::IsoConfig.path(profile)),
             Self::Unmount => format!("{}/Actions/IsoConfig.UnMount", Resource::IsoConfig.path(profile)),
+            Self::MountList | Self::UnmountList => {
+                let verb = if self == Self::MountList { "Mount" } else { "UMount" };
+                let service = Resource::RemoteMap.path(profile);
+                format!("{service}/Actions/LenovoRemoteMapService.{verb}")
+            }
             Self::Import => {
                 let OwnBoot::Import { action, .. } = profile.boot.own else { return String::new() };
                 format!("{}/Actions/Oem/{action}", Resource::Manager.path(profile))
@@ -458,6 +490,10 @@ mod tests {
             if profile.media.route == InsertRoute::Configured {
                 resources.extend([Action::Mount, Action::Unmount].map(Resource::Action));
                 resources.push(Resource::IsoConfig);
+            }
+            if profile.media.route == InsertRoute::Listed {
+                resources.extend([Action::MountList, Action::UnmountList].map(Resource::Action));
+                resources.extend([Resource::RemoteMap, Resource::MountImages, Resource::MountImage(3)]);
             }
             for (slot, model) in profile.slots.iter().enumerate() {
                 let views = [SlotView::System, SlotView::Manager];

@@ -141,6 +141,22 @@ impl Configured {
     }
 }
 
+/// Images on a list that is mounted as a whole.
+#[derive(Debug, Default)]
+pub(crate) struct ImageList {
+    pub(crate) images: Vec<ListedImage>,
+    pub(crate) made: u64,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub(crate) struct ListedImage {
+    pub(crate) id: u64,
+    pub(crate) path: String,
+    pub(crate) protocol: String,
+    pub(crate) is_mounted: bool,
+}
+
 /// A session.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -218,6 +234,8 @@ pub(crate) struct State {
     pub(crate) virtual_cd_once: bool,
     /// The address that is mounted next, where images are mounted by configuration.
     pub(crate) configured: Configured,
+    /// What is mounted next, where images are mounted by a list.
+    pub(crate) listed: ImageList,
     pub(crate) slots: Vec<SlotState>,
     pub(crate) insertions: u64,
     pub(crate) sessions: Vec<Session>,
@@ -254,6 +272,7 @@ impl State {
             },
             virtual_cd_once: false,
             configured: Configured::default(),
+            listed: ImageList::default(),
             slots: profile.slots.iter().map(|_| SlotState::default()).collect(),
             insertions: 0,
             sessions: Vec::new(),

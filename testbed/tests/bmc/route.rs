@@ -83,6 +83,26 @@ pub(crate) async fn try_insert(fixture: &Fixture, slot: &str, url: &str) -> Answ
             }
             fixture.client.post(&format!("{config}/Actions/IsoConfig.Mount"), json!({})).await
         }
+        InsertRoute::Listed => {
+            clear_list(fixture).await;
+            let image = json!({"FilePath": url, "Type": "HTTP", "Readonly": true});
+            fixture.client.post(&format!("{REMOTE_MAP}/MountImages"), image).await.expect(201);
+            let mount = format!("{REMOTE_MAP}/Actions/LenovoRemoteMapService.Mount");
+            fixture.client.post(&mount, json!({})).await
+        }
+    }
+}
+
+const REMOTE_MAP: &str = "/redfish/v1/Managers/1/Oem/Lenovo/RemoteMap";
+
+/// Takes off the list of images what is not mounted.
+async fn clear_list(fixture: &Fixture) {
+    let list = fixture.client.get(&format!("{REMOTE_MAP}/MountImages")).await.expect(200).json();
+    for member in list["Members"].as_array().expect("a list") {
+        let path = member["@odata.id"].as_str().expect("a path");
+        if fixture.client.get(path).await.expect(200).json()["Mounted"] == false {
+            accepted(&fixture.client.delete(path).await);
+        }
     }
 }
 
@@ -129,6 +149,12 @@ pub(crate) async fn try_eject(fixture: &Fixture, slot: &str) -> Answer {
         InsertRoute::Configured => {
             let unmount = format!("{}/Actions/IsoConfig.UnMount", config_of(slot));
             fixture.client.post(&unmount, json!({})).await
+        }
+        InsertRoute::Listed => {
+            let unmount = format!("{REMOTE_MAP}/Actions/LenovoRemoteMapService.UMount");
+            let answer = fixture.client.post(&unmount, json!({})).await;
+            clear_list(fixture).await;
+            answer
         }
     }
 }

@@ -166,7 +166,10 @@ impl Bench {
                 body.insert("Inserted".to_owned(), json!(true));
                 self.send(http::Method::PATCH, path, body.into()).await;
             }
-            InsertRoute::OemPair | InsertRoute::Control { .. } | InsertRoute::Configured => {
+            InsertRoute::OemPair
+            | InsertRoute::Control { .. }
+            | InsertRoute::Configured
+            | InsertRoute::Listed => {
                 panic!(
                     "{}: machines are tried on models with a way of the standard",
                     self.bmc().profile().name
@@ -187,7 +190,10 @@ impl Bench {
                 InsertRoute::Patch => {
                     self.send(http::Method::PATCH, &slot.path, json!({"Image": null})).await;
                 }
-                InsertRoute::OemPair | InsertRoute::Control { .. } | InsertRoute::Configured => {}
+                InsertRoute::OemPair
+                | InsertRoute::Control { .. }
+                | InsertRoute::Configured
+                | InsertRoute::Listed => {}
             }
         }
         let empty = |bench: &Self| bench.bmc().state().slots.iter().all(|slot| slot.image.is_none());

@@ -211,6 +211,7 @@ models! {
     an_ilo4_is_installed_from_cd_and_usb_by_actions_of_its_own ILO4 CdUsb;
     an_ibmc_that_connects_at_random_is_installed_from_one_cd IBMC_V5 Single;
     a_supermicro_x10_is_installed_from_what_is_configured_and_mounted SMC_X10 Single;
+    an_xcc_before_it_had_slots_is_installed_from_what_is_listed_and_mounted XCC_18D Single;
     an_xcc3_that_answers_with_tasks_is_installed_from_two_cds XCC3 TwoCd;
     an_irmc_is_installed_by_its_own_boot_configuration IRMC_S5 CdUsb;
     an_idrac9_before_6_is_installed_by_an_import IDRAC9_5 Single;
@@ -290,6 +291,7 @@ async fn what_is_accepted_without_effect_is_done_all_the_same() {
       - {name: pair, methods: [POST], path: '**/HpiLOVirtualMedia.InsertVirtualMedia', count: 1, fault: {kind: lie}}
       - {name: control, methods: [POST], path: '**/VirtualMedia.VmmControl', count: 2, fault: {kind: lie}}
       - {name: mount, methods: [POST], path: '**/IsoConfig.*', count: 1, every: 2, fault: {kind: lie}}
+      - {name: list, methods: [POST], path: '**/LenovoRemoteMapService.*', count: 1, every: 2, fault: {kind: lie}}
       - name: import
         methods: [POST]
         path: '**/EID_674_Manager.ImportSystemConfiguration'
@@ -305,6 +307,7 @@ async fn what_is_accepted_without_effect_is_done_all_the_same() {
         &profiles::ILO4,
         &profiles::IBMC_V5,
         &profiles::SMC_X10,
+        &profiles::XCC_18D,
         &profiles::IDRAC9_5,
         // It takes one insertion in vain, and refuses a parameter of the next.
         &profiles::IRMC_S5,

@@ -159,6 +159,8 @@ pub enum InsertRoute {
     },
     /// An address is configured in a resource beside the slots, and then mounted (`IsoConfig`).
     Configured,
+    /// An image is put on a list of the manager's, and the list is mounted (`RemoteMap`).
+    Listed,
 }
 
 /// What a PATCH of a slot does.

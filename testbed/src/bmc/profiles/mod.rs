@@ -21,6 +21,7 @@
 //! | `ilo4` | media by the actions of `Oem.Hp` or a PATCH of `Image`, no boot mode | vendor's examples, reports |
 //! | `ibmc-v5` | media by `VmmControl`, which fails at random, logins with a domain | field notes |
 //! | `smc-x10` | media by configuration, a CD that is there only while it is mounted | published fixtures, scripts |
+//! | `xcc-18d` | images on a list that is mounted, slots that are there only while they are full | vendor's scripts, notes |
 //! | `xcc3` | a PATCH that answers 202 and a task | vendor's documentation and scripts |
 //! | `irmc-s5` | the boot override in a resource of its own, `If-Match` | vendor's provider and samples |
 //! | `idrac9-5` | boot from the virtual CD by an import, one image at a time | vendor's scripts, sushy-oem-idrac |
@@ -46,6 +47,7 @@ mod smc_x12;
 mod smc_x13_single;
 mod xcc;
 mod xcc3;
+mod xcc_18d;
 
 use std::time::Duration;
 
@@ -79,10 +81,11 @@ pub use smc_x10::SMC_X10;
 pub use smc_x12::SMC_X12;
 pub use smc_x13_single::SMC_X13_SINGLE;
 pub use xcc::XCC;
+pub use xcc_18d::XCC_18D;
 pub use xcc3::XCC3;
 
 /// Every model that keeps to its own rules.
-pub static ALL: [&Profile; 16] = [
+pub static ALL: [&Profile; 17] = [
     &IDRAC9_6,
     &IDRAC10,
     &ILO5,
@@ -95,6 +98,7 @@ pub static ALL: [&Profile; 16] = [
     &ILO4,
     &IBMC_V5,
     &SMC_X10,
+    &XCC_18D,
     &XCC3,
     &IRMC_S5,
     &IDRAC9_5,

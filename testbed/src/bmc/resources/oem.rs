@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Resources of makers' own: configuration of a CD, boot overrides, attributes of a manager.
+//! Resources of makers' own: configuration of a CD, a list of images, boot overrides, attributes of a manager.
 
 use serde_json::{Map, Value, json};
 
@@ -22,6 +22,36 @@ pub(super) fn iso_config(view: &View<'_>) -> Map<String, Value> {
     });
     map.insert("Actions".into(), actions);
     map
+}
+
+pub(super) fn remote_map(view: &View<'_>) -> Map<String, Value> {
+    let (schema, version) = ("LenovoRemoteMapService", "v1_0_0");
+    let mut map = view.entity(&Resource::RemoteMap, schema, version, "RemoteMap", "RemoteMapService");
+    map.insert("ServiceEnabled".into(), json!(true));
+    map.insert("MountImages".into(), view.link(&Resource::MountImages));
+    let actions = json!({
+        "#LenovoRemoteMapService.Mount": view.action(Action::MountList),
+        "#LenovoRemoteMapService.UMount": view.action(Action::UnmountList),
+    });
+    map.insert("Actions".into(), actions);
+    map
+}
+
+pub(super) fn mount_images(view: &View<'_>) -> Map<String, Value> {
+    let images: Vec<Resource> =
+        view.state.listed.images.iter().map(|image| Resource::MountImage(image.id)).collect();
+    view.collection(&Resource::MountImages, "LenovoRemoteMapMediaCollection", "MountImages", &images)
+}
+
+pub(super) fn mount_image(view: &View<'_>, id: u64) -> Option<Map<String, Value>> {
+    let image = view.state.listed.images.iter().find(|image| image.id == id)?;
+    let (schema, name) = ("LenovoRemoteMapMedia", "Remote Map Media");
+    let mut map = view.entity(&Resource::MountImage(id), schema, "v1_0_0", &id.to_string(), name);
+    map.insert("FilePath".into(), json!(image.path));
+    map.insert("Type".into(), json!(image.protocol));
+    map.insert("Readonly".into(), json!(true));
+    map.insert("Mounted".into(), json!(image.is_mounted));
+    Some(map)
 }
 
 pub(super) fn boot_config(view: &View<'_>) -> Map<String, Value> {

@@ -16,6 +16,7 @@ mod smc_x10;
 mod smc_x12;
 mod xcc;
 mod xcc3;
+mod xcc_18d;
 
 use http::Method;
 use serde_json::Value;

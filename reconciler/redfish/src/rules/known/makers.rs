@@ -305,7 +305,10 @@ pub const MAKERS: &[MakerRow] = &[
         "Lenovo",
         "XCC before 2.50",
         "shows slots only while they are in use, and mounts images by a list",
-        &[By(Rule::OldXccMountsByAList)],
+        &[
+            By(Rule::OldXccMountsByAList),
+            test(MODELS, "an_xcc_before_it_had_slots_is_installed_from_what_is_listed_and_mounted"),
+        ],
     ),
     row(
         "Lenovo",
