@@ -26,6 +26,8 @@ pub(crate) struct Manager {
     /// The list by which it mounts images.
     pub(crate) mount_list: Option<String>,
     pub(crate) has_no_cd_instance: bool,
+    /// The action that sets the number of CDs.
+    pub(crate) configure_cds: Option<String>,
 }
 
 /// Remote media that are switched off as a whole.
@@ -81,6 +83,7 @@ pub(super) async fn read(walk: &mut Walk<'_>, root: &Value, system: &System) -> 
                 attributes: attributes.clone(),
                 mount_list: oem::mount_list(&value),
                 has_no_cd_instance: oem::has_no_cd_instance(&value),
+                configure_cds: action::find_oem(&value, ".ConfigureCDInstance").map(|action| action.target),
                 remote_media_are_off: oem::remote_media_are_off(&value),
                 remote_media: action::find_oem(&value, ".EnableRMedia")
                     .filter(|_| oem::remote_media_are_off(&value))

@@ -137,11 +137,17 @@ fn warn(found: &Findings<'_>, schemes: ImageSchemes, warnings: &mut Vec<Warning>
         say(About::MediaDisabled, "virtual media are disabled in the manager's network protocol".to_owned());
     }
     if found.managers.iter().any(|manager| manager.remote_media_are_off) {
-        let may_switch = found.managers.iter().any(|manager| manager.remote_media.is_some());
-        if found.slots.is_empty() || !may_switch {
+        let switch = found.managers.iter().find_map(|manager| manager.remote_media.as_ref());
+        if found.slots.is_empty() || switch.is_none() {
+            // Before there is a slot nobody agreed to an install, so that nothing is written.
+            let by = switch
+                .map(|switch| format!(", or POST {{\"RMediaState\": \"Enable\"}} to {}", switch.target));
             say(
                 About::RemoteMediaOff,
-                "remote media are switched off: enable remote media support in the bmc's settings".to_owned(),
+                format!(
+                    "remote media are switched off: enable remote media support in the bmc's settings{}",
+                    by.unwrap_or_default()
+                ),
             );
         } else {
             say(
@@ -150,12 +156,12 @@ fn warn(found: &Findings<'_>, schemes: ImageSchemes, warnings: &mut Vec<Warning>
             );
         }
     }
-    let has_no_cd = found.managers.iter().any(|manager| manager.has_no_cd_instance);
-    if has_no_cd && found.rules.has(Rule::CdInstancesMayBeNone) {
+    let without_cd = found.managers.iter().find(|manager| manager.has_no_cd_instance);
+    if let Some(manager) = without_cd.filter(|_| found.rules.has(Rule::CdInstancesMayBeNone)) {
+        let action = manager.configure_cds.as_deref().unwrap_or("the manager's action ConfigureCDInstance");
         say(
             About::NoCdInstance,
-            "remote media have no CD: set CDInstances to 2 or more (action ConfigureCDInstance of the manager)"
-                .to_owned(),
+            format!("remote media have no CD: set two of them, or POST {{\"CDInstance\": 2}} to {action}"),
         );
     }
     for slot in found.slots {

@@ -322,7 +322,10 @@ pub(super) async fn remote_media_are_switched_on_first(trial: Trial) -> Outcome 
     let target = format!("{MANAGER}/Actions/Oem/VirtualMedia.EnableRMedia");
     let off = json!({"target": target, "Status": "Disabled"});
     tree.get_mut(MANAGER).unwrap()["Actions"] = json!({"Oem": {"#VirtualMedia.EnableRMedia": off}});
-    is_of_no_use(&trial, &Fake::new(tree), "enable remote media support").await
+    let hidden = tree.clone();
+    is_of_no_use(&trial, &Fake::new(tree), "enable remote media support").await?;
+    let off = trial.connect(&Fake::new(hidden)).await?.1;
+    tells(&off, &format!("POST {{\"RMediaState\": \"Enable\"}} to {target}"))
 }
 
 /// An iDRAC whose standard override starts the physical drive.
