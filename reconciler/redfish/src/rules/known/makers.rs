@@ -46,6 +46,9 @@ pub const MAKERS: &[MakerRow] = &[
             By(Rule::ActionsMayStandAmongTheMakersOwn),
             By(Rule::SlotsMayTakeFileSharesOnly),
             Choice(
+                "where no slot is shown nothing is switched on: nobody agreed to an install yet, and what to POST is told",
+            ),
+            Choice(
                 "the number of CDs is not raised from 1 to 2: with one, maintenance OS and task come as one image",
             ),
         ],
