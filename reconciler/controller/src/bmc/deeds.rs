@@ -16,6 +16,7 @@ use shoal_schema::wire::task::Identity;
 use tracing::Instrument as _;
 
 use super::ConnectError;
+use super::seen;
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
 use crate::rows::ServerRow;
@@ -56,7 +57,7 @@ async fn perform(controller: &Controller, server: &str, action: Action) -> Resul
     }
     let bmc = connect(controller, &row).await?;
     let result = match action {
-        Action::Tidy => tidy(&*bmc).await,
+        Action::Tidy => tidy(controller, &*bmc).await,
         Action::PowerOn => bmc.ensure_power_on().await.map(|_| ()).map_err(Into::into),
         Action::PowerOff => bmc.ensure_power_off(GRACEFUL).await.map(|_| ()).map_err(Into::into),
         _ => Ok(()),
@@ -87,9 +88,16 @@ async fn connect(controller: &Controller, row: &ServerRow) -> Result<Box<dyn Bmc
     controller.bmcs.connect(controller, &row.status.name, &target, &identity).await
 }
 
-async fn tidy(bmc: &dyn Bmc) -> Result<(), ConnectError> {
-    bmc.eject_ours().await?;
-    bmc.clear_boot_override().await?;
+/// Takes out what is ours and nothing else: somebody may have put in something of theirs since, and another
+/// machine may stand behind the BMC.
+async fn tidy(controller: &Controller, bmc: &dyn Bmc) -> Result<(), ConnectError> {
+    let left = seen::left_over(&bmc.read_state().await?, &controller.all_media_bases());
+    for slot in &left.slots {
+        bmc.eject(slot).await?;
+    }
+    if left.boot_override {
+        bmc.clear_boot_override().await?;
+    }
     Ok(())
 }
 
@@ -122,7 +130,7 @@ pub(crate) async fn release(controller: &Arc<Controller>, server: &str) {
 /// Takes media of ours out of a released machine. Tried at every sweep until it worked.
 pub(crate) async fn finish_release(controller: &Controller, row: &ServerRow) -> Result<(), ConnectError> {
     let bmc = connect(controller, row).await?;
-    let result = tidy(&*bmc).await;
+    let result = tidy(controller, &*bmc).await;
     super::end(&*bmc).await;
     result?;
     let _held = controller.lock(&row.status.name).await;

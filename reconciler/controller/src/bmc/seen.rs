@@ -3,8 +3,9 @@
 
 use jiff::SignedDuration;
 use shoal_core::desired::Desired;
-use shoal_redfish::{BmcState, Discovered, ErrorKind, PowerState, Rung};
+use shoal_redfish::{BmcState, Discovered, ErrorKind, MediaUrl, PowerState, Rung};
 use shoal_schema::status::{BmcFacts, Obstacle, RecordState, Unreachable};
+use url::Url;
 
 use super::ConnectError;
 use super::sweep::Seen;
@@ -18,6 +19,8 @@ const MISSES: u32 = 3;
 const MISSED_FOR: SignedDuration = SignedDuration::from_mins(10);
 /// What a machine's boot progress says once its own system runs.
 const STARTED: [&str; 2] = ["OSRunning", "OSBootStarted"];
+/// Characters of what stands for a medium in its address.
+const CAPABILITY: usize = 43;
 /// A boot override to the machine's own disk leads where it goes anyway.
 const OWN_DISK: &str = "Hdd";
 
@@ -52,13 +55,10 @@ pub(super) fn saw(controller: &Controller, desired: &Desired, row: &mut ServerRo
     {
         installed.boot_observed = true;
     }
-    let (own_media, foreign_media) = media(&state, &controller.all_media_bases());
-    // An override that somebody else set is their business; ours comes with media of ours, or names
-    // one.
     let bases = controller.all_media_bases();
-    let names_ours = state.boot.http_image.as_ref().is_some_and(|image| is_ours(image.expose(), &bases));
-    let ours = own_media || names_ours;
-    let foreign_override = foreign_override(&state).filter(|_| !ours);
+    let left = left_over(&state, &bases);
+    let foreign_media = foreign_media(&state, &bases);
+    let foreign_override = foreign_override(&state).filter(|_| !left.boot_override);
     let (scheme, obstacles) = way(&found, &controller.bases_of(&desired.name));
     let facts = BmcFacts {
         reachable: true,
@@ -74,9 +74,9 @@ pub(super) fn saw(controller: &Controller, desired: &Desired, row: &mut ServerRo
         serial: found.serial,
         uuid: found.uuid,
         power,
-        own_media,
+        own_media: !left.slots.is_empty(),
         foreign_media,
-        boot_override: ours && state.boot.is_active(),
+        boot_override: left.boot_override,
         foreign_override,
         certificate: desired
             .bmc
@@ -109,21 +109,38 @@ fn tell_changes(server: &str, before: &BmcFacts, now: &BmcFacts) {
     }
 }
 
-/// Whether media of ours are in, and where other media come from.
-fn media(state: &BmcState, bases: &[String]) -> (bool, Vec<String>) {
-    let mut own = false;
+/// What a job of ours left behind.
+pub(super) struct LeftOver {
+    /// Slots with media of ours.
+    pub(super) slots: Vec<String>,
+    /// The boot override is ours: it comes with media of ours, or names one. Any other is somebody's business.
+    pub(super) boot_override: bool,
+}
+
+/// What of a BMC's state is ours.
+pub(super) fn left_over(state: &BmcState, bases: &[String]) -> LeftOver {
+    let ours = |image: &MediaUrl| is_ours(image.expose(), bases);
+    let slots = state.slots.iter().filter(|slot| slot.inserted && slot.image.as_ref().is_some_and(ours));
+    let slots: Vec<String> = slots.map(|slot| slot.uri.clone()).collect();
+    let names_ours = state.boot.http_image.as_ref().is_some_and(ours);
+    let boot_override = state.boot.is_active() && (!slots.is_empty() || names_ours);
+    LeftOver { slots, boot_override }
+}
+
+/// Where media come from that are not ours.
+fn foreign_media(state: &BmcState, bases: &[String]) -> Vec<String> {
     let mut foreign = Vec::new();
     for slot in state.slots.iter().filter(|slot| slot.inserted) {
         let url = slot.image.as_ref().map(|image| image.expose().to_owned()).unwrap_or_default();
         if is_ours(&url, bases) {
-            own = true;
-        } else if slot.connected_via.as_deref() == Some("Applet") {
-            foreign.push("a console session".to_owned());
-        } else {
-            foreign.push(host_of(&url));
+            continue;
         }
+        foreign.push(match slot.connected_via.as_deref() {
+            Some("Applet") => "a console session".to_owned(),
+            _ => host_of(&url),
+        });
     }
-    (own, foreign)
+    foreign
 }
 
 /// `Once Pxe`, where the next start takes another way than the usual one.
@@ -225,16 +242,97 @@ fn alarm(error: &ConnectError) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Whether an image's address is one that this controller gives out.
+/// Whether an image's address is one that this controller gives out. A BMC may show it without its port;
+/// then it must look like one of ours in every other respect.
 fn is_ours(url: &str, bases: &[String]) -> bool {
-    let trim = |text: &str| text.trim_end_matches('/').to_ascii_lowercase();
     let url = url.to_ascii_lowercase();
-    bases.iter().any(|base| url.starts_with(&format!("{}/media/", trim(base))))
+    bases.iter().any(|base| {
+        let base = base.trim_end_matches('/').to_ascii_lowercase();
+        if url.starts_with(&format!("{base}/media/")) {
+            return true;
+        }
+        let (Ok(shown), Ok(mut base)) = (Url::parse(&url), Url::parse(&base)) else { return false };
+        if shown.port().is_some() || base.port().is_none() || base.set_port(None).is_err() {
+            return false;
+        }
+        let rest = url.strip_prefix(&format!("{}/media/", base.as_str().trim_end_matches('/')));
+        rest.and_then(|rest| rest.split_once('/'))
+            .is_some_and(|(capability, _)| capability.len() == CAPABILITY)
+    })
 }
 
 fn host_of(url: &str) -> String {
-    url::Url::parse(url)
+    Url::parse(url)
         .ok()
         .and_then(|url| url.host_str().map(str::to_owned))
         .unwrap_or_else(|| "unknown".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_redfish::{BootOverride, SlotState};
+
+    use super::*;
+
+    const CAP: &str = "btut9yg8cimpo2xv09y7vupwywyfnhftodpigomuidg";
+
+    fn slot(uri: &str, image: Option<String>) -> SlotState {
+        SlotState {
+            uri: uri.to_owned(),
+            inserted: true,
+            image: image.map(MediaUrl::new),
+            connected_via: None,
+        }
+    }
+
+    fn once(target: &str) -> BootOverride {
+        BootOverride {
+            enabled: Some("Once".to_owned()),
+            target: Some(target.to_owned()),
+            mode: None,
+            http_image: None,
+        }
+    }
+
+    #[test]
+    fn of_what_is_in_the_slots_only_our_own_is_taken_out() {
+        let bases = ["http://10.0.0.1:8081".to_owned()];
+        let mut state = BmcState {
+            power: PowerState::Off,
+            boot: once("Cd"),
+            slots: vec![
+                slot("/cd/1", Some("http://nas/rescue.iso".to_owned())),
+                slot("/cd/2", Some(format!("http://10.0.0.1:8081/media/{CAP}/task.iso"))),
+                slot("/cd/3", None),
+            ],
+            boot_progress: None,
+        };
+        let left = left_over(&state, &bases);
+        assert_eq!(left.slots, ["/cd/2"]);
+        assert!(left.boot_override, "it was set along with ours");
+        assert_eq!(foreign_media(&state, &bases), ["nas", "unknown"]);
+        state.slots.remove(1);
+        let left = left_over(&state, &bases);
+        assert!(left.slots.is_empty() && !left.boot_override, "all of it is somebody else's");
+        assert_eq!(foreign_override(&state).as_deref(), Some("Once Cd"));
+    }
+
+    #[test]
+    fn an_address_is_ours_without_its_port_too_but_not_just_any_on_the_same_host() {
+        let bases = ["http://10.0.0.1:8081".to_owned(), "https://media.test".to_owned()];
+        for (url, ours) in [
+            (format!("http://10.0.0.1:8081/media/{CAP}/boot.iso"), true),
+            (format!("HTTP://10.0.0.1:8081/media/{CAP}/boot.iso"), true),
+            (format!("http://10.0.0.1/media/{CAP}/boot.iso"), true),
+            (format!("https://media.test/media/{CAP}/boot.iso"), true),
+            ("http://10.0.0.1/media/debian.iso".to_owned(), false),
+            ("http://10.0.0.1/media/isos/debian.iso".to_owned(), false),
+            (format!("http://10.0.0.1:80/media/{CAP}x/boot.iso"), false),
+            (format!("http://10.0.0.1:9000/media/{CAP}/boot.iso"), false),
+            (format!("http://10.0.0.2/media/{CAP}/boot.iso"), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(is_ours(&url, &bases), ours, "{url}");
+        }
+    }
 }

@@ -51,8 +51,8 @@ impl Job {
         self.failure = Some(error);
     }
 
-    /// The job fails, and the machine behind the BMC is none of ours: it is not touched, not even to
-    /// clean up.
+    /// The job fails, and the machine behind the BMC is none of ours: it is left alone. What the job put into
+    /// the slots, whoever looks at the BMC next takes out, by its address and nothing else.
     pub(super) fn abandon(&mut self, failure: &Failure, now: jiff::Timestamp) {
         if self.route.is_none() {
             self.fail(failure, now);
@@ -65,7 +65,7 @@ impl Job {
             now,
             Level::Warning,
             Some(Step::CleanupUnmount),
-            "nothing is cleaned up on another machine",
+            "another machine is neither switched off nor on; media of ours are taken out of its BMC",
         );
         self.complete(now);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What may be done to a machine without installing it: put out what is left over, switch it on or off.
-//! Nothing is done where the BMC answers for another machine than Git names.
+//! Where the BMC answers for another machine than Git names, only what is ours is taken out of its slots: it
+//! must not start on that machine.
 
 use shoal_schema::kinds::{DesiredPower, PowerDrift};
 use shoal_schema::plan::{Action, Change, Class, Effect, Entry, HoldCode, Reason};
@@ -23,10 +24,10 @@ pub(super) struct Deed {
 /// The most urgent deed, if any.
 pub(super) fn deed(desired: &Desired, status: &ServerStatus) -> Option<Deed> {
     let bmc = status.bmc.as_ref().filter(|bmc| bmc.reachable)?;
-    if another_machine(desired, bmc).is_some() {
-        return None;
-    }
-    left_over(bmc).or_else(|| power(desired, status, bmc))
+    left_over(bmc).or_else(|| match another_machine(desired, bmc) {
+        None => power(desired, status, bmc),
+        Some(_) => None,
+    })
 }
 
 /// Whether what a job left over is taken out now although the entry is about something else: an
@@ -47,7 +48,6 @@ fn holds_everything(code: HoldCode) -> bool {
         HoldCode::Suspended
         | HoldCode::BmcUnreachable
         | HoldCode::CredentialsHeld
-        | HoldCode::NoRoute
         | HoldCode::Guard
         | HoldCode::ActiveJob
         | HoldCode::Paused => true,
@@ -58,7 +58,8 @@ fn holds_everything(code: HoldCode) -> bool {
         | HoldCode::Limit
         | HoldCode::Halted
         | HoldCode::Failed
-        | HoldCode::NoLedger => false,
+        | HoldCode::NoLedger
+        | HoldCode::NoRoute => false,
     }
 }
 

@@ -327,6 +327,14 @@ fn power_and_what_is_left_over() {
                 "none none drift not-needed",
             ),
             ("our media", |w| w.bmc("web-01").own_media = true, "safe tidy left-over not-needed"),
+            (
+                "our media behind another machine",
+                |w| {
+                    w.bmc("web-01").own_media = true;
+                    w.bmc("web-01").serial = Some("S-other".into());
+                },
+                "safe tidy left-over not-needed",
+            ),
             ("our override", |w| w.bmc("web-01").boot_override = true, "safe tidy left-over not-needed"),
             (
                 "tidying comes before power",
