@@ -134,8 +134,13 @@ async fn disabled_media_the_boot_mode_and_an_occupied_slot_are_told_before() {
     let mut world =
         looked_at(&["idrac9-6", "ilo5", "ilo5"], &[(0, &disabled), (1, legacy), (2, occupied)]).await;
     let warnings = |preflight: &Value| preflight["warnings"].to_string();
-    let shown = warnings(&world.preflight(0).await);
-    assert!(shown.contains("virtual media are disabled"), "{shown}");
+    // Nothing can be put in: that holds, until somebody switches them on.
+    let hold = world.wait_hold(0, "no-route").await;
+    assert!(hold["message"].as_str().unwrap().contains("virtual media are disabled"), "{hold}");
+    world.set_faults(0, "");
+    world
+        .wait_server(0, "media that are on", |view| !view["entry"]["holds"].to_string().contains("no-route"))
+        .await;
     let shown = warnings(&world.preflight(1).await);
     assert!(shown.contains("the boot mode is Legacy: it is set to UEFI for our boot"), "{shown}");
     let view = world.get("/api/v1/servers/web-02").await;

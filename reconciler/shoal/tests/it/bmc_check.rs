@@ -238,6 +238,27 @@ fn an_override_that_stands_keeps_the_trial_from_running_and_is_what_has_to_go() 
 }
 
 #[test]
+fn virtual_media_that_are_disabled_stop_an_install() {
+    // What this emulated manager does not have by itself: a network protocol with media switched off.
+    let faults = "rules:
+- name: manager
+  methods: [GET]
+  path: /redfish/v1/Managers/1
+  fault: {kind: alter, pointer: /NetworkProtocol, value: {'@odata.id': /redfish/v1/Managers/1/NetworkProtocol}}
+- name: disabled
+  methods: [GET]
+  path: /redfish/v1/Managers/1/NetworkProtocol
+  fault: {kind: status, status: 200, body: {VirtualMedia: {ProtocolEnabled: false}}}";
+    let emulated = Emulated::with(&profiles::ILO5, faults);
+    let json = emulated.check(&Sandbox::new(), &["--json"]).ends(3).json();
+    assert_eq!(json["result"], "stops");
+    let checks = json["checks"].as_array().expect("checks");
+    let told = checks.iter().find(|found| found["check"] == "virtual-media" && found["verdict"] == "failed");
+    let told = told.expect("a failure").to_string();
+    assert!(told.contains("disabled in the manager's network protocol"), "{told}");
+}
+
+#[test]
 fn a_machine_that_no_medium_reaches_cannot_be_installed() {
     let faults = "rules:
 - name: nothing boots over HTTP either
