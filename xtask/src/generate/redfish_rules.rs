@@ -22,7 +22,8 @@ pub(super) fn markdown() -> String {
     let _ = write!(
         out,
         "`{SCENARIOS}` runs a scenario of the rule's own twice: with all rules it must end well, and without this one \
-         it must not. A rule without a switch says why it has none.\n\n\
+         it must not. A rule without a switch says why it has none. Only builds for tests have \
+         switches: in a release every rule is on.\n\n\
          | rule | what it works around | known from | on | applied in | test |\n|---|---|---|---|---|---|\n"
     );
     for rule in Rule::ALL {
