@@ -9,7 +9,7 @@
 //! * BMCs that failed last take turns among themselves ([`Pool::Silent`]): however many of them there are,
 //!   they take no place from one that answers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 const FIRST_APART: Duration = Duration::from_millis(20);
 
 /// Who takes turns with whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Pool {
     /// Those that answered last, or were never asked.
     Answering,
@@ -37,11 +37,12 @@ pub(crate) type Jitter = Box<dyn Fn() -> f64 + Send + Sync>;
 
 /// When each server is looked at next, and what is under way.
 pub struct Schedule {
-    turns: Mutex<HashMap<String, Turn>>,
+    turns: Mutex<Turns>,
     busy: Mutex<HashSet<String>>,
     jitter: Jitter,
 }
 
+#[derive(Clone, Copy)]
 struct Turn {
     /// Nothing: at once.
     at: Option<Instant>,
@@ -50,12 +51,40 @@ struct Turn {
 }
 
 impl Turn {
-    fn is_due(&self, pool: Pool, now: Instant) -> bool {
-        !self.under_way && self.pool() == pool && self.at.is_none_or(|at| at <= now)
-    }
-
     fn pool(&self) -> Pool {
         if self.failures == 0 { Pool::Answering } else { Pool::Silent }
+    }
+}
+
+/// Whose turn is when. Who comes next is known without looking at everybody: it is asked after every look.
+#[derive(Default)]
+struct Turns {
+    by_server: HashMap<String, Turn>,
+    /// Who is not under way, by pool and time.
+    waiting: BTreeSet<(Pool, Option<Instant>, String)>,
+}
+
+impl Turns {
+    fn set(&mut self, server: &str, turn: Turn) {
+        self.remove(server);
+        if !turn.under_way {
+            self.waiting.insert((turn.pool(), turn.at, server.to_owned()));
+        }
+        self.by_server.insert(server.to_owned(), turn);
+    }
+
+    fn remove(&mut self, server: &str) {
+        if let Some(turn) = self.by_server.remove(server) {
+            self.waiting.remove(&(turn.pool(), turn.at, server.to_owned()));
+        }
+    }
+
+    /// Whose turn it is, the one that waits longest first.
+    fn due(&self, pool: Pool) -> impl Iterator<Item = &String> {
+        let now = Instant::now();
+        let of_pool = self.waiting.range((pool, None, String::new())..);
+        let due = of_pool.take_while(move |(of, at, _)| *of == pool && at.is_none_or(|at| at <= now));
+        due.map(|(_, _, server)| server)
     }
 }
 
@@ -91,8 +120,9 @@ impl Schedule {
     /// Looks at a server at the next opportunity.
     pub(crate) fn soon(&self, server: &str) {
         let mut turns = self.lock();
-        let turn = turns.entry(server.to_owned()).or_insert(Turn { at: None, failures: 0, under_way: false });
-        turn.at = None;
+        let known = turns.by_server.get(server).copied();
+        let turn = known.unwrap_or(Turn { at: None, failures: 0, under_way: false });
+        turns.set(server, Turn { at: None, ..turn });
     }
 
     /// Exactly these servers are looked at, each with its failures in a row so far. The first look comes
@@ -103,42 +133,35 @@ impl Schedule {
         let now = Instant::now();
         let mut turns = self.lock();
         for (name, failures) in servers {
-            if !turns.contains_key(name) {
+            if !turns.by_server.contains_key(name) {
                 let at = Some(now + first.mul_f64((self.jitter)()));
-                turns.insert(name.clone(), Turn { at, failures: *failures, under_way: false });
+                turns.set(name, Turn { at, failures: *failures, under_way: false });
             }
         }
-        if turns.len() > servers.len() {
+        if turns.by_server.len() > servers.len() {
             let known: HashSet<&String> = servers.iter().map(|(name, _)| name).collect();
-            turns.retain(|name, _| known.contains(name));
+            let gone: Vec<String> =
+                turns.by_server.keys().filter(|name| !known.contains(name)).cloned().collect();
+            for name in &gone {
+                turns.remove(name);
+            }
         }
     }
 
-    /// How many servers of this pool wait for their turn.
-    pub(crate) fn due(&self, pool: Pool) -> usize {
-        let now = Instant::now();
-        self.lock().values().filter(|turn| turn.is_due(pool, now)).count()
+    /// How many servers of this pool wait for their turn, as far as there are places.
+    pub(crate) fn due(&self, pool: Pool, places: usize) -> usize {
+        self.lock().due(pool).take(places).count()
     }
 
     /// At most `places` servers of this pool whose turn it is, the one that waits longest first. They
     /// are under way until [`Schedule::looked`].
     pub(crate) fn take(&self, pool: Pool, places: usize) -> Vec<String> {
-        if places == 0 {
-            return Vec::new();
-        }
-        let now = Instant::now();
         let mut turns = self.lock();
-        let mut ready: Vec<(Option<Instant>, &String)> = turns
-            .iter()
-            .filter(|(_, turn)| turn.is_due(pool, now))
-            .map(|(name, turn)| (turn.at, name))
-            .collect();
-        ready.sort_unstable();
-        let taken: Vec<String> = ready.into_iter().take(places).map(|(_, name)| name.clone()).collect();
+        let taken: Vec<String> = turns.due(pool).take(places).cloned().collect();
+        let now = Some(Instant::now());
         for name in &taken {
-            if let Some(turn) = turns.get_mut(name) {
-                turn.under_way = true;
-                turn.at = Some(now);
+            if let Some(turn) = turns.by_server.get(name).copied() {
+                turns.set(name, Turn { at: now, under_way: true, ..turn });
             }
         }
         taken
@@ -147,7 +170,7 @@ impl Schedule {
     /// A look is over; the next one follows after a pause. Whoever asked for one meanwhile gets it.
     pub(crate) fn looked(&self, server: &str, result: Looked, interval: Duration) {
         let mut turns = self.lock();
-        let Some(turn) = turns.get_mut(server) else { return };
+        let Some(mut turn) = turns.by_server.get(server).copied() else { return };
         turn.under_way = false;
         match result {
             Looked::Answered => turn.failures = 0,
@@ -158,9 +181,10 @@ impl Schedule {
             let pause = pause(interval, turn.failures);
             turn.at = Some(Instant::now() + pause.mul_f64(0.8 + 0.4 * (self.jitter)()));
         }
+        turns.set(server, turn);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Turn>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Turns> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

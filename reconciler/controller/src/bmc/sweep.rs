@@ -60,7 +60,7 @@ pub(crate) async fn run(controller: Arc<Controller>) {
                 continue;
             }
             // Looks that last take places among the silent at any time, so that these are held first.
-            let due = controller.deeds.due(pool);
+            let due = controller.deeds.due(pool, places.available_permits());
             let free = || Arc::clone(places).try_acquire_owned().ok();
             let held: Vec<_> = std::iter::from_fn(free).take(due).collect();
             let servers = controller.deeds.take(pool, held.len());
