@@ -98,9 +98,10 @@ impl Planner {
         let last_good = inventory.broken_servers();
         let conflicts =
             if self.claims.follow(inventory) { conflicts::conflicts(inventory) } else { BTreeMap::new() };
-        if self.servers.len() > inventory.servers.len() {
-            self.servers.retain(|name, _| inventory.servers.contains_key(name));
-        }
+        // Whoever is not judged now is forgotten: what changes meanwhile would not be held against what is
+        // known of it, and a revert brings back the very same document.
+        let mut before = std::mem::take(&mut self.servers);
+        self.servers.reserve(inventory.servers.len());
         let mut entries = Vec::new();
         let mut unchanged = 0;
         for (name, server) in &inventory.servers {
@@ -108,27 +109,24 @@ impl Planner {
                 if broken.insert(name.clone()) {
                     problems.push(conflict.problem(name, server));
                 }
-                self.servers.remove(name);
                 continue;
             }
-            // A problem stops its server, unless what is planned is the last good version. What is new now
-            // is not held against what is known of it, which is forgotten.
+            // A problem stops its server, unless what is planned is the last good version.
             if broken.contains(name) && !last_good.contains(name.as_str()) {
-                self.servers.remove(name);
                 continue;
             }
             let case =
                 Case { request, fleet: &fleet, commit, name, server, renamed: moves.renames.get(name) };
-            let holds = self.servers.get(name).is_some_and(|kept| {
+            let known = before.remove(name).filter(|kept| {
                 kept.holds(&case)
                     && (!others_changed || kept.references == References::of(inventory, &fleet, server))
                     && (!approvals_changed || kept.asked.same(&self.approvals))
             });
-            if !holds {
-                let kept = case.judge(&self.approvals)?;
-                self.servers.insert(name.clone(), kept);
-            }
-            let Some(kept) = self.servers.get_mut(name) else { continue };
+            let judged = match known {
+                Some(kept) => kept,
+                None => case.judge(&self.approvals)?,
+            };
+            let kept = self.servers.entry(name.clone()).or_insert(judged);
             match &kept.outcome {
                 Outcome::AsWanted => unchanged += 1,
                 Outcome::Unresolved(problem) => {

@@ -97,15 +97,23 @@ proptest! {
 
     #[test]
     fn whatever_changes_the_plan_is_the_one_that_would_be_made_from_nothing(
-        steps in proptest::collection::vec((0_u8..25, any::<u8>()), 1..40),
+        steps in proptest::collection::vec((0_u8..27, any::<u8>()), 1..40),
     ) {
         let mut world = World::new();
         for name in NAMES {
             world.add(name);
         }
         world.plan();
+        let mut commits = vec![world.inventory.clone()];
         for step in steps {
-            take(&mut world, step);
+            match step {
+                // A commit is reverted: its documents are the very ones that were there.
+                (25 | 26, back) => {
+                    world.inventory = commits[usize::from(back) % commits.len()].clone();
+                }
+                step => take(&mut world, step),
+            }
+            commits.push(world.inventory.clone());
             world.plan();
         }
     }
@@ -120,6 +128,20 @@ fn a_change_while_two_servers_claim_one_machine_is_seen_once_they_do_not() {
     world.image("13.1", Some(image_version("13.2")));
     assert_eq!(world.plan().problems.len(), 2);
     world.edit("web-02", |spec| spec.serial = Some("S-web-02".into()));
+    world.plan();
+}
+
+#[test]
+fn a_server_that_comes_back_by_a_revert_is_judged_by_what_changed_meanwhile() {
+    let mut world = World::one();
+    world.add("web-02");
+    world.plan();
+    let gone = world.inventory.servers.remove("web-01").expect("it is there");
+    world.add("web-03");
+    world.image("13.1", Some(image_version("13.2")));
+    world.plan();
+    world.inventory.servers.remove("web-03");
+    world.inventory.servers.insert("web-01".to_owned(), gone);
     world.plan();
 }
 
