@@ -6,6 +6,8 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 deny_version := "0.20.2"
 fuzz_version := "0.13.2"
 export SHOAL_REQUIRE_TOOLS := "1"
+# The system's OpenSSL: to build the one that releases come with takes as long as all the rest.
+export OPENSSL_NO_VENDOR := "1"
 # Property tests draw the same cases on every run; `just properties` draws others.
 export PROPTEST_RNG_SEED := env("PROPTEST_RNG_SEED", "1")
 
@@ -19,7 +21,7 @@ demo *ARGS:
     target/debug/xtask demo {{ ARGS }}
 
 # Everything that must hold before a change lands.
-test: fmt-check lint docs licences gen-check unit e2e
+test: fmt-check lint docs licences gen-check unit sim-check e2e
 
 # Every test. Uses nextest where it is installed.
 unit *ARGS:
@@ -60,7 +62,7 @@ advisories: _deny
     cargo deny check advisories
 
 _deny:
-    if ! cargo deny --version >/dev/null 2>&1; then echo "installing cargo-deny into .tools" >&2; cargo install --quiet --locked --root .tools cargo-deny --version {{ deny_version }}; fi
+    if ! cargo deny --version >/dev/null 2>&1; then echo "installing cargo-deny into .tools" >&2; cargo install --quiet --locked --debug --root .tools cargo-deny --version {{ deny_version }}; fi
 
 # Every fuzz target for so many seconds, with a nightly toolchain. What it finds is kept in fuzz/artifacts.
 fuzz SECONDS="60": _fuzz
@@ -88,25 +90,28 @@ demo-vm *ARGS: machines
     target/debug/xtask demo-vm {{ ARGS }}
 
 # What machines in QEMU boot and install: maintenance OS and images, in target/machines. As root.
-machines: _dispatcher
-    testbed/machines/artifacts.sh {{ static }}/shoal-dispatcher {{ static }}/shoal-steps target/machines
+machines:
+    RUSTFLAGS="-C target-feature=+crt-static -C strip=symbols" cargo build --quiet --target x86_64-unknown-linux-gnu -p shoal-dispatcher -p shoal-steps
+    testbed/machines/artifacts.sh {{ emulated }}/shoal-dispatcher {{ emulated }}/shoal-steps target/machines
 
 static := "target/x86_64-unknown-linux-gnu/release"
-
-_dispatcher:
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --quiet --target x86_64-unknown-linux-gnu -p shoal-dispatcher -p shoal-steps
+# What emulated machines run is built like all that is tested, with every assertion.
+emulated := "target/x86_64-unknown-linux-gnu/debug"
 
 # Machines in QEMU from a push to their first boot: as many as fit into a run of the tests. As root.
 e2e: machines
     cargo build --quiet -p shoal -p shoal-testbed-qemu
     if cargo nextest --version >/dev/null 2>&1; then SHOAL_REQUIRE_E2E=1 cargo nextest run -p shoal-testbed-machines --no-fail-fast -E 'not ({{ longest }})'; else SHOAL_REQUIRE_E2E=1 cargo test -p shoal-testbed-machines -- --test-threads 2; fi
 
+# Several installs or attempts each, or as long as that.
+longest := "test(an_image_that_cannot_be_had) | test(power_cuts_while_partitioning) | test(after_a_power_cut_in_the_bootloader) | test(a_lost_webhook_is_repeated) | test(a_machine_that_was_kept) | test(a_whole_disk_that_was_cut_short) | test(what_a_disk_cannot_hold_or_boot) | test(a_seed_that_has_no_place) | test(a_version_bump_waits)"
+
 # The controller in simulated worlds, one per seed, in which everything goes wrong; `--story SEED` tells one of them.
 sim *ARGS="100":
-    cargo run --quiet --profile simulation -p shoal-simulation -- {{ ARGS }}
+    cargo run --quiet -p shoal-simulation -- {{ ARGS }}
 
-# Three attempts each, or as long as that.
-longest := "test(an_image_that_cannot_be_had) | test(power_cuts_while_partitioning) | test(after_a_power_cut_in_the_bootloader) | test(a_lost_webhook_is_repeated) | test(a_machine_that_was_kept) | test(a_whole_disk_that_was_cut_short)"
+# As many seeds as fit into a run of the tests.
+sim-check: (sim "1000")
 
 # All of them, those of the testbed's own included.
 e2e-full: machines
@@ -114,7 +119,7 @@ e2e-full: machines
     SHOAL_REQUIRE_E2E=1 cargo nextest run -p shoal-testbed-machines -p shoal-testbed-qemu --no-fail-fast
 
 # The steps beside what people write by hand, on one machine in QEMU: imaging, and the whole job. As root.
-bench-machines: machines
+bench-machines: machines _dispatcher
     cargo build --quiet -p shoal -p shoal-testbed-qemu -p xtask
     mkdir -p target/machines-bench
     maintenance-os/build.sh --fast --overlay testbed/machines/bench --dispatcher {{ static }}/shoal-dispatcher \
@@ -139,9 +144,12 @@ _sushy:
         python3 -m venv --clear target/bench-python; \
         target/bench-python/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r bench/sushy/sushy.txt; fi
 
+_dispatcher:
+    env -u OPENSSL_NO_VENDOR RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --quiet --target x86_64-unknown-linux-gnu -p shoal-dispatcher -p shoal-steps
+
 # The static binaries, as released.
 release:
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target x86_64-unknown-linux-gnu -p shoal -p shoal-dispatcher -p shoal-steps
+    env -u OPENSSL_NO_VENDOR RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target x86_64-unknown-linux-gnu -p shoal -p shoal-dispatcher -p shoal-steps
     ls -l {{ static }}/shoal {{ static }}/shoal-dispatcher {{ static }}/shoal-steps
 
 # Boots the maintenance OS alone in QEMU, and checks what it says of itself. As root.
