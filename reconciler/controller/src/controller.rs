@@ -8,6 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use shoal_core::job::{Event, Job, Phase, step};
 use shoal_core::plan::Planner;
@@ -25,6 +26,7 @@ use crate::bmc::Bmcs;
 use crate::bmc::schedule::Schedule;
 use crate::http::guesses::Guesses;
 use crate::http::logins;
+use crate::jobs::perform::chain;
 use crate::keys::Keys;
 use crate::media::MediaShelf;
 use crate::metrics::Metrics;
@@ -32,15 +34,20 @@ use crate::notify::Outbox;
 use crate::outside::{Blocking, Outside, Random, Repository, Tasks};
 use crate::progress::{Board, is_at_work};
 use crate::publish::Published;
-use crate::rows::{self, ControlRow, ServerRow};
+use crate::rows::{self, ControlRow, JournalRow, ServerRow};
 use crate::settings::{Role, Settings};
 use crate::view::Viewed;
 use crate::world::World;
+
+/// Before a store that could not be read is read again.
+const STORE_PAUSE: Duration = Duration::from_secs(2);
 
 /// The controller's shared parts.
 pub struct Controller {
     /// What it was told at start.
     pub settings: Settings,
+    /// Drawn at this start: no other process has it, whatever database it runs on.
+    pub incarnation: String,
     /// The database.
     pub store: Arc<dyn Store>,
     /// Capabilities and tokens.
@@ -125,6 +132,8 @@ pub(crate) struct Brought<'a> {
     pub(crate) delivery: Option<&'a str>,
     /// The disks that the machine showed of itself.
     pub(crate) disks: &'a [DiskFacts],
+    /// The journal's row of the effect that it is about.
+    pub(crate) journal: Option<(Vec<u8>, &'a JournalRow)>,
 }
 
 /// The shared parts that are made before the controller.
@@ -145,12 +154,15 @@ pub struct Parts {
     pub pins: HashMap<String, String>,
     /// What was read from the database.
     pub world: World,
+    /// Drawn at this start.
+    pub incarnation: String,
 }
 
 impl Controller {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { settings, outside, keys, own_certificate, metrics, media, pins, world } = parts;
+        let Parts { settings, outside, keys, own_certificate, metrics, media, pins, world, incarnation } =
+            parts;
         let Outside { store, repository, bmcs, random, blocking, power, http } = outside;
         let bmcs = Bmcs::new(&settings, metrics.clone(), bmcs, Arc::clone(&random), pins, world.ledger.epoch);
         let dice = Arc::clone(&random);
@@ -161,6 +173,7 @@ impl Controller {
             progress: Board::default(),
             logins: logins(&settings.auth),
             deeds: Schedule::new(Box::new(move || crate::bmc::jitter(&*dice))),
+            incarnation,
             settings,
             store,
             keys,
@@ -239,11 +252,20 @@ impl Controller {
         self.runners.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
-    /// Makes a batch durable, unless this incarnation is over.
+    /// Makes a batch durable, unless this incarnation is over. Where the store cannot say whether it kept it, it is
+    /// read until it can be: what is believed here and what is kept there must never part.
     pub async fn commit(&self, subject: &str, mut batch: Batch) -> Result<(), ChangeError> {
         let epoch = self.world().ledger.epoch;
         ledger::require_epoch(&mut batch, epoch);
-        let result = self.store.commit_async(batch).await;
+        let mut result = self.store.commit_async(batch.clone()).await;
+        if let Err(CommitError::Unknown { source }) = result {
+            tracing::error!(subject, error = %source, "the store does not say whether it kept a change; reading it");
+            result = match self.is_kept(&batch).await {
+                Some(true) => Ok(()),
+                Some(false) => Err(CommitError::NotWritten { source }),
+                None => Err(CommitError::Unknown { source }),
+            };
+        }
         if let Err(error) = &result
             && ledger::is_stale_epoch(error)
         {
@@ -251,6 +273,23 @@ impl Controller {
             self.shutdown.cancel();
         }
         result.map_err(|source| ChangeError::Commit { subject: subject.to_owned(), source })
+    }
+
+    /// Reads until the store answers, or this incarnation ends: then the next one reads everything.
+    async fn is_kept(&self, batch: &Batch) -> Option<bool> {
+        loop {
+            match batch.is_kept_by(&*self.store) {
+                Ok(kept) => return Some(kept),
+                Err(error) => {
+                    tracing::error!(error = %chain(&error), "the store cannot be read; trying again");
+                }
+            }
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return None,
+                () = tokio::time::sleep(STORE_PAUSE) => {}
+            }
+        }
     }
 
     /// One event meets a job; what follows for the server's record moves with it. Returns the job
@@ -287,25 +326,44 @@ impl Controller {
         event: Event,
         brought: &Brought<'_>,
     ) -> Result<Arc<Job>, ChangeError> {
+        self.brought_events_locked(id, only, vec![event], brought).await
+    }
+
+    /// As [`Controller::brought_event_locked`], for events that are one step of the job's life and one commit.
+    pub(crate) async fn brought_events_locked(
+        &self,
+        id: &JobId,
+        only: Option<(Phase, u32)>,
+        events: Vec<Event>,
+        brought: &Brought<'_>,
+    ) -> Result<Arc<Job>, ChangeError> {
         let (job, row) = {
             let world = self.world();
             let job = world.jobs.get(id).cloned().ok_or_else(|| ChangeError::NoJob { id: id.clone() })?;
             let row = world.servers.get(&job.server).cloned();
             (job, row)
         };
-        if only.is_some_and(|(phase, attempt)| job.phase != phase || job.attempt != attempt) {
-            return Ok(job);
-        }
         let now = self.now();
-        let mut base = (*job).clone();
-        if let Some(delivery) = brought.delivery {
-            base.remember_delivery(delivery);
-        }
-        let after = step::step(base, event, &self.settings.budgets, now);
-        if after == *job {
-            return Ok(job);
+        let mut after = (*job).clone();
+        for event in events {
+            if only.is_some_and(|(phase, attempt)| after.phase != phase || after.attempt != attempt) {
+                break;
+            }
+            if let Some(delivery) = brought.delivery {
+                after.remember_delivery(delivery);
+            }
+            after = step::step(after, event, &self.settings.budgets, now);
         }
         let mut batch = Batch::new();
+        if let Some((key, row)) = &brought.journal {
+            rows::put(&mut batch, Table::Journal, key.clone(), row);
+        }
+        if after == *job {
+            if !batch.is_empty() {
+                self.commit(&format!("the journal of job {id}"), batch).await?;
+            }
+            return Ok(job);
+        }
         rows::put_job(&mut batch, &after);
         // A pause that comes meanwhile waits, or the row written here would take it back.
         let _switching = if job.phase != Phase::Complete && after.phase == Phase::Complete {
@@ -313,7 +371,8 @@ impl Controller {
         } else {
             None
         };
-        let row_after = row.map(|row| self.row_after(&row, &job, &after, brought, &mut batch));
+        let row_after = row.and_then(|row| self.row_after(&row, &job, &after, brought, &mut batch));
+        let is_news = row_after.is_some();
         self.commit(&format!("job {id}"), batch).await?;
         let after = Arc::new(after);
         {
@@ -334,7 +393,9 @@ impl Controller {
         self.tell_about(&job, &after);
         self.job_changed(id).notify_waiters();
         self.job_changed(id).notify_one();
-        self.publish.notify_one();
+        if is_news {
+            self.publish.notify_one();
+        }
         if job.phase != after.phase {
             self.metrics.job_moved(&job, &after);
             if after.phase == Phase::Complete {
@@ -344,7 +405,8 @@ impl Controller {
         Ok(after)
     }
 
-    /// The server's row after a job changed, whether its record moved, and what is written with it.
+    /// The server's row after a job changed, whether its record moved, and what is written with it. Nothing where
+    /// the row stays as it is: time that passes is the job's alone.
     fn row_after(
         &self,
         row: &ServerRow,
@@ -352,7 +414,16 @@ impl Controller {
         after: &Job,
         brought: &Brought<'_>,
         batch: &mut Batch,
-    ) -> (ServerRow, bool) {
+    ) -> Option<(ServerRow, bool)> {
+        let (summary, last_error) = (Some(after.summary()), after.failure.clone().map(without_log));
+        if row.status.job == summary
+            && row.status.last_error == last_error
+            && after.phase != Phase::Complete
+            && before.permit == after.permit
+            && brought.disks.is_empty()
+        {
+            return None;
+        }
         let mut row = row.clone();
         let mut moved = false;
         if after.permit.is_some() && before.permit.is_none() {
@@ -364,8 +435,8 @@ impl Controller {
             moved = seen != row.status.record;
             row.status_mut().record = seen;
         }
-        row.status_mut().job = Some(after.summary());
-        row.status_mut().last_error = after.failure.clone().map(without_log);
+        row.status_mut().job = summary;
+        row.status_mut().last_error = last_error;
         if before.phase != Phase::Complete && after.phase == Phase::Complete {
             row.status_mut().record = record::job_ended(&row.status.record, after);
             moved = true;
@@ -379,7 +450,7 @@ impl Controller {
             ledger::bump(batch);
         }
         rows::put_server(batch, &row);
-        (row, moved)
+        Some((row, moved))
     }
 
     /// Changes the switches, durably, one change after the other.

@@ -21,7 +21,7 @@ use shoal_store::{Batch, ledger};
 use crate::bmc::deeds;
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
-use crate::jobs::start::{Along, start};
+use crate::jobs::start::{Along, StartError, start};
 use crate::rows::{self, ServerRow};
 use crate::view;
 
@@ -276,7 +276,11 @@ fn stall(row: &ServerRow, entry: &Entry, inventory: &Inventory, now: jiff::Times
 async fn start_entry(controller: &Arc<Controller>, plan: &Planned, entry: &Entry) {
     if let Err(error) = start(controller, plan, entry, Along::default()).await {
         tracing::warn!(server = entry.server, error = %chain(&error), "a job was not started");
-        controller.wake.notify_one();
+        // Planned anew at once where the plan was too old. What the store or the system refuses, the next turn
+        // asks for again: there is one every 30 seconds, and no disk is emptied by asking faster.
+        if matches!(error, StartError::Stale { .. }) {
+            controller.wake.notify_one();
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Conditional batches: all checks hold and all writes happen, or nothing does.
 
-use crate::{CommitError, Table};
+use crate::{CommitError, ReadError, Reader, Table};
 
 /// The longest key, in bytes.
 pub const MAX_KEY_BYTES: usize = 1024;
@@ -107,6 +107,27 @@ impl Batch {
     /// Nothing to test and nothing to write.
     pub fn is_empty(&self) -> bool {
         self.checks.is_empty() && self.writes.is_empty()
+    }
+
+    /// Whether a store holds what this batch writes: for whoever was told [`CommitError::Unknown`]. Counters are
+    /// not looked at, for others may have added to them; a batch of nothing but those is never found.
+    ///
+    /// # Errors
+    /// The store cannot be read, so that it is still unknown.
+    pub fn is_kept_by(&self, reader: &(impl Reader + ?Sized)) -> Result<bool, ReadError> {
+        let mut any = false;
+        for write in &self.writes {
+            let (table, key, wanted) = match write {
+                Write::Put { table, key, value } => (*table, key, Some(value)),
+                Write::Delete { table, key } => (*table, key, None),
+                Write::Add { .. } => continue,
+            };
+            if reader.get(table, key)?.as_ref() != wanted {
+                return Ok(false);
+            }
+            any = true;
+        }
+        Ok(any)
     }
 
     /// Bytes of keys and values to be written, about.

@@ -16,11 +16,11 @@ use tracing::Instrument as _;
 
 use super::perform::{Connection, perform};
 use super::watch::Watch;
-use crate::controller::{ChangeError, Controller};
+use crate::controller::{Brought, ChangeError, Controller};
 use crate::rows::{self, JournalOutcome, JournalRow, journal_key};
 
 /// Elapsed time is kept so often, in milliseconds: what a crash may forget of a budget.
-const TICK_MS: u64 = 10_000;
+const TICK_MS: u64 = 30_000;
 /// The pause before a start that could not be published is tried again.
 const FENCE_PAUSE: Duration = Duration::from_secs(5);
 /// The pause before a job that may not go on looks again.
@@ -179,14 +179,18 @@ async fn act(
     let ms = began.elapsed().as_millis() as u64;
     let error = result.as_ref().err().map(|failure| failure.to_error(job.phase.step(), &job.id));
     row.outcome = Some(JournalOutcome { ended: controller.now(), error });
-    keep_journal(controller, job, number, &row).await?;
-    let only = Some((job.phase, job.attempt));
-    controller.job_event(&job.id, only, Event::Elapsed { ms }).await?;
     let event = match result {
         Ok(report) => Event::Performed(report),
         Err(failure) => Event::NotPerformed(failure),
     };
-    controller.job_event(&job.id, only, event).await.map(|_| ())
+    let journal = Some((journal_key(&job.id, number), &row));
+    let brought = Brought { journal, ..Brought::default() };
+    let only = Some((job.phase, job.attempt));
+    let _held = controller.lock(&job.server).await;
+    controller
+        .brought_events_locked(&job.id, only, vec![Event::Elapsed { ms }, event], &brought)
+        .await
+        .map(|_| ())
 }
 
 async fn keep_journal(

@@ -164,3 +164,25 @@ fn a_fault_at_any_commit_leaves_a_ledger_that_opens() {
         assert_eq!(ledger.id, LedgerId::from_bytes(expected));
     }
 }
+
+#[test]
+fn whoever_was_not_told_what_became_of_a_batch_finds_it_out_by_reading() {
+    for (fault, is_kept) in [
+        (shoal_store::CommitFault::UnknownNotWritten, false),
+        (shoal_store::CommitFault::UnknownWritten, true),
+    ] {
+        let store = MemoryStore::new();
+        store.commit(put(Table::Control, "gone", "x")).unwrap();
+        store.set_faults(move |_| fault);
+        let mut batch = put(Table::Jobs, "job", "started");
+        batch.delete(Table::Control, "gone");
+        batch.add(Table::Meta, "counter", 1);
+        let error = store.commit(batch.clone()).unwrap_err();
+        assert!(matches!(error, CommitError::Unknown { .. }));
+        assert_eq!(batch.is_kept_by(&store).unwrap(), is_kept, "{fault:?}");
+    }
+    // Others add to counters, too: they tell nothing.
+    let mut batch = shoal_store::Batch::new();
+    batch.add(Table::Meta, "counter", 1);
+    assert!(!batch.is_kept_by(&MemoryStore::new()).unwrap());
+}
