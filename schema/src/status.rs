@@ -30,6 +30,9 @@ pub struct StatusSummary {
     pub counter: u64,
     /// The writer's version.
     pub writer: String,
+    /// Drawn by the writer when it started: tells two controllers on copies of one database apart.
+    #[serde(default)]
+    pub incarnation: String,
     /// The commit that is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,

@@ -12,6 +12,7 @@ mod backlog;
 mod bmc;
 pub mod commit_source;
 pub mod controller;
+mod fence;
 mod hex;
 pub mod http;
 mod janitor;

@@ -15,6 +15,7 @@ use shoal_schema::kinds::ApiVersion;
 use shoal_schema::status::{ConditionType, SUMMARY_PATH, ServerStatus, StatusSummary};
 
 use crate::controller::{Controller, without_log};
+use crate::fence::Own;
 use crate::jobs::perform::chain;
 use crate::outside::Repository;
 use crate::rows::ServerRow;
@@ -57,11 +58,6 @@ impl Wanted {
         servers.chain([(SUMMARY_PATH.to_owned(), Some(pretty(&self.summary)))]).collect()
     }
 }
-
-/// The branch is another database's, or another copy of this one writes to it.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Foreign(String);
 
 /// One word for a condition.
 pub(crate) fn condition_word(kind: ConditionType) -> &'static str {
@@ -175,6 +171,12 @@ impl Published {
             ledger: world.ledger.id.clone(),
             counter: world.ledger.counter,
             writer: format!("shoal {}", controller.settings.version),
+            // A start by itself is no news.
+            incarnation: if world.ledger.counter > world.counter_found {
+                controller.incarnation.clone()
+            } else {
+                world.incarnation_found.clone()
+            },
             commit: world.commit.clone(),
             refused: world.refused.clone(),
             counts,
@@ -227,13 +229,14 @@ impl Controller {
         changed: BTreeMap<String, Option<Vec<u8>>>,
         wanted: Wanted,
     ) -> Result<(), String> {
-        let (ledger, commit) = {
+        let (own, commit) = {
             let world = self.world();
-            (world.ledger.clone(), world.commit.clone())
+            let (ledger, found) = (world.ledger.clone(), world.counter_found);
+            (Own { ledger, found, incarnation: self.incarnation.clone() }, world.commit.clone())
         };
         let servers = changed.keys().filter(|path| *path != SUMMARY_PATH).count();
         let mut trailers = vec![
-            ("Shoal-Ledger".to_owned(), ledger.id.to_string()),
+            ("Shoal-Ledger".to_owned(), own.ledger.id.to_string()),
             ("Shoal-Version".to_owned(), self.settings.version.to_owned()),
         ];
         if let Some(commit) = commit {
@@ -252,7 +255,7 @@ impl Controller {
         };
         let publish = move || {
             repository.publish(&commit, &mut |summary| {
-                judge_tip(summary, &ledger)?;
+                own.judge_tip(summary)?;
                 Ok(wanted.all())
             })
         };
@@ -272,28 +275,6 @@ impl Controller {
             }
         }
     }
-}
-
-/// Another writer moved the branch: only an older state of this very database may be written over.
-fn judge_tip(
-    summary: Option<&StatusSummary>,
-    ledger: &shoal_core::ledger::Ledger,
-) -> Result<(), shoal_git::Refuse> {
-    let Some(summary) = summary else { return Ok(()) };
-    let ours = summary.ledger == ledger.id || ledger.replaces.as_ref() == Some(&summary.ledger);
-    if !ours {
-        let message =
-            format!("the branch belongs to ledger {}, this database is {}", summary.ledger, ledger.id);
-        return Err(Box::new(Foreign(message)));
-    }
-    if summary.ledger == ledger.id && summary.counter > ledger.counter {
-        let message = format!(
-            "another copy of this database wrote counter {} where this one is at {}",
-            summary.counter, ledger.counter
-        );
-        return Err(Box::new(Foreign(message)));
-    }
-    Ok(())
 }
 
 /// The summary at a commit of the status branch.

@@ -119,6 +119,8 @@ pub(crate) fn open_in(settings: Settings, outside: Outside) -> Result<Arc<Contro
     let metrics = Metrics::new().map_err(StartupError::Metrics)?;
     let media = MediaShelf::open(&settings.maintenance_iso)?;
     let mut world = World {
+        counter_found: ledger.counter,
+        incarnation_found: String::new(),
         ledger,
         inventory: Arc::new(Inventory::default()),
         fleet: Arc::new(FleetSpec::default()),
@@ -142,7 +144,18 @@ pub(crate) fn open_in(settings: Settings, outside: Outside) -> Result<Arc<Contro
         world.set_job(Arc::new(job));
     }
     let pins = rows::all::<String, _>(store, Table::BmcPins)?.into_iter().collect();
-    Ok(Controller::new(Parts { settings, outside, keys, own_certificate, metrics, media, pins, world }))
+    let incarnation = crate::hex::hex(&random(&*outside.random)?);
+    Ok(Controller::new(Parts {
+        settings,
+        outside,
+        keys,
+        own_certificate,
+        metrics,
+        media,
+        pins,
+        world,
+        incarnation,
+    }))
 }
 
 fn random(random: &dyn Random) -> Result<[u8; 16], NoRandomness> {
@@ -180,6 +193,9 @@ pub(crate) async fn judge_ledger(controller: &Arc<Controller>) {
     };
     let shown = branch.as_ref().map(|branch| (branch.summary.ledger.clone(), branch.summary.counter));
     let verdict = compare(&own, shown, empty);
+    if let Some(branch) = &branch {
+        controller.world_mut().incarnation_found.clone_from(&branch.summary.incarnation);
+    }
     match verdict {
         LedgerVerdict::Fresh | LedgerVerdict::InStep | LedgerVerdict::Ahead => {
             tracing::info!(?verdict, ledger = %own.id, counter = own.counter, "the database and the status branch agree");
@@ -269,6 +285,7 @@ async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Re
         .map_err(|error| error.to_string())?
         .map_err(|error| chain(&error))?;
     let mut world = controller.world_mut();
+    world.counter_found = ledger.counter;
     world.ledger = ledger;
     world.servers = rows_after;
     world.jobs = jobs_after;

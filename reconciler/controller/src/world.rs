@@ -23,6 +23,10 @@ use crate::rows::{ControlRow, ServerRow};
 pub struct World {
     /// Which database this is.
     pub ledger: Ledger,
+    /// The counter of its ledger when this process came to it.
+    pub counter_found: u64,
+    /// Who wrote the status branch as this process found it.
+    pub incarnation_found: String,
     /// The last good inventory.
     pub inventory: Arc<Inventory>,
     /// The fleet's values.

@@ -17,6 +17,7 @@ pub mod inventory;
 pub mod job;
 pub mod known_disk;
 pub mod ledger;
+pub mod mistake;
 pub mod observed;
 pub mod permit;
 pub mod plan;

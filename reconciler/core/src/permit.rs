@@ -19,6 +19,7 @@ use crate::job::event::Consequence;
 use crate::job::step::waits_for_machine;
 use crate::job::{Job, PermitRecord};
 use crate::known_disk::has_name;
+use crate::mistake::Mistake;
 
 /// No grant while the last good fetch of Git is older: 15 minutes, in milliseconds.
 pub const FETCH_AGE_LIMIT_MS: u64 = 15 * 60 * 1000;
@@ -82,7 +83,8 @@ fn refuse(
 pub fn decide(job: &Job, request: &PermitRequest, context: &PermitContext<'_>) -> PermitVerdict {
     use Consequence::{Fail, Ignore, NextAttempt};
     let permit = Step::WorkflowPermit;
-    if request.attempt != job.attempt || request.epoch != job.epoch {
+    let stale = request.attempt != job.attempt || request.epoch != job.epoch;
+    if stale && !Mistake::StaleAttemptIsTaken.is_made() {
         let message = format!(
             "the medium belongs to attempt {} (epoch {}); the job is at attempt {} (epoch {})",
             request.attempt, request.epoch, job.attempt, job.epoch
@@ -102,7 +104,7 @@ pub fn decide(job: &Job, request: &PermitRequest, context: &PermitContext<'_>) -
         return refusal;
     }
     if let Some(known) = &job.permit {
-        if known.boot_id == request.boot_id {
+        if known.boot_id == request.boot_id || Mistake::PermitIsGivenAgain.is_made() {
             return repeat(known, request);
         }
         let message = format!(
@@ -127,7 +129,7 @@ pub fn decide(job: &Job, request: &PermitRequest, context: &PermitContext<'_>) -
             return refuse("stamp_newer", permit, Fail, message);
         }
     }
-    if job.disk_must_be_blank() && !disk.blank {
+    if job.disk_must_be_blank() && !disk.blank && !Mistake::BlankIsNotChecked.is_made() {
         let found = if disk.contents.is_empty() { "data".to_owned() } else { disk.contents.join(", ") };
         let message = format!("firstInstall is blankOnly and {} holds {found}", disk.facts.describe());
         return refuse("not_blank", Step::WorkflowDisk, Fail, message);
@@ -141,7 +143,7 @@ pub fn decide(job: &Job, request: &PermitRequest, context: &PermitContext<'_>) -
     if context.paused {
         return PermitVerdict::Wait { reason: "everything is paused".to_owned() };
     }
-    if context.fetch_age_ms > FETCH_AGE_LIMIT_MS {
+    if context.fetch_age_ms > FETCH_AGE_LIMIT_MS && !Mistake::OldGitIsTrusted.is_made() {
         let minutes = context.fetch_age_ms / 60_000;
         return PermitVerdict::Wait { reason: format!("Git was last fetched {minutes} minutes ago") };
     }
@@ -165,6 +167,9 @@ fn repeat(known: &PermitRecord, request: &PermitRequest) -> PermitVerdict {
 }
 
 fn wrong_machine(job: &Job, request: &PermitRequest) -> Option<PermitVerdict> {
+    if Mistake::MachineIsNotCompared.is_made() {
+        return None;
+    }
     let step = Step::WorkflowIdentity;
     // Whoever came by the token of a machine that writes cannot stop it.
     let consequence = if job.permit.is_some() { Consequence::Ignore } else { Consequence::Fail };

@@ -11,6 +11,7 @@ use shoal_schema::wire::task::{Identity, IdentityVerdict};
 
 use crate::desired::{Desired, InstallTarget};
 use crate::job::{Job, Outcome};
+use crate::mistake::Mistake;
 use crate::observed::unknown_record;
 
 /// Git names another machine than the record.
@@ -60,7 +61,8 @@ fn same_uuid(known: &str, wanted: &str) -> bool {
 /// A job starts: what was agreed to is consumed. Of another machine than before nothing is known:
 /// what the old one had installed does not stand in the record of the new one.
 pub fn job_started(record: &Record, desired: &Desired) -> Record {
-    Record { number: record.number + 1, ..of_machine(record, desired) }
+    let used = u64::from(!Mistake::ApprovalIsNotUsedUp.is_made());
+    Record { number: record.number + used, ..of_machine(record, desired) }
 }
 
 /// A permit was granted: from here on the disk may hold anything. `disks`: every disk of the machine,
@@ -80,7 +82,9 @@ pub fn disks_seen(record: &Record, disks: &[DiskFacts]) -> Record {
 
 /// A job is over. Before any write nothing changed.
 pub fn job_ended(record: &Record, job: &Job) -> Record {
-    match (job.outcome, &job.written) {
+    let outcome =
+        if Mistake::FailureIsTakenForSuccess.is_made() { Some(Outcome::Succeeded) } else { job.outcome };
+    match (outcome, &job.written) {
         (Some(Outcome::Succeeded), Some(disk)) => Record {
             state: RecordState::Installed,
             installed: Some(Installed {

@@ -200,6 +200,7 @@ impl Bmc for Session {
                     self.line.touch(state, "power off");
                 }
                 let machine = state.bmcs[number].machine;
+                state.switched_off(machine);
                 state.machines[machine].switch_off();
                 Ok(how)
             })

@@ -24,6 +24,7 @@ use tower::ServiceExt as _;
 use crate::bmc::SimDoor;
 use crate::dice::SeededRandom;
 use crate::git::{SimMirror, url};
+use crate::journal::jobs_in;
 use crate::people::KEY;
 use crate::store::SimStore;
 use crate::world::{World, WorldClock};
@@ -104,11 +105,12 @@ pub(crate) fn start(world: &Arc<World>, side: usize, store: Arc<MemoryStore>) {
     let (number, seed) = world.with(|state| {
         let incarnation = Incarnation { side, power: power.clone(), faces: None, running: None };
         state.incarnations.push(incarnation);
+        state.jobs[side] = jobs_in(&store);
         (state.incarnations.len() - 1, state.dice.roll())
     });
     let outside = Outside {
-        store: Arc::new(SimStore::new(Arc::clone(world), number, store)),
-        repository: Some(Arc::new(SimMirror::new(Arc::clone(&world.remote)))),
+        store: Arc::new(SimStore::new(Arc::clone(world), number, side, store)),
+        repository: Some(Arc::new(SimMirror::new(Arc::clone(world)))),
         bmcs: Arc::new(SimDoor::new(Arc::clone(world), number)),
         random: Arc::new(SeededRandom::new(seed)),
         blocking: Blocking::Inline,
@@ -195,7 +197,15 @@ pub(crate) async fn ask(
         && answer.json()["decision"] == "granted"
         && let Some(boot) = asked["boot_id"].as_str()
     {
-        world.with(|state| state.oracle.answered(job, boot, world.elapsed()));
+        let attempt = asked["attempt"].as_u64().unwrap_or_default();
+        world.with(|state| {
+            state.oracle.answered(job, boot, world.elapsed());
+            let current = state.jobs[side].get(job).map(|job| job.attempt);
+            if current.is_some_and(|current| current != attempt) {
+                let text = format!("job {job} is at attempt {current:?}, and attempt {attempt} got a permit");
+                state.oracle.broken(text);
+            }
+        });
     }
     Some(answer)
 }

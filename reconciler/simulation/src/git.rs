@@ -13,6 +13,8 @@ use shoal_git::{Cause, CommitId, Fetched, GitError, PublishOutcome, RemoteUrl, S
 use shoal_inventory::{FileEntry, FileSource, SourceError};
 use shoal_schema::status::{SUMMARY_PATH, StatusSummary};
 
+use crate::world::World;
+
 /// Content and its name.
 #[derive(Clone, Debug)]
 pub(crate) struct Blob {
@@ -92,7 +94,7 @@ impl Remote {
 
 /// What a controller has of the remote.
 pub(crate) struct SimMirror {
-    remote: Arc<Mutex<Remote>>,
+    world: Arc<World>,
     known: Mutex<Known>,
 }
 
@@ -104,12 +106,12 @@ struct Known {
 
 impl SimMirror {
     /// An empty mirror.
-    pub(crate) fn new(remote: Arc<Mutex<Remote>>) -> Self {
-        Self { remote, known: Mutex::default() }
+    pub(crate) fn new(world: Arc<World>) -> Self {
+        Self { world, known: Mutex::default() }
     }
 
     fn reach(&self) -> Result<MutexGuard<'_, Remote>, GitError> {
-        let remote = lock(&self.remote);
+        let remote = lock(&self.world.remote);
         if remote.down {
             let source = Cause::new("no route to host");
             return Err(GitError::Unreachable { url: url(), source });
@@ -141,11 +143,11 @@ impl Repository for SimMirror {
     }
 
     fn follows(&self, tip: CommitId, old: CommitId) -> Result<bool, GitError> {
-        Ok(lock(&self.remote).history(tip).contains(&old))
+        Ok(lock(&self.world.remote).history(tip).contains(&old))
     }
 
     fn files(&self, commit: CommitId) -> Result<Box<dyn FileSource>, GitError> {
-        let remote = lock(&self.remote);
+        let remote = lock(&self.world.remote);
         let commit =
             remote.get(commit).ok_or_else(|| GitError::EmptyRepository { repository: commit.to_string() })?;
         Ok(Box::new(Files(Arc::clone(&commit.tree))))
@@ -182,6 +184,10 @@ impl Repository for SimMirror {
             .unwrap_or_default();
         let mut changed = 0;
         for (path, content) in files {
+            if let Some(status) = content.as_deref().and_then(|bytes| serde_json::from_slice(bytes).ok()) {
+                let now = self.world.elapsed();
+                self.world.with(|state| state.told(&status, now));
+            }
             let before = tree.get(&path).map(|blob| blob.id.clone());
             match content.map(blob) {
                 Some(blob) if before.as_ref() != Some(&blob.id) => {

@@ -4,23 +4,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
+use shoal_core::job::Phase;
 use shoal_store::MemoryStore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::controllers::{alive, ask, bury, hosts, start};
-use crate::git::Tree;
+use crate::commits::{commit, pick_name, revert, write};
+use crate::controllers::{alive, bury, start};
+use crate::event::{Event, Whom};
 use crate::hardware::{Bmc, Content, Disk, Machine};
+use crate::journal::{JobSeen, jobs_in};
 use crate::machine;
-use crate::oracle::Agreed;
-use crate::people::{Server, Wanted};
-use crate::scenario::Event;
+use crate::operators::{accept, approve, cancel, post};
 use crate::world::{State, World};
 
 /// Lets an event happen.
 pub(crate) async fn happen(world: &Arc<World>, event: &Event) {
     world.say("event", || format!("{event:?}"));
+    world.with(|state| count(state, event));
     match event {
         Event::Approve(n) => approve(world, *n, "install").await,
         Event::Adopt(n) => approve(world, *n, "adopt").await,
@@ -56,14 +58,14 @@ pub(crate) async fn happen(world: &Arc<World>, event: &Event) {
         Event::Stop => stop(world).await,
         Event::LoseDatabase => {
             crash(world, 0);
-            world.with(|state| state.store = Arc::new(MemoryStore::new()));
+            world.with(|state| another_database(state, MemoryStore::new()));
         }
         Event::Backup => world.with(|state| state.backup = Some(Arc::new(state.store.copy()))),
         Event::RestoreBackup => {
             let backup = world.with(|state| state.backup.clone());
             if let Some(backup) = backup {
                 crash(world, 0);
-                world.with(|state| state.store = Arc::new(backup.copy()));
+                world.with(|state| another_database(state, backup.copy()));
             }
         }
         Event::SecondController(copy) => {
@@ -105,110 +107,49 @@ pub(crate) async fn happen(world: &Arc<World>, event: &Event) {
     }
 }
 
-/// Commits what people want.
-pub(crate) fn commit(world: &World) {
-    let (wanted, tree) = world.with(|state| (state.wanted.clone(), state.wanted.tree()));
-    world.git(|git| {
-        let parent = git.main;
-        git.main = Some(git.commit(parent, tree));
-    });
-    stands(world, wanted, false);
-}
-
-fn stands(world: &World, wanted: Wanted, rewritten: bool) {
-    let tip = world.git(|git| git.main);
-    let now = world.elapsed();
-    world.with(|state| {
-        state.rewritten |= rewritten;
-        state.commits.extend(tip.map(|tip| (tip, wanted.clone())));
-        state.oracle.stands(now, wanted, state.rewritten);
-    });
-}
-
-fn pick_name(wanted: &Wanted, n: u64) -> Option<String> {
-    let count = wanted.servers.len();
-    (count > 0).then(|| wanted.servers.keys().nth(n as usize % count).cloned()).flatten()
-}
-
-/// Changes what people want. Whether anything changed.
-fn write(state: &mut State, event: &Event) -> bool {
-    let versions: Vec<String> = state.wanted.images.keys().cloned().collect();
-    let next = state.wanted.servers.len();
-    match event {
-        Event::FirstInstall => state.wanted.blank_only = !state.wanted.blank_only,
-        Event::DropApprovals => state.wanted.approvals.clear(),
-        Event::Add(n) => {
-            let known: Vec<usize> = state.wanted.servers.values().map(|server| server.bmc).collect();
-            let Some(bmc) = (0..state.bmcs.len()).find(|bmc| !known.contains(bmc)) else { return false };
-            let machine = &state.machines[state.bmcs[bmc].machine];
-            let (serial, disk) = (machine.serial.clone(), machine.disk.serial.clone());
-            if state.wanted.servers.values().any(|server| server.serial == serial) {
-                return false;
-            }
-            let version = versions[*n as usize % versions.len()].clone();
-            let name = format!("added-{next}-{}", n % 1000);
-            state.wanted.servers.insert(name, server(serial, bmc, Some(disk), version));
-        }
-        Event::Version(n)
-        | Event::Remove(n)
-        | Event::Rename(n)
-        | Event::Suspend(n)
-        | Event::Protect(n)
-        | Event::Reinstall(n)
-        | Event::Power(n)
-        | Event::Break(n) => {
-            let Some(name) = pick_name(&state.wanted, *n) else { return false };
-            let server = state.wanted.servers.get_mut(&name).expect("it was picked just now");
-            if server.broken && !matches!(event, Event::Break(_) | Event::Remove(_)) {
-                return false;
-            }
-            match event {
-                Event::Version(n) => {
-                    server.version.clone_from(&versions[(*n / 64) as usize % versions.len()]);
-                }
-                Event::Suspend(_) => server.suspended = !server.suspended,
-                Event::Protect(_) => server.protected = !server.protected,
-                Event::Reinstall(_) => server.reinstall += 1,
-                Event::Power(n) => server.power = [None, Some("On"), Some("Off")][(*n / 64) as usize % 3],
-                Event::Break(_) => server.broken = !server.broken,
-                Event::Remove(_) => drop(state.wanted.servers.remove(&name)),
-                _ => {
-                    let server = state.wanted.servers.remove(&name).expect("it is there");
-                    state.wanted.servers.insert(format!("renamed-{next}-{}", n % 1000), server);
-                }
-            }
-        }
-        _ => return false,
+/// Notes where in their lives the jobs were that the event may mean something to.
+fn count(state: &mut State, event: &Event) {
+    let (fleet, machines) = (&state.wanted.servers, &state.machines);
+    let whom = event.whom(fleet.len(), machines.len());
+    let is_meant = |job: &&JobSeen| match whom {
+        Whom::Everybody => true,
+        Whom::Server(index) => fleet.keys().nth(index).is_some_and(|name| *name == job.server),
+        Whom::Machine(index) => machines[index].serial == job.machine,
+    };
+    let mut phases: Vec<Phase> = state.jobs[0].values().filter(is_meant).map(|job| job.phase).collect();
+    phases.sort_unstable();
+    phases.dedup();
+    if phases.is_empty() {
+        // Before a job, or after it.
+        phases.push(Phase::Complete);
     }
-    true
+    for phase in phases {
+        *state.cells.entry((event.name(), phase)).or_default() += 1;
+    }
 }
 
-/// A server as it is first written down.
-pub(crate) fn server(serial: String, bmc: usize, disk: Option<String>, version: String) -> Server {
-    Server {
-        serial,
-        bmc,
-        disk,
-        version,
-        suspended: false,
-        protected: false,
-        reinstall: 0,
-        power: None,
-        broken: false,
+fn another_database(state: &mut State, store: MemoryStore) {
+    state.jobs[0] = jobs_in(&store);
+    state.store = Arc::new(store);
+    // What ran meanwhile, nobody knows of.
+    for machine in &mut state.machines {
+        machine.writes = None;
     }
 }
 
 fn on_hardware(world: &Arc<World>, state: &mut State, event: &Event) {
     let count = state.machines.len() as u64;
     let at = |n: u64| (n % count) as usize;
-    let bmc = |n: u64| (n % count) as usize;
+    // The BMC before the machine.
+    let places: Vec<usize> = state.bmcs.iter().map(|bmc| bmc.machine).collect();
+    let bmc = |n: u64| places.iter().position(|machine| *machine == at(n)).expect("each has one");
     match event {
         Event::Hang(n) => state.machines[at(*n)].hangs_next = true,
         Event::StaleMedium(n) => {
             state.machines[at(*n)].stale_next = true;
             restart(world, state, at(*n));
         }
-        Event::StepFails(n) => state.machines[at(*n)].fails_next = true,
+        Event::StepFails(n) => state.machines[at(*n)].fails_next = 1 + (*n / 64 % 4) as u32,
         Event::Reboot(n) => restart(world, state, at(*n)),
         Event::PowerCut(n) => state.machines[at(*n)].switch_off(),
         Event::SwitchOn(n) if !state.machines[at(*n)].on => machine::switch_on(world, state, at(*n)),
@@ -226,13 +167,13 @@ fn on_hardware(world: &Arc<World>, state: &mut State, event: &Event) {
             let machine = &mut state.machines[at(*n)];
             machine.switch_off();
             let serial = format!("{}-N{}", machine.serial, machine.boots);
-            machine.disk = Disk { serial, content: Content::Blank, stamp: None };
+            machine.disk = Disk { serial, content: Content::Blank, since: world.elapsed(), stamp: None };
             machine.tampered = true;
         }
         Event::ByHand(n) => {
             let machine = &mut state.machines[at(*n)];
             machine.switch_off();
-            (machine.disk.content, machine.disk.stamp) = (Content::Foreign, None);
+            machine.disk.becomes(Content::Foreign, None, world.elapsed());
             machine.tampered = true;
         }
         Event::BmcDown(n, long) => state.bmcs[bmc(*n)].down_until = Some(Instant::now() + *long),
@@ -246,23 +187,6 @@ fn restart(world: &Arc<World>, state: &mut State, machine: usize) {
         state.machines[machine].switch_off();
         machine::switch_on(world, state, machine);
     }
-}
-
-/// What stood in Git some commits ago: as a new commit, or as the tip of a rewritten branch.
-fn revert(world: &World, n: u64, rewrite: bool) {
-    let found = world.git(|git| {
-        let history = git.history(git.main?);
-        let back = history.get(1 + (n as usize % 4))?;
-        let tree: Arc<Tree> = Arc::clone(&git.get(*back)?.tree);
-        Some((*back, tree))
-    });
-    let Some((back, tree)) = found else { return };
-    let Some(wanted) = world.with(|state| state.commits.get(&back).cloned()) else { return };
-    world.git(|git| {
-        git.main = Some(if rewrite { back } else { git.commit(git.main, tree) });
-    });
-    world.with(|state| state.wanted = wanted.clone());
-    stands(world, wanted, rewrite);
 }
 
 /// A controller loses its power.
@@ -293,88 +217,12 @@ pub(crate) fn restart_controller(world: &Arc<World>) {
     }
 }
 
-async fn get(world: &Arc<World>, path: &str) -> Option<Value> {
-    let answer = ask(world, hosts(0).0, "GET", path, &[], Vec::new()).await?;
-    (answer.status == 200).then(|| answer.json())
-}
-
-/// What the controller shows.
-pub(crate) async fn shown(world: &Arc<World>, path: &str) -> Option<Value> {
-    get(world, path).await
-}
-
-/// An operator says something.
-pub(crate) async fn post(world: &Arc<World>, path: &str, body: Value) {
-    let json = vec![("content-type", "application/json".to_owned())];
-    let answer = ask(world, hosts(0).0, "POST", path, &json, body.to_string().into_bytes()).await;
-    world.say("operator", || {
-        let text = answer.map(|answer| (answer.status, String::from_utf8_lossy(&answer.body).into_owned()));
-        format!("{path}: {text:?}")
-    });
-}
-
-async fn cancel(world: &Arc<World>, n: u64) {
-    let Some(jobs) = get(world, "/api/v1/jobs").await else { return };
-    let jobs = jobs.as_array().or_else(|| jobs["jobs"].as_array()).cloned().unwrap_or_default();
-    let active: Vec<&str> =
-        jobs.iter().filter(|job| job["status"] != "complete").filter_map(|job| job["id"].as_str()).collect();
-    if !active.is_empty() {
-        let id = active[n as usize % active.len()].to_owned();
-        post(world, &format!("/api/v1/jobs/{id}/cancel"), json!({})).await;
-    }
-}
-
-/// Accepts whatever stands in Git now.
-pub(crate) async fn accept(world: &Arc<World>) {
-    let Some(tip) = world.git(|git| git.main) else { return };
-    // The controller must have seen it to take it.
-    post(world, "/api/v1/reconcile", json!({})).await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    post(world, "/api/v1/accept", json!({"revision": tip.to_string()})).await;
-}
-
-/// Agrees to what waits for it: every entry where the number is 0, one of them elsewhere.
-async fn approve(world: &Arc<World>, n: u64, action: &str) {
-    let Some(plan) = get(world, "/api/v1/plan").await else { return };
-    let waits = |entry: &&Value| {
-        matches!(entry["action"].as_str(), Some("install" | "reinstall"))
-            && matches!(entry["approval"]["state"].as_str(), Some("needed" | "expired"))
-    };
-    let entries: Vec<Value> =
-        plan["entries"].as_array().into_iter().flatten().filter(waits).cloned().collect();
-    let chosen: Vec<&Value> = match (n, entries.len()) {
-        (_, 0) => return,
-        (0, _) => entries.iter().collect(),
-        (n, count) => vec![&entries[n as usize % count]],
-    };
-    let commit = plan["source"]["commit"].as_str().and_then(|text| text.parse().ok());
-    world.with(|state| {
-        let Some(seen) = commit.and_then(|id| state.commits.get(&id)).cloned() else { return };
-        let mut agreed = Vec::new();
-        for entry in chosen {
-            let (name, digest) = (entry["server"].as_str(), entry["digest"].as_str());
-            let (Some(name), Some(digest)) = (name, digest) else { continue };
-            agreed.push(json!({"server": name, "action": action, "entry": digest}));
-            let image = seen.servers.get(name).and_then(|server| seen.image(server));
-            if let Some(image) = image
-                && action == "install"
-            {
-                let serial = entry["machine"].as_str().unwrap_or_default().to_owned();
-                state.oracle.agreed.insert(digest.to_owned(), Agreed { serial, image });
-            }
-        }
-        let name = format!("approval-{}", state.wanted.approvals.len());
-        state.wanted.approvals.insert(name, json!({"reason": "simulation", "entries": agreed}));
-    });
-    self::commit(world);
-}
-
 /// A fleet of machines, each with its BMC.
 pub(crate) fn build(state: &mut State, count: usize, foreign: u64) {
     for number in 0..count {
         let serial = format!("SIM{number:04}");
         let content = if state.dice.percent(foreign) { Content::Foreign } else { Content::Blank };
-        let disk = Disk { serial: format!("DISK{number:04}"), content, stamp: None };
+        let disk = Disk { serial: format!("DISK{number:04}"), content, since: Duration::ZERO, stamp: None };
         state.machines.push(Machine {
             serial,
             disk,
@@ -385,8 +233,9 @@ pub(crate) fn build(state: &mut State, count: usize, foreign: u64) {
             last_task: None,
             hangs_next: false,
             stale_next: false,
-            fails_next: false,
+            fails_next: 0,
             tampered: false,
+            writes: None,
         });
         let slots_there = if state.dice.percent(70) { 2 } else { 1 };
         let starts_by = usize::from(state.dice.percent(10));

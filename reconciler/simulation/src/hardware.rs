@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! BMCs and machines, as they are.
 
+use std::time::Duration;
+
 use shoal_schema::wire::stamp::Stamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -76,10 +78,12 @@ pub(crate) struct Machine {
     pub hangs_next: bool,
     /// Starts from the last task medium that it saw, whatever is in its slots.
     pub stale_next: bool,
-    /// The next step fails.
-    pub fails_next: bool,
+    /// So many of the next installs fail.
+    pub fails_next: u32,
     /// Somebody changed its disk by hand since it was written last.
     pub tampered: bool,
+    /// What it writes at the moment: the job, since when.
+    pub writes: Option<(String, Instant)>,
 }
 
 /// A disk.
@@ -89,6 +93,8 @@ pub(crate) struct Disk {
     pub serial: String,
     /// What is on it.
     pub content: Content,
+    /// Since when that is on it.
+    pub since: Duration,
     /// What the last install left behind.
     pub stamp: Option<Stamp>,
 }
@@ -106,10 +112,18 @@ pub(crate) enum Content {
     System(char),
 }
 
+impl Disk {
+    /// Something else is on it.
+    pub(crate) fn becomes(&mut self, content: Content, stamp: Option<Stamp>, now: Duration) {
+        (self.content, self.stamp, self.since) = (content, stamp, now);
+    }
+}
+
 impl Machine {
     /// Takes the power away from what runs on it.
     pub(crate) fn switch_off(&mut self) {
         self.life.cancel();
+        self.writes = None;
         self.on = false;
         self.runs_system = false;
     }

@@ -7,17 +7,23 @@
 //! What it does not do: Redfish over HTTP, libgit2 and redb have tests of their own.
 
 mod bmc;
+mod commits;
 mod controllers;
 mod dice;
+mod event;
 mod git;
 mod happen;
 pub mod hardware;
+mod journal;
 mod machine;
+mod operators;
 mod oracle;
 mod people;
 mod run;
 pub mod scenario;
+pub mod shrink;
 mod store;
 mod world;
 
+pub use event::{EVENTS, Event};
 pub use run::{Outcome, run};

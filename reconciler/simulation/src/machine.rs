@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shoal_taskiso::reader::open_task;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::controllers::{Answer, ask};
@@ -63,7 +64,13 @@ async fn start(world: Arc<World>, number: usize, boot: u32) {
         From::Known(task) => maintenance(&world, number, boot, *task).await,
         From::Media(urls) => match read(&world, &urls).await {
             Some(task) => {
-                world.with(|state| state.machines[number].last_task = Some(task.clone()));
+                world.with(|state| {
+                    state.machines[number].last_task = Some(task.clone());
+                    if let Ok(task) = serde_json::from_slice::<Value>(&task.0) {
+                        let attempt = task["attempt"].as_u64().unwrap_or_default();
+                        state.read_medium(task["job_id"].as_str().unwrap_or_default(), attempt);
+                    }
+                });
                 maintenance(&world, number, boot, task).await;
             }
             None => {
@@ -179,20 +186,25 @@ async fn maintenance(world: &Arc<World>, number: usize, boot: u32, (task, recipe
         let (server, entry) = (text("server"), text("entry_digest"));
         let write = Write { job: &job, server: &server, boot: &boot_id, entry: &entry, image };
         state.writes(number, &write, world.elapsed());
-        let disk = &mut state.machines[number].disk;
-        (disk.content, disk.stamp) = (Content::Half, None);
+        let machine = &mut state.machines[number];
+        machine.writes = Some((job.clone(), Instant::now()));
+        machine.disk.becomes(Content::Half, None, world.elapsed());
     });
     let (work, fails) = world.with(|state| {
-        (state.dice.ms(60_000, 1_200_000), std::mem::take(&mut state.machines[number].fails_next))
+        let left = &mut state.machines[number].fails_next;
+        let fails = *left > 0;
+        *left = left.saturating_sub(1);
+        (state.dice.ms(60_000, 1_200_000), fails)
     });
     tokio::time::sleep(work).await;
-    if !fails {
-        world.with(|state| {
-            let disk = &mut state.machines[number].disk;
-            (disk.content, disk.stamp) = (Content::System(image), stamp);
-            state.machines[number].tampered = false;
-        });
-    }
+    world.with(|state| {
+        let machine = &mut state.machines[number];
+        machine.writes = None;
+        if !fails {
+            machine.disk.becomes(Content::System(image), stamp, world.elapsed());
+            machine.tampered = false;
+        }
+    });
     world.say("wrote", || format!("machine {number}, fails {fails}"));
     report(world, number, &task, &callback, &token, &boot_id, fails).await;
 }

@@ -5,6 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use shoal_core::job::Budgets;
+use shoal_schema::status::{RecordState, ServerStatus};
+
 use crate::hardware::Content;
 use crate::people::Wanted;
 use crate::world::State;
@@ -12,6 +15,12 @@ use crate::world::State;
 /// How long the controller may go on by an older commit: permits are judged by a fetch that is at most 15 minutes old,
 /// and the decision itself takes its time.
 const STALE: Duration = Duration::from_secs(16 * 60);
+
+/// How long what is published may lag behind a disk: a permit's answer travels, and changes are published together.
+const STATUS_LAG: Duration = Duration::from_secs(120);
+
+/// More than any world needs, by far.
+const COMMITS: u64 = 50_000;
 
 /// What somebody agreed to, seen as they saw it.
 #[derive(Clone, Debug)]
@@ -68,6 +77,8 @@ pub(crate) struct Oracle {
     began_blank: BTreeSet<(String, String)>,
     /// Writes to disks.
     pub writes: u64,
+    /// Commits that were asked for.
+    commits: u64,
 }
 
 impl Oracle {
@@ -104,6 +115,16 @@ impl Oracle {
     /// A controller answered a machine.
     pub(crate) fn answered(&mut self, job: &str, boot: &str, now: Duration) {
         self.first_grant.entry((job.to_owned(), boot.to_owned())).or_insert(now);
+    }
+
+    /// A controller asks its database to keep something.
+    pub(crate) fn asked_of_store(&mut self) {
+        self.commits += 1;
+        if self.commits > COMMITS {
+            self.broken(format!(
+                "the database was asked to keep something {COMMITS} times: something turns in circles"
+            ));
+        }
     }
 
     /// A BMC was written to.
@@ -149,6 +170,47 @@ impl State {
         let disk = &self.machines[machine].disk;
         if disk.content == Content::Blank {
             self.oracle.began_blank.insert((disk.serial.clone(), job.to_owned()));
+        }
+    }
+
+    /// A machine read the task medium that is in its BMC.
+    pub(crate) fn read_medium(&mut self, job: &str, attempt: u64) {
+        let newest = self.oracle.newest.entry(job.to_owned()).or_default();
+        *newest = attempt.max(*newest);
+    }
+
+    /// A machine is switched off by its BMC, as a controller asks.
+    pub(crate) fn switched_off(&mut self, machine: usize) {
+        if let Some((job, since)) = &self.machines[machine].writes
+            && since.elapsed() < Duration::from_millis(Budgets::default().result_ms)
+        {
+            let text = format!("machine {machine} is switched off while it writes for job {job}");
+            self.oracle.broken(text);
+        }
+    }
+
+    /// A status is published.
+    pub(crate) fn told(&mut self, status: &ServerStatus, now: Duration) {
+        let record = &status.record;
+        let Some(installed) = record.installed.as_ref().filter(|_| record.state == RecordState::Installed)
+        else {
+            return;
+        };
+        let Some(machine) =
+            self.machines.iter().find(|machine| Some(&machine.serial) == record.serial.as_ref())
+        else {
+            return;
+        };
+        let image = self.wanted.images.get(&installed.version);
+        let is_so = image.is_some_and(|image| machine.disk.content == Content::System(*image));
+        if !is_so && !machine.tampered && now.saturating_sub(machine.disk.since) > STATUS_LAG {
+            self.oracle.broken(format!(
+                "{} is said to have {}, and for {} s there has been {:?}",
+                status.name,
+                installed.version,
+                now.saturating_sub(machine.disk.since).as_secs(),
+                machine.disk.content
+            ));
         }
     }
 

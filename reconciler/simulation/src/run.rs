@@ -6,11 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use shoal_core::job::Phase;
 
+use crate::commits::{commit, server};
 use crate::controllers::{alive, bury, start};
-use crate::happen::{accept, build, commit, crash, happen, post, restart_controller, server, shown};
+use crate::happen::{build, crash, happen, restart_controller};
 use crate::hardware::Content;
-use crate::scenario::Scenario;
+use crate::journal::Waiting;
+use crate::operators::{accept, post, shown};
+use crate::scenario::{Planned, Scenario};
 use crate::world::World;
 
 /// Machines that stand there and are not in Git at first.
@@ -33,6 +37,8 @@ pub struct Outcome {
     pub story: Vec<String>,
     /// Disks that were written to.
     pub writes: u64,
+    /// How often an event met a job in a phase; `Complete` where there was no job.
+    pub cells: BTreeMap<(String, Phase), u64>,
     /// Time that passed in the world.
     pub passed: Duration,
 }
@@ -59,19 +65,25 @@ async fn live(scenario: &Scenario, trace: bool) -> Outcome {
         state.wanted.blank_only = scenario.blank_only;
         for number in 0..scenario.servers {
             let machine = &state.machines[number];
-            let wanted =
-                server(machine.serial.clone(), number, Some(machine.disk.serial.clone()), "12.8".to_owned());
+            // Where nothing names the disk, the machine's only one is taken.
+            let disk = (number % 3 != 2).then(|| machine.disk.serial.clone());
+            let wanted = server(machine.serial.clone(), number, disk, "12.8".to_owned());
             state.wanted.servers.insert(format!("web-{number:02}"), wanted);
         }
     });
     commit(&world);
     let store = world.with(|state| Arc::clone(&state.store));
     start(&world, 0, store);
-    for (at, event) in &scenario.events {
+    for Planned { at, phase, event } in &scenario.events {
         if !lives_until(&world, *at).await {
             break;
         }
-        happen(&world, event).await;
+        match phase {
+            None => happen(&world, event).await,
+            Some(phase) => world.with(|state| {
+                state.waiting.push(Waiting { phase: *phase, event: event.clone() });
+            }),
+        }
     }
     if world.with(|state| state.oracle.violation.is_none()) {
         settle(&world).await;
@@ -85,6 +97,7 @@ async fn live(scenario: &Scenario, trace: bool) -> Outcome {
         kinds: state.kinds.clone(),
         story: std::mem::take(&mut state.story),
         writes: state.oracle.writes,
+        cells: std::mem::take(&mut state.cells),
         passed,
     })
 }
@@ -99,7 +112,11 @@ async fn lives_until(world: &Arc<World>, until: Duration) -> bool {
         if left.is_zero() {
             return true;
         }
-        tokio::time::sleep(left.min(Duration::from_secs(10))).await;
+        tokio::select! {
+            biased;
+            () = world.bell.notified() => happen_now(world).await,
+            () = tokio::time::sleep(left.min(Duration::from_secs(10))) => {}
+        }
         let gone = alive(world, 0).is_none();
         if gone && world.with(|state| state.dice.percent(15)) {
             restart_controller(world);
@@ -112,6 +129,20 @@ async fn lives_until(world: &Arc<World>, until: Duration) -> bool {
     }
 }
 
+/// Lets the events happen whose job is where they waited for it.
+async fn happen_now(world: &Arc<World>) {
+    while let Some(event) = world.with(|state| {
+        let (waiting, job) = state.due.pop_front()?;
+        let servers = state.wanted.servers.keys().position(|name| *name == job.server);
+        let machines = state.machines.iter().position(|machine| machine.serial == job.machine);
+        let servers = servers.map(|place| (place, state.wanted.servers.len()));
+        let machines = machines.map(|place| (place, state.machines.len()));
+        Some(waiting.event.aimed(servers, machines))
+    }) {
+        happen(world, &event).await;
+    }
+}
+
 /// Nothing goes wrong any more: everything comes to its end, or waits with a reason.
 async fn settle(world: &Arc<World>) {
     world.say("settle", String::new);
@@ -119,12 +150,14 @@ async fn settle(world: &Arc<World>) {
     world.git(|git| git.down = false);
     world.with(|state| {
         state.crash_after = None;
+        state.waiting.clear();
+        state.due.clear();
         state.faults = crate::world::Faults::default();
         for bmc in &mut state.bmcs {
             (bmc.down_until, bmc.lies) = (None, None);
         }
         for machine in &mut state.machines {
-            (machine.hangs_next, machine.stale_next, machine.fails_next) = (false, false, false);
+            (machine.hangs_next, machine.stale_next, machine.fails_next) = (false, false, 0);
         }
     });
     restart_controller(world);
@@ -162,6 +195,10 @@ async fn unsettled(world: &Arc<World>) -> Option<String> {
     let Some(views) = shown(world, "/api/v1/servers").await else {
         return Some("the controller shows no servers".to_owned());
     };
+    // Also of a server that is not in Git any more, or under another name.
+    if let Some(job) = world.with(|state| state.jobs[0].values().next().cloned()) {
+        return Some(format!("{} has a job: {:?}", job.server, job.phase));
+    }
     let names: Vec<String> = world.with(|state| state.wanted.servers.keys().cloned().collect());
     let views = views.as_array().or_else(|| views["servers"].as_array()).cloned().unwrap_or_default();
     for name in names {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What happens in a run: a fleet, and events at their times, drawn from the seed alone.
-//!
-//! An event names no thing that may not exist when it comes: a number stands for one of those that are there then. So
-//! that any part of a list of events is a list of events, and a failing run can be made smaller.
 
 use std::time::Duration;
 
+use shoal_core::job::Phase;
+
 use crate::dice::Dice;
+use crate::event::Event;
 use crate::hardware::Lie;
 
 /// A run before it begins.
@@ -21,104 +21,18 @@ pub struct Scenario {
     /// How many of the disks hold somebody's data, of a hundred.
     pub foreign: u64,
     /// What happens, in the order of time.
-    pub events: Vec<(Duration, Event)>,
+    pub events: Vec<Planned>,
 }
 
-/// Something happens. Numbers choose among what is there.
+/// An event and when it comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A server gets another version.
-    Version(u64),
-    /// A server is added.
-    Add(u64),
-    /// A server is removed.
-    Remove(u64),
-    /// A server gets another name.
-    Rename(u64),
-    /// A server is suspended, or no longer.
-    Suspend(u64),
-    /// A server is protected, or no longer.
-    Protect(u64),
-    /// A server is to be installed again.
-    Reinstall(u64),
-    /// A server's power is to be something else.
-    Power(u64),
-    /// A file becomes unreadable, or readable again.
-    Break(u64),
-    /// Another rule for first installs.
-    FirstInstall,
-    /// Somebody agrees to what waits for it: one entry, or all.
-    Approve(u64),
-    /// Somebody agrees to record a machine as it is.
-    Adopt(u64),
-    /// All approvals go out of Git.
-    DropApprovals,
-    /// What stood in Git some commits ago stands there again.
-    Revert(u64),
-    /// The branch is rewritten to what it was some commits ago.
-    ForcePush(u64),
-    /// A rewritten branch is accepted.
-    Accept,
-    /// Git cannot be reached for a time.
-    GitDown(Duration),
-    /// The next push of status arrives, and nobody hears of it.
-    GitAnswerLost,
-    /// The status branch is what it was some commits ago.
-    StatusStale(u64),
-    /// The controller loses its power.
-    Crash,
-    /// It loses its power after so many more of its effects.
-    CrashAfter(u32),
-    /// It is stopped as it should be.
-    Stop,
-    /// Its database is gone.
-    LoseDatabase,
-    /// Its database is what it was at the last backup.
-    RestoreBackup,
-    /// A backup is taken.
-    Backup,
-    /// Somebody starts a second controller: on a copy of the database, or on an empty one.
-    SecondController(bool),
-    /// The second controller ends.
-    EndSecond,
-    /// The disk under the database is full for a time.
-    DiskFull(Duration),
-    /// A machine hangs at its next start.
-    Hang(u64),
-    /// A machine starts again by itself.
-    Reboot(u64),
-    /// A machine loses its power.
-    PowerCut(u64),
-    /// Somebody switches a machine on.
-    SwitchOn(u64),
-    /// A machine starts from the last task medium that it saw.
-    StaleMedium(u64),
-    /// The next install step of a machine fails.
-    StepFails(u64),
-    /// Two machines change places behind their BMCs.
-    Swap(u64, u64),
-    /// A machine gets a new disk.
-    NewDisk(u64),
-    /// Somebody installs something by hand.
-    ByHand(u64),
-    /// A BMC does not answer for a time.
-    BmcDown(u64, Duration),
-    /// A BMC says what is not so, until told otherwise.
-    BmcLies(u64, Option<Lie>),
-    /// So many of a hundred BMC calls fail from now on.
-    BmcFaults(u64),
-    /// So many of a hundred calls of machines fail from now on.
-    NetworkFaults(u64),
-    /// The wall clock jumps, by seconds.
-    ClockJump(i64),
-    /// An operator cancels a job.
-    Cancel(u64),
-    /// An operator says retry.
-    Retry(u64),
-    /// An operator pauses everything, or lets it go on.
-    Pause(bool),
-    /// An operator takes over.
-    Takeover,
+pub struct Planned {
+    /// Not before this time.
+    pub at: Duration,
+    /// Not before a job gets there; then it happens to that job's server.
+    pub phase: Option<Phase>,
+    /// What happens.
+    pub event: Event,
 }
 
 impl Scenario {
@@ -127,17 +41,80 @@ impl Scenario {
         let mut dice = Dice::new(seed ^ 0x5ce0_a210);
         let servers = 5 + dice.index(4);
         let horizon = 30 + dice.below(90);
-        let count = 5 + dice.below(14);
-        let mut events: Vec<(Duration, Event)> = (0..count)
-            .map(|_| (Duration::from_millis(dice.below(horizon * 60_000)), draw_event(&mut dice)))
+        let count = 5 + dice.below(12);
+        let mut events: Vec<Planned> = (0..count)
+            .map(|_| {
+                let at = Duration::from_millis(dice.below(horizon * 60_000));
+                // The short moments of a job's life would hardly ever be met by the clock.
+                let phase = dice.percent(50).then(|| Phase::ALL[dice.index(Phase::ALL.len() - 1)]);
+                Planned { at, phase, event: draw_event(&mut dice) }
+            })
             .collect();
         // Without any agreement nothing much would happen.
         for _ in 0..3 {
             let at = Duration::from_millis(dice.below(horizon * 60_000));
-            events.push((at, Event::Approve(0)));
+            events.push(Planned { at, phase: None, event: Event::Approve(0) });
         }
-        events.sort_by_key(|(at, _)| *at);
+        let from = Duration::from_millis(dice.below(horizon * 60_000));
+        events.extend(draw_chain(&mut dice).into_iter().enumerate().map(|(place, (phase, event))| Planned {
+            at: from + Duration::from_secs(60 * place as u64),
+            phase,
+            event,
+        }));
+        events.sort_by_key(|planned| planned.at);
         Self { seed, servers, blank_only: dice.percent(60), foreign: dice.below(60), events }
+    }
+
+    /// With these of its events alone, by their places.
+    #[must_use]
+    pub fn only(&self, places: &[usize]) -> Self {
+        let events = places.iter().filter_map(|place| self.events.get(*place).cloned()).collect();
+        Self { events, ..self.clone() }
+    }
+}
+
+/// What goes wrong only where several things come together, which chance alone seldom lets happen.
+fn draw_chain(dice: &mut Dice) -> Vec<(Option<Phase>, Event)> {
+    let n = dice.roll() >> 1;
+    let before_power = [Phase::PowerOff, Phase::Eject, Phase::InsertBoot, Phase::InsertTask, Phase::Override];
+    let before_power = before_power[dice.index(before_power.len())];
+    match dice.below(8) {
+        // Every attempt fails, and somebody says retry.
+        0 => vec![
+            (Some(Phase::AwaitPermit), Event::StepFails(n | 128 | 64)),
+            (Some(Phase::CleanOverride), Event::Retry(n)),
+            (None, Event::Approve(0)),
+        ],
+        // Versions back and forth, agreed to each time but the last.
+        1 => [0, 64, 0, 64, 0]
+            .into_iter()
+            .flat_map(|version| {
+                [(None, Event::Version(n % 64 + version)), (Some(Phase::CleanOverride), Event::Approve(0))]
+            })
+            .collect(),
+        // Another machine behind the BMC, while media go in.
+        2 => vec![(Some(before_power), Event::Swap(n, dice.roll()))],
+        // A second attempt, and a machine that starts from the medium of the first.
+        3 => vec![
+            (Some(Phase::AwaitResult), Event::Reboot(n)),
+            (Some(Phase::Backoff), Event::StaleMedium(n)),
+            (Some(Phase::Backoff), Event::StaleMedium(n)),
+        ],
+        // Git goes away under a job, and what it wants goes with it.
+        4 => vec![
+            (Some(before_power), Event::GitDown(Duration::from_secs(2400))),
+            (Some(before_power), Event::BmcDown(n, Duration::from_secs(1100))),
+            (None, Event::Version(n)),
+        ],
+        // The past comes back.
+        5 => vec![
+            (None, Event::Backup),
+            (Some(Phase::CleanOverride), Event::RestoreBackup),
+            (Some(Phase::CleanPower), Event::RestoreBackup),
+        ],
+        // The power of the controller goes while machines write.
+        6 => vec![(Some(Phase::AwaitResult), Event::Crash), (Some(Phase::AwaitResult), Event::Crash)],
+        _ => Vec::new(),
     }
 }
 

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Everything outside the controller, in one place, behind one lock that is never held across an await.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use shoal_controller::settings::Clock;
+use shoal_core::job::Phase;
 use shoal_git::CommitId;
 use shoal_store::MemoryStore;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::controllers::Incarnation;
 use crate::dice::Dice;
 use crate::git::Remote;
 use crate::hardware::{Bmc, Machine};
+use crate::journal::{ActiveJobs, JobSeen, Waiting};
 use crate::oracle::Oracle;
 use crate::people::Wanted;
 
@@ -22,6 +25,8 @@ pub(crate) struct World {
     state: Mutex<State>,
     /// The remote repository; behind a lock of its own, since mirrors hold it.
     pub remote: Arc<Mutex<Remote>>,
+    /// Rings when an event is due.
+    pub bell: Notify,
     began: Instant,
     trace: bool,
 }
@@ -48,6 +53,14 @@ pub(crate) struct State {
     pub store: Arc<MemoryStore>,
     /// The last backup of it.
     pub backup: Option<Arc<MemoryStore>>,
+    /// Jobs that are not over, as they stand in the database of each side.
+    pub jobs: [ActiveJobs; 2],
+    /// Events that wait for a job to be somewhere.
+    pub waiting: Vec<Waiting>,
+    /// Those of them whose time has come, with the job.
+    pub due: VecDeque<(Waiting, JobSeen)>,
+    /// How often an event met a job in a phase.
+    pub cells: BTreeMap<(String, Phase), u64>,
     /// What must hold.
     pub oracle: Oracle,
     /// What goes wrong now.
@@ -88,6 +101,10 @@ impl World {
                 rewritten: false,
                 store: Arc::new(MemoryStore::new()),
                 backup: None,
+                jobs: Default::default(),
+                waiting: Vec::new(),
+                due: VecDeque::new(),
+                cells: BTreeMap::new(),
                 oracle: Oracle::default(),
                 faults: Faults::default(),
                 crash_after: None,
@@ -96,6 +113,7 @@ impl World {
                 story: Vec::new(),
             }),
             remote: Arc::default(),
+            bell: Notify::new(),
             began: Instant::now(),
             trace,
         })
@@ -103,7 +121,13 @@ impl World {
 
     /// Looks at the world, or changes it.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = act(&mut state);
+        if state.oracle.violation.is_some() {
+            // Whatever follows tells nothing more.
+            self.bell.notify_one();
+        }
+        result
     }
 
     /// The remote repository.

@@ -92,11 +92,13 @@ async fn connect(controller: &Controller, row: &ServerRow) -> Result<Box<dyn Bmc
 /// machine may stand behind the BMC.
 async fn tidy(controller: &Controller, bmc: &dyn Bmc) -> Result<(), ConnectError> {
     let left = seen::left_over(&bmc.read_state().await?, &controller.all_media_bases());
-    for slot in &left.slots {
-        bmc.eject(slot).await?;
-    }
+    // The override first: it counts as ours by the media of ours beside it, so that whatever happens between the
+    // two, the next look still knows it.
     if left.boot_override {
         bmc.clear_boot_override().await?;
+    }
+    for slot in &left.slots {
+        bmc.eject(slot).await?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use jiff::SignedDuration;
 use shoal_core::desired::Desired;
+use shoal_core::mistake::Mistake;
 use shoal_redfish::{BmcState, Discovered, ErrorKind, MediaUrl, PowerState, Rung};
 use shoal_schema::status::{BmcFacts, Obstacle, RecordState, Unreachable};
 use url::Url;
@@ -121,9 +122,14 @@ pub(super) struct LeftOver {
 pub(super) fn left_over(state: &BmcState, bases: &[String]) -> LeftOver {
     let ours = |image: &MediaUrl| is_ours(image.expose(), bases);
     let slots = state.slots.iter().filter(|slot| slot.inserted && slot.image.as_ref().is_some_and(ours));
-    let slots: Vec<String> = slots.map(|slot| slot.uri.clone()).collect();
+    let mut slots: Vec<String> = slots.map(|slot| slot.uri.clone()).collect();
+    if Mistake::MediaAreForgotten.is_made() {
+        slots.clear();
+    }
     let names_ours = state.boot.http_image.as_ref().is_some_and(ours);
-    let boot_override = state.boot.is_active() && (!slots.is_empty() || names_ours);
+    let boot_override = state.boot.is_active()
+        && (!slots.is_empty() || names_ours)
+        && !Mistake::OverrideIsForgotten.is_made();
     LeftOver { slots, boot_override }
 }
 

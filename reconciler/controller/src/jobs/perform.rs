@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use shoal_core::job::{Effect, Failure, Job, Medium, Power, Report, Route, Rung};
+use shoal_core::mistake::Mistake;
 use shoal_redfish::{Bmc, Discovered, Error, ErrorKind, ImageKind, ImageRef, MediaUrl, Op, PowerState};
 use shoal_schema::step::Step;
 use shoal_schema::wire::task::Identity;
@@ -94,6 +95,7 @@ async fn ensure(
         Effect::EnsureOff { graceful_ms } => {
             bmc.ensure_power_off(Duration::from_millis(graceful_ms)).await?;
         }
+        Effect::EjectAll if Mistake::MediaAreForgotten.is_made() && job.outcome.is_some() => {}
         Effect::EjectAll => {
             for slot in slots(job, bmc) {
                 bmc.eject(&slot).await?;
@@ -115,6 +117,7 @@ async fn ensure(
         Effect::EnsureOn => {
             bmc.ensure_power_on().await?;
         }
+        Effect::ClearOverride if Mistake::OverrideIsForgotten.is_made() => {}
         Effect::ClearOverride => {
             bmc.clear_boot_override().await?;
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use shoal_core::desired::resolve;
 use shoal_core::job::{Event, Job, PermitRecord};
+use shoal_core::mistake::Mistake;
 use shoal_core::permit::{PermitContext, PermitVerdict, decide};
 use shoal_core::template::{self, Value};
 use shoal_schema::kinds::Template;
@@ -124,7 +125,9 @@ fn superseded(controller: &Controller, job: &Job) -> Option<String> {
             if desired.identity != job.identity {
                 return Some("it names another machine".to_owned());
             }
-            if desired.suspended.as_ref().is_some_and(|s| s.until.is_none_or(|until| until > now)) {
+            if desired.suspended.as_ref().is_some_and(|s| s.until.is_none_or(|until| until > now))
+                && !Mistake::SuspensionIsNotSeen.is_made()
+            {
                 return Some("the server is suspended".to_owned());
             }
             if desired.protect {

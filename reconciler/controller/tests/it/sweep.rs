@@ -185,6 +185,44 @@ async fn what_somebody_else_changes_is_seen_and_told_and_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_a_job_goes_whole_although_the_bmc_keeps_the_medium_at_first() {
+    let mut world = installed().await;
+    // As a job leaves it that was lost with the database: media of ours, and the override that boots them.
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let iso = std::fs::read(world.path("maintenance.iso")).unwrap();
+    let get = move |headers: http::HeaderMap| std::future::ready(piece(&iso, &headers));
+    let router = axum::Router::new().route("/media/left/shoal.iso", axum::routing::get(get));
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let path = world.path("work/shoal.yaml");
+    let mut fleet: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    fleet["spec"]["mediaUrls"] = json!([{"url": base}]);
+    std::fs::write(&path, fleet.to_string()).unwrap();
+    // It takes the medium out at the third request only.
+    let keeps = "rules:
+      - {name: keeps, methods: [POST], path: '**EjectMedia', count: 2, fault: {kind: status, status: 400}}";
+    world.farm.bmcs()[0].set_faults(FaultPlan::parse(keeps).unwrap()).unwrap();
+    let boot = json!({"Boot": {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Cd"}});
+    world.somebody("PATCH", SYSTEM, &boot).await;
+    let insert = format!("{CD}/Actions/VirtualMedia.InsertMedia");
+    world.somebody("POST", &insert, &json!({"Image": format!("{base}/media/left/shoal.iso")})).await;
+    world.push("where media of ours are");
+
+    let end = tokio::time::Instant::now() + Duration::from_secs(60);
+    let state = loop {
+        let state = world.farm.bmcs()[0].state();
+        if state.slots.iter().all(|slot| slot.image.is_none()) {
+            break state;
+        }
+        assert!(tokio::time::Instant::now() < end, "{:?}", state.slots);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(format!("{:?}", state.boot_override.enabled), "Disabled");
+    world.stop().await;
+    server.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bmcs_that_do_not_answer_delay_none_of_their_neighbours() {
     // More than are looked at at once, and the last one answers.
     const DEAD: usize = 70;

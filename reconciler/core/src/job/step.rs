@@ -7,6 +7,7 @@ use shoal_schema::wire::task::IdentityVerdict;
 
 use super::event::{Consequence, Event, Failure, Report};
 use super::{Budgets, Job, Phase};
+use crate::mistake::Mistake;
 
 /// The job after the event.
 #[must_use]
@@ -19,6 +20,9 @@ pub fn step(mut job: Job, event: Event, budgets: &Budgets, now: jiff::Timestamp)
         Event::Started => started(&mut job, now),
         Event::Resumed => {
             job.note(now, Level::Info, None, "the controller came back; looking before going on");
+            if Mistake::ResetAfterACrash.is_made() && job.phase == Phase::AwaitResult {
+                job.enter(Phase::Discover);
+            }
         }
         Event::Performed(report) => performed(&mut job, report, budgets, now),
         Event::NotPerformed(failure) => not_performed(&mut job, &failure, budgets, now),

@@ -8,6 +8,7 @@ use shoal_schema::status::{ANOTHER_CERTIFICATE, BmcFacts, REFUSED_ACCOUNT, Recor
 use super::judge::PlannedCommit;
 use super::{class_of, power, preflight};
 use crate::desired::{Desired, LINUX_TARGET};
+use crate::mistake::Mistake;
 use crate::observed::Observed;
 
 /// What an entry's holds are judged by.
@@ -49,6 +50,9 @@ pub(super) fn of(held: &Held<'_>) -> Vec<Hold> {
 /// Two jobs never share a machine, and no record moves under a running one.
 pub(super) fn active_job(status: &ServerStatus) -> Option<Hold> {
     let job = status.job.as_ref().filter(|job| job.status != "complete")?;
+    if Mistake::ActiveJobIsNotSeen.is_made() {
+        return None;
+    }
     Some(Hold {
         code: HoldCode::ActiveJob,
         message: format!("job {} is active, attempt {}", job.id.short(), job.attempt),
@@ -58,7 +62,7 @@ pub(super) fn active_job(status: &ServerStatus) -> Option<Hold> {
 
 fn suspended(desired: &Desired, now: jiff::Timestamp) -> Option<Hold> {
     let suspended = desired.suspended.as_ref()?;
-    if suspended.until.is_some_and(|until| until <= now) {
+    if suspended.until.is_some_and(|until| until <= now) || Mistake::SuspensionIsNotSeen.is_made() {
         return None;
     }
     let until =
@@ -120,6 +124,7 @@ fn destructive(held: &Held<'_>, holds: &mut Vec<Hold>) {
         );
     }
     match held.approval {
+        ApprovalState::Needed if Mistake::ApprovalIsNotAskedFor.is_made() => {}
         ApprovalState::Needed => {
             let message = "needs an approval in Git".to_owned();
             hold(HoldCode::ApprovalNeeded, message, approve);

@@ -197,6 +197,7 @@ impl Team {
             ledger: LedgerId::from_bytes([7; 16]),
             counter: 4,
             writer: "shoal test".to_owned(),
+            incarnation: String::new(),
             commit: Some(commit.to_owned()),
             refused: None,
             counts: BTreeMap::new(),
