@@ -103,15 +103,15 @@ e2e: machines
     cargo build --quiet -p shoal -p shoal-testbed-qemu
     if cargo nextest --version >/dev/null 2>&1; then SHOAL_REQUIRE_E2E=1 cargo nextest run -p shoal-testbed-machines --no-fail-fast -E 'not ({{ longest }})'; else SHOAL_REQUIRE_E2E=1 cargo test -p shoal-testbed-machines -- --test-threads 2; fi
 
-# Several installs or attempts each, or as long as that.
-longest := "test(an_image_that_cannot_be_had) | test(power_cuts_while_partitioning) | test(after_a_power_cut_in_the_bootloader) | test(a_lost_webhook_is_repeated) | test(a_machine_that_was_kept) | test(a_whole_disk_that_was_cut_short) | test(what_a_disk_cannot_hold_or_boot) | test(a_seed_that_has_no_place) | test(a_version_bump_waits)"
+# Several installs or attempts each, or as long as that, and variants of what is run.
+longest := "test(an_image_of_a_whole_disk) | test(a_disc_and_a_usb_stick) | test(an_image_that_cannot_be_had) | test(power_cuts_while_partitioning) | test(after_a_power_cut_in_the_bootloader) | test(a_lost_webhook_is_repeated) | test(a_machine_that_was_kept) | test(a_whole_disk_that_was_cut_short) | test(what_a_disk_cannot_hold_or_boot) | test(a_seed_that_has_no_place) | test(a_version_bump_waits)"
 
 # The controller in simulated worlds, one per seed, in which everything goes wrong; `--story SEED` tells one of them.
 sim *ARGS="100":
     cargo run --quiet -p shoal-simulation -- {{ ARGS }}
 
 # As many seeds as fit into a run of the tests.
-sim-check: (sim "1000")
+sim-check: (sim "500")
 
 # All of them, those of the testbed's own included.
 e2e-full: machines

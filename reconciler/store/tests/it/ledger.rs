@@ -182,7 +182,7 @@ fn whoever_was_not_told_what_became_of_a_batch_finds_it_out_by_reading() {
         assert_eq!(batch.is_kept_by(&store).unwrap(), is_kept, "{fault:?}");
     }
     // Others add to counters, too: they tell nothing.
-    let mut batch = shoal_store::Batch::new();
+    let mut batch = Batch::new();
     batch.add(Table::Meta, "counter", 1);
     assert!(!batch.is_kept_by(&MemoryStore::new()).unwrap());
 }
