@@ -111,7 +111,7 @@ sim *ARGS="100":
     cargo run --quiet -p shoal-simulation -- {{ ARGS }}
 
 # As many seeds as fit into a run of the tests.
-sim-check: (sim "500")
+sim-check: (sim "300")
 
 # All of them, those of the testbed's own included.
 e2e-full: machines
