@@ -301,10 +301,22 @@ impl Controller {
         only: Option<(Phase, u32)>,
         event: Event,
     ) -> Result<Arc<Job>, ChangeError> {
+        self.brought_events(id, only, vec![event], &Brought::default()).await
+    }
+
+    /// As [`Controller::job_event`], for events that are one step of the job's life and one commit, with what came
+    /// along.
+    pub(crate) async fn brought_events(
+        &self,
+        id: &JobId,
+        only: Option<(Phase, u32)>,
+        events: Vec<Event>,
+        brought: &Brought<'_>,
+    ) -> Result<Arc<Job>, ChangeError> {
         let server = self.world().jobs.get(id).map(|job| job.server.clone());
         let server = server.ok_or_else(|| ChangeError::NoJob { id: id.clone() })?;
         let _held = self.lock(&server).await;
-        self.job_event_locked(id, only, event).await
+        self.brought_events_locked(id, only, events, brought).await
     }
 
     /// As [`Controller::job_event`], for a caller that holds the server's lock.
@@ -329,8 +341,7 @@ impl Controller {
         self.brought_events_locked(id, only, vec![event], brought).await
     }
 
-    /// As [`Controller::brought_event_locked`], for events that are one step of the job's life and one commit.
-    pub(crate) async fn brought_events_locked(
+    async fn brought_events_locked(
         &self,
         id: &JobId,
         only: Option<(Phase, u32)>,

@@ -186,11 +186,8 @@ async fn act(
     let journal = Some((journal_key(&job.id, number), &row));
     let brought = Brought { journal, ..Brought::default() };
     let only = Some((job.phase, job.attempt));
-    let _held = controller.lock(&job.server).await;
-    controller
-        .brought_events_locked(&job.id, only, vec![Event::Elapsed { ms }, event], &brought)
-        .await
-        .map(|_| ())
+    let events = vec![Event::Elapsed { ms }, event];
+    controller.brought_events(&job.id, only, events, &brought).await.map(|_| ())
 }
 
 async fn keep_journal(
