@@ -310,6 +310,13 @@ pub struct JobSummary {
     pub attempt: u32,
 }
 
+impl JobSummary {
+    /// It is not over yet.
+    pub fn is_active(&self) -> bool {
+        self.status != "complete"
+    }
+}
+
 /// Why something failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

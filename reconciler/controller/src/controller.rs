@@ -100,6 +100,7 @@ pub struct Controller {
     pub tasks: Tasks,
     world: RwLock<World>,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    fenced: Notify,
     runners: Mutex<HashMap<JobId, Arc<Notify>>>,
     running: Mutex<HashSet<JobId>>,
     pub(crate) switching: tokio::sync::Mutex<()>,
@@ -181,6 +182,7 @@ impl Controller {
             metrics,
             media,
             wake: Notify::new(),
+            fenced: Notify::new(),
             publish: Notify::new(),
             fetch: Notify::new(),
             fetches_begun: AtomicU64::new(0),
@@ -234,6 +236,21 @@ impl Controller {
             Arc::clone(locks.entry(server.to_owned()).or_default())
         };
         lock.lock_owned().await
+    }
+
+    /// The status branch is another controller's: whatever is being done to a machine ends at once.
+    pub(crate) fn only_observe(&self) {
+        self.world_mut().control.observe_only = true;
+        self.fenced.notify_waiters();
+    }
+
+    /// Until this controller only observes.
+    pub(crate) async fn until_fenced(&self) {
+        // Made before the look, so that nothing is missed in between.
+        let fenced = self.fenced.notified();
+        if !self.world().control.observe_only {
+            fenced.await;
+        }
     }
 
     /// Told when a job changes.

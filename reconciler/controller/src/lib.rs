@@ -18,6 +18,7 @@ pub mod http;
 mod janitor;
 mod jobs;
 pub mod keys;
+mod left_alone;
 mod media;
 mod metrics;
 mod notify;
@@ -187,7 +188,8 @@ fn spawn_loops(controller: &Arc<Controller>) {
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
         }
-        begin.resume_jobs().await;
+        begin.resume_jobs();
+        tasks.spawn(left_alone::run(Arc::clone(&begin)));
         tasks.spawn(reconcile::run(Arc::clone(&begin)));
         tasks.spawn(bmc::sweep::run(Arc::clone(&begin)));
         if let Some(client) = begin.http.clone() {

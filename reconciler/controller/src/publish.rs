@@ -269,7 +269,7 @@ impl Controller {
             Err(error) => {
                 if let StatusError::Stopped { source, .. } = &error {
                     tracing::error!(why = %source, "the status branch is another controller's; only observing from here on");
-                    self.world_mut().control.observe_only = true;
+                    self.only_observe();
                 }
                 Err(chain(&error))
             }

@@ -261,6 +261,12 @@ fn stall(row: &ServerRow, entry: &Entry, inventory: &Inventory, now: jiff::Times
             );
         }
     }
+    if row.is_left_alone() {
+        return Some(format!(
+            "a job of a lost database, or of another controller, may be installing it: left alone for as long as an install may take, or until 'shoal retry {}'",
+            entry.server
+        ));
+    }
     // Somebody agreed anew since it failed.
     if matches!(entry.approval, ApprovalState::Approved { .. }) || row.retry {
         return None;

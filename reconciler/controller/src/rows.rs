@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shoal_core::desired::BmcTarget;
 use shoal_core::job::{Effect, Job};
+use shoal_core::mistake::Mistake;
 use shoal_core::observed::unknown_record;
 use shoal_schema::kinds::ApiVersion;
 use shoal_schema::status::{LastError, ServerStatus};
@@ -30,6 +31,10 @@ pub struct ServerRow {
     /// Not before this time, unless somebody says retry.
     #[serde(default)]
     pub not_before: Option<jiff::Timestamp>,
+    /// A job of another controller, or of a database that is gone, may be writing for so many milliseconds more:
+    /// nothing is done to the machine before ([`crate::left_alone`]).
+    #[serde(default)]
+    pub left_alone_ms: Option<u64>,
     /// Why it needs a person; a retry or another entry takes it away.
     #[serde(default)]
     pub stalled: Option<String>,
@@ -48,6 +53,10 @@ pub struct ServerRow {
     /// How its BMC is reached; remembered so that a server that left Git can be left in order.
     #[serde(default)]
     pub target: Option<BmcTarget>,
+    /// A job of ours ended without leaving its BMC in order: a one-time boot from a disc that is found there is
+    /// ours, with or without media of ours beside it. Until a look finds none.
+    #[serde(default)]
+    pub left_behind: bool,
     /// It left Git and media of ours may still be in.
     #[serde(default)]
     pub releasing: bool,
@@ -76,15 +85,22 @@ impl ServerRow {
             file: String::new(),
             failures: 0,
             not_before: None,
+            left_alone_ms: None,
             stalled: None,
             refused_credentials: None,
             missed: 0,
             missed_since: None,
             power_changed_at: None,
             target: None,
+            left_behind: false,
             releasing: false,
             retry: false,
         }
+    }
+
+    /// Nothing is done to the machine now: somebody else may have it write.
+    pub fn is_left_alone(&self) -> bool {
+        self.left_alone_ms.is_some() && !Mistake::FormerJobIsNotWaitedFor.is_made()
     }
 
     /// To change what is published.

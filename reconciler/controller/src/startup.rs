@@ -8,7 +8,7 @@
 //! database, and an empty one beside a branch with records, take a new ledger id, so that every
 //! approval in Git is void.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +18,11 @@ use shoal_core::ledger::{LedgerVerdict, compare};
 use shoal_core::record;
 use shoal_schema::api::Level;
 use shoal_schema::kinds::FleetSpec;
-use shoal_schema::status::LastError;
+use shoal_schema::status::{JobSummary, LastError};
 use shoal_schema::step::Step;
 use shoal_store::{Batch, Table, ledger};
 use shoal_tls::OwnCertificate;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::controller::{Controller, Parts};
 use crate::jobs::perform::chain;
@@ -237,12 +238,19 @@ pub(crate) async fn take_over(controller: &Arc<Controller>) -> Result<(), String
 /// A new ledger id; every record is marked as restored, with what the branch knows and we do not;
 /// every job that seemed active is over: its tokens are dead.
 async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Result<(), String> {
+    // What is under way at any server must not write over what is written here.
+    let _held = lock_all(controller, branch.as_ref()).await;
     let (mut servers, jobs) = {
         let world = controller.world();
         (world.servers.clone(), world.jobs.clone())
     };
     let shown = branch.as_ref().map(|branch| branch.summary.ledger.clone());
+    let mut under_way: BTreeSet<String> =
+        jobs.values().filter(|job| job.is_active()).map(|job| job.server.clone()).collect();
     for (path, status) in branch.map(|branch| branch.servers).unwrap_or_default() {
+        if status.job.as_ref().is_some_and(JobSummary::is_active) {
+            under_way.insert(status.name.clone());
+        }
         let newer =
             servers.get(&status.name).is_none_or(|own| own.status.record.number < status.record.number);
         if newer {
@@ -256,8 +264,14 @@ async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Re
     let mut rows_after = BTreeMap::new();
     for (name, row) in servers {
         let mut row = (*row).clone();
-        row.status_mut().record = record::restored(&row.status.record);
+        let under_way = under_way.contains(&name);
+        row.status_mut().record = record::restored(&row.status.record, under_way);
         row.status_mut().job = None;
+        if under_way {
+            let longest = controller.settings.budgets.result_ms;
+            row.left_alone_ms = Some(longest);
+            row.status_mut().next_try = controller.now().checked_add(Duration::from_millis(longest)).ok();
+        }
         rows::put_server(&mut batch, &row);
         rows_after.insert(name, Arc::new(row));
     }
@@ -292,6 +306,23 @@ async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Re
     world.active.clear();
     world.control = control;
     Ok(())
+}
+
+/// The locks of all servers that are known here, in Git or on the branch: in the order of their names, as whoever
+/// takes two of them does.
+async fn lock_all(controller: &Controller, branch: Option<&StatusBranch>) -> Vec<OwnedMutexGuard<()>> {
+    let names: BTreeSet<String> = {
+        let world = controller.world();
+        let shown = branch.into_iter().flat_map(|branch| branch.servers.iter());
+        let jobs = world.jobs.values().map(|job| job.server.clone());
+        let known = world.servers.keys().chain(world.inventory.servers.keys()).cloned();
+        known.chain(jobs).chain(shown.map(|(_, status)| status.name.clone())).collect()
+    };
+    let mut held = Vec::with_capacity(names.len());
+    for name in names {
+        held.push(controller.lock(&name).await);
+    }
+    held
 }
 
 fn over(job: &Job, now: jiff::Timestamp) -> Job {

@@ -40,6 +40,8 @@ pub enum Mistake {
     OldGitIsTrusted,
     /// A status branch of another controller stops nothing.
     FenceIsIgnored,
+    /// What a job of a lost database, or of another controller, may be writing is not waited for.
+    FormerJobIsNotWaitedFor,
 }
 
 /// The one that is planted: its number, from 1.
@@ -47,7 +49,7 @@ static PLANTED: AtomicU8 = AtomicU8::new(0);
 
 impl Mistake {
     /// Every one.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ApprovalIsNotAskedFor,
         Self::ApprovalIsNotUsedUp,
         Self::PermitIsGivenAgain,
@@ -63,6 +65,7 @@ impl Mistake {
         Self::JobsAreNotTakenUp,
         Self::OldGitIsTrusted,
         Self::FenceIsIgnored,
+        Self::FormerJobIsNotWaitedFor,
     ];
 
     /// Plants this mistake in the whole process, in place of any other. Without effect in a release.

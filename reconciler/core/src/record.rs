@@ -129,9 +129,11 @@ pub fn left_behind(record: &Record) -> Record {
     Record { number: record.number + 1, state: RecordState::Released, ..unknown_record() }
 }
 
-/// The record comes from an older copy, or from the status branch.
-pub fn restored(record: &Record) -> Record {
+/// The record comes from an older copy, or from the status branch. `under_way`: a job was active there, which may
+/// have come to its end since: what seems never to have been installed may be in use by now.
+pub fn restored(record: &Record, under_way: bool) -> Record {
     let state = match record.state {
+        RecordState::Unknown if under_way => RecordState::Restored,
         RecordState::Unknown | RecordState::Released => record.state,
         RecordState::Dirty | RecordState::Installed | RecordState::Adopted | RecordState::Restored => {
             RecordState::Restored

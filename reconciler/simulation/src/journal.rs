@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::Value;
 use shoal_core::job::Phase;
 use shoal_store::{Batch, MemoryStore, Reader as _, Scan, Table, Write};
 
@@ -45,6 +46,15 @@ pub(crate) fn jobs_in(store: &MemoryStore) -> ActiveJobs {
         (job.phase != Phase::Complete).then(|| (String::from_utf8_lossy(&row.0).into_owned(), job))
     });
     jobs.collect()
+}
+
+/// A server to which nothing is done for a time, since somebody else may have it write.
+pub(crate) fn left_alone(store: &MemoryStore) -> Option<String> {
+    let rows = store.scan(Table::Records, &Scan::ALL).unwrap_or_default();
+    rows.into_iter().find_map(|(key, row)| {
+        let row: Value = serde_json::from_slice(&row).ok()?;
+        row["left_alone_ms"].is_u64().then(|| String::from_utf8_lossy(&key).into_owned())
+    })
 }
 
 /// The jobs among the writes of a batch.

@@ -12,7 +12,7 @@ use crate::commits::{commit, server};
 use crate::controllers::{alive, bury, start};
 use crate::happen::{build, crash, happen, restart_controller};
 use crate::hardware::Content;
-use crate::journal::Waiting;
+use crate::journal::{Waiting, left_alone};
 use crate::operators::{accept, post, shown};
 use crate::scenario::{Planned, Scenario};
 use crate::world::World;
@@ -198,6 +198,9 @@ async fn unsettled(world: &Arc<World>) -> Option<String> {
     // Also of a server that is not in Git any more, or under another name.
     if let Some(job) = world.with(|state| state.jobs[0].values().next().cloned()) {
         return Some(format!("{} has a job: {:?}", job.server, job.phase));
+    }
+    if let Some(name) = world.with(|state| left_alone(&state.store)) {
+        return Some(format!("{name} is left alone"));
     }
     let names: Vec<String> = world.with(|state| state.wanted.servers.keys().cloned().collect());
     let views = views.as_array().or_else(|| views["servers"].as_array()).cloned().unwrap_or_default();

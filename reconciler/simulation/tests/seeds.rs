@@ -2,9 +2,11 @@
 //! A few seeds, and that a seed tells the same story every time. Thousands run by themselves, optimised.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use shoal_simulation::scenario::Scenario;
-use shoal_simulation::{EVENTS, run};
+use shoal_core::job::Phase;
+use shoal_simulation::scenario::{Planned, Scenario};
+use shoal_simulation::{EVENTS, Event, run};
 
 #[test]
 fn a_seed_tells_the_same_story_every_time() {
@@ -22,6 +24,34 @@ fn in_a_few_worlds_everything_is_as_it_must_be() {
     for seed in 0..6 {
         let outcome = run(&Scenario::draw(seed), false);
         assert_eq!(outcome.violation, None, "seed {seed}");
+    }
+}
+
+fn world(seed: u64, events: &[(u64, Option<Phase>, Event)]) -> Scenario {
+    let planned = |(at, phase, event): &(u64, Option<Phase>, Event)| Planned {
+        at: Duration::from_secs(*at),
+        phase: *phase,
+        event: event.clone(),
+    };
+    let events = events.iter().map(planned).collect();
+    Scenario { seed, servers: 5, blank_only: true, foreign: 0, events }
+}
+
+#[test]
+fn a_job_is_taken_up_although_the_disk_is_full_when_the_controller_comes_back() {
+    for seed in 0..8 {
+        let full = Event::DiskFull(Duration::from_secs(1200));
+        let scenario = world(seed, &[(60, None, full), (100, None, Event::Crash)]);
+        assert_eq!(run(&scenario, false).violation, None, "seed {seed}");
+    }
+}
+
+#[test]
+fn what_the_controller_of_a_copy_installs_is_not_broken_off_by_the_other_one() {
+    for seed in 0..8 {
+        let second = (30, Some(Phase::PowerOff), Event::SecondController(true));
+        let scenario = world(seed, &[(0, None, Event::Version(0)), second, (900, None, Event::Takeover)]);
+        assert_eq!(run(&scenario, false).violation, None, "seed {seed}");
     }
 }
 

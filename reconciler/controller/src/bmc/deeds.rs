@@ -28,12 +28,14 @@ const GRACEFUL: Duration = Duration::from_secs(120);
 
 /// Does what a plan entry says, in the background.
 pub(crate) fn spawn(controller: &Arc<Controller>, entry: &Entry, action: Action) {
-    let recently = controller
-        .world()
-        .servers
-        .get(&entry.server)
-        .and_then(|row| row.power_changed_at)
-        .is_some_and(|at| controller.now().duration_since(at) < HANDS_OFF);
+    let now = controller.now();
+    let row = controller.world().servers.get(&entry.server).cloned();
+    // Its medium may be in use, too.
+    if row.as_ref().is_some_and(|row| row.is_left_alone()) {
+        return;
+    }
+    let recently =
+        row.and_then(|row| row.power_changed_at).is_some_and(|at| now.duration_since(at) < HANDS_OFF);
     if recently && matches!(action, Action::PowerOn | Action::PowerOff) {
         return;
     }
@@ -56,11 +58,19 @@ async fn perform(controller: &Controller, server: &str, action: Action) -> Resul
         return Ok(());
     }
     let bmc = connect(controller, &row).await?;
-    let result = match action {
-        Action::Tidy => tidy(controller, &*bmc).await,
-        Action::PowerOn => bmc.ensure_power_on().await.map(|_| ()).map_err(Into::into),
-        Action::PowerOff => bmc.ensure_power_off(GRACEFUL).await.map(|_| ()).map_err(Into::into),
-        _ => Ok(()),
+    let deed = async {
+        match action {
+            Action::Tidy => tidy(controller, &*bmc, row.left_behind).await,
+            Action::PowerOn => bmc.ensure_power_on().await.map(|_| ()).map_err(Into::into),
+            Action::PowerOff => bmc.ensure_power_off(GRACEFUL).await.map(|_| ()).map_err(Into::into),
+            _ => Ok(()),
+        }
+    };
+    let result = tokio::select! {
+        biased;
+        result = deed => result,
+        // The machine may be another controller's by now.
+        () = controller.until_fenced() => Ok(()),
     };
     super::end(&*bmc).await;
     if result.is_ok() {
@@ -90,8 +100,8 @@ async fn connect(controller: &Controller, row: &ServerRow) -> Result<Box<dyn Bmc
 
 /// Takes out what is ours and nothing else: somebody may have put in something of theirs since, and another
 /// machine may stand behind the BMC.
-async fn tidy(controller: &Controller, bmc: &dyn Bmc) -> Result<(), ConnectError> {
-    let left = seen::left_over(&bmc.read_state().await?, &controller.all_media_bases());
+async fn tidy(controller: &Controller, bmc: &dyn Bmc, left_behind: bool) -> Result<(), ConnectError> {
+    let left = seen::left_over(&bmc.read_state().await?, &controller.all_media_bases(), left_behind);
     // The override first: it counts as ours by the media of ours beside it, so that whatever happens between the
     // two, the next look still knows it.
     if left.boot_override {
@@ -120,7 +130,9 @@ pub(crate) async fn release(controller: &Arc<Controller>, server: &str) {
     }
     let mut row = (*row).clone();
     row.status_mut().record = record::released(&row.status.record);
-    row.releasing = row.status.bmc.as_ref().is_some_and(|bmc| bmc.own_media || bmc.boot_override);
+    let seen = row.status.bmc.as_ref().is_some_and(|bmc| bmc.own_media || bmc.boot_override);
+    // What a job left may not have been seen yet.
+    row.releasing = seen || row.left_behind;
     row.stalled = None;
     row.status_mut().next_try = None;
     match controller.put_row(row, true).await {
@@ -132,13 +144,14 @@ pub(crate) async fn release(controller: &Arc<Controller>, server: &str) {
 /// Takes media of ours out of a released machine. Tried at every sweep until it worked.
 pub(crate) async fn finish_release(controller: &Controller, row: &ServerRow) -> Result<(), ConnectError> {
     let bmc = connect(controller, row).await?;
-    let result = tidy(controller, &*bmc).await;
+    let result = tidy(controller, &*bmc, row.left_behind).await;
     super::end(&*bmc).await;
     result?;
     let _held = controller.lock(&row.status.name).await;
     let Some(row) = controller.world().servers.get(&row.status.name).cloned() else { return Ok(()) };
     let mut row = (*row).clone();
     row.releasing = false;
+    row.left_behind = false;
     if let Some(bmc) = &mut row.status_mut().bmc {
         bmc.own_media = false;
         bmc.boot_override = false;

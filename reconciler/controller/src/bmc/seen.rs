@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 use shoal_core::desired::Desired;
 use shoal_core::mistake::Mistake;
-use shoal_redfish::{BmcState, Discovered, ErrorKind, MediaUrl, PowerState, Rung};
+use shoal_redfish::{BmcState, BootOverride, Discovered, ErrorKind, MediaUrl, PowerState, Rung};
 use shoal_schema::status::{BmcFacts, Obstacle, RecordState, Unreachable};
 use url::Url;
 
@@ -24,6 +24,8 @@ const STARTED: [&str; 2] = ["OSRunning", "OSBootStarted"];
 const CAPABILITY: usize = 43;
 /// A boot override to the machine's own disk leads where it goes anyway.
 const OWN_DISK: &str = "Hdd";
+/// The boot target of a machine that fetches its image by itself.
+const OVER_HTTP: &str = "UefiHttp";
 
 /// Whether what was discovered earlier cannot be so any more: somebody changed the boot mode.
 pub(super) fn is_outdated(seen: &Seen) -> bool {
@@ -57,7 +59,8 @@ pub(super) fn saw(controller: &Controller, desired: &Desired, row: &mut ServerRo
         installed.boot_observed = true;
     }
     let bases = controller.all_media_bases();
-    let left = left_over(&state, &bases);
+    let left = left_over(&state, &bases, row.left_behind);
+    row.left_behind &= left.boot_override;
     let foreign_media = foreign_media(&state, &bases);
     let foreign_override = foreign_override(&state).filter(|_| !left.boot_override);
     let (scheme, obstacles) = way(&found, &controller.bases_of(&desired.name));
@@ -114,12 +117,13 @@ fn tell_changes(server: &str, before: &BmcFacts, now: &BmcFacts) {
 pub(super) struct LeftOver {
     /// Slots with media of ours.
     pub(super) slots: Vec<String>,
-    /// The boot override is ours: it comes with media of ours, or names one. Any other is somebody's business.
+    /// The boot override is ours: it comes with media of ours, names one, or is what a job that could not clean
+    /// up is known to have set. Any other is somebody's business.
     pub(super) boot_override: bool,
 }
 
-/// What of a BMC's state is ours.
-pub(super) fn left_over(state: &BmcState, bases: &[String]) -> LeftOver {
+/// What of a BMC's state is ours. `left_behind`: a job ended without leaving this BMC in order.
+pub(super) fn left_over(state: &BmcState, bases: &[String], left_behind: bool) -> LeftOver {
     let ours = |image: &MediaUrl| is_ours(image.expose(), bases);
     let slots = state.slots.iter().filter(|slot| slot.inserted && slot.image.as_ref().is_some_and(ours));
     let mut slots: Vec<String> = slots.map(|slot| slot.uri.clone()).collect();
@@ -127,10 +131,17 @@ pub(super) fn left_over(state: &BmcState, bases: &[String]) -> LeftOver {
         slots.clear();
     }
     let names_ours = state.boot.http_image.as_ref().is_some_and(ours);
+    let as_we_set = left_behind && is_once_from_a_disc(&state.boot);
     let boot_override = state.boot.is_active()
-        && (!slots.is_empty() || names_ours)
+        && (!slots.is_empty() || names_ours || as_we_set)
         && !Mistake::OverrideIsForgotten.is_made();
     LeftOver { slots, boot_override }
+}
+
+/// Whether an override is of the kind that a job sets: a BMC may have said that it took our medium, and not have it.
+fn is_once_from_a_disc(boot: &BootOverride) -> bool {
+    boot.enabled.as_deref() == Some("Once")
+        && boot.target.as_deref().is_some_and(|target| target.ends_with("Cd") || target == OVER_HTTP)
 }
 
 /// Where media come from that are not ours.
@@ -276,7 +287,7 @@ fn host_of(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shoal_redfish::{BootOverride, SlotState};
+    use shoal_redfish::SlotState;
 
     use super::*;
 
@@ -313,14 +324,32 @@ mod tests {
             ],
             boot_progress: None,
         };
-        let left = left_over(&state, &bases);
+        let left = left_over(&state, &bases, false);
         assert_eq!(left.slots, ["/cd/2"]);
         assert!(left.boot_override, "it was set along with ours");
         assert_eq!(foreign_media(&state, &bases), ["nas", "unknown"]);
         state.slots.remove(1);
-        let left = left_over(&state, &bases);
+        let left = left_over(&state, &bases, false);
         assert!(left.slots.is_empty() && !left.boot_override, "all of it is somebody else's");
         assert_eq!(foreign_override(&state).as_deref(), Some("Once Cd"));
+    }
+
+    #[test]
+    fn a_one_time_boot_from_a_disc_is_ours_where_a_job_could_not_clear_it_and_no_other_override_is() {
+        let ours = |enabled: &str, target: &str, left_behind| {
+            let boot = BootOverride { enabled: Some(enabled.to_owned()), ..once(target) };
+            let state = BmcState { power: PowerState::Off, boot, slots: Vec::new(), boot_progress: None };
+            left_over(&state, &[], left_behind).boot_override
+        };
+        for target in ["Cd", "UsbCd", "UefiCd", "UefiHttp"] {
+            assert!(ours("Once", target, true), "{target}");
+            assert!(!ours("Once", target, false), "{target}");
+            assert!(!ours("Continuous", target, true), "{target}: a job never sets it for good");
+        }
+        for target in ["Pxe", "Hdd", "BiosSetup", "None"] {
+            assert!(!ours("Once", target, true), "{target}");
+        }
+        assert!(!ours("Disabled", "Cd", true));
     }
 
     #[test]

@@ -147,7 +147,7 @@ async fn look(controller: &Controller, server: &str) -> Looked {
     }
     match (row, desired) {
         (Some(row), _) if row.releasing => {
-            if controller.world().control.observe_only {
+            if row.is_left_alone() || controller.world().control.observe_only {
                 return Looked::NotAsked;
             }
             let Err(error) = deeds::finish_release(controller, &row).await else { return Looked::Answered };

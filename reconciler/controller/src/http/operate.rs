@@ -54,6 +54,7 @@ pub(crate) async fn retry(State(controller): Shared, Path(name): Path<String>) -
         let mut row = (*row).clone();
         row.stalled = None;
         row.not_before = None;
+        row.left_alone_ms = None;
         row.refused_credentials = None;
         row.status_mut().next_try = None;
         row.retry = true;

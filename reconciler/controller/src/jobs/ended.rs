@@ -4,6 +4,7 @@
 use jiff::SignedDuration;
 use shoal_core::job::{Job, Outcome};
 use shoal_schema::status::{REFUSED_ACCOUNT, Unreachable};
+use shoal_schema::step::Step;
 
 use crate::rows::ServerRow;
 
@@ -16,6 +17,7 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(6);
 pub(crate) fn settle(row: &mut ServerRow, job: &Job, now: jiff::Timestamp) {
     row.status_mut().attempted_entry = Some(job.entry_digest.clone());
     row.retry = false;
+    row.left_behind = job.cleanup_left == Some(Step::CleanupUnmount);
     if job.outcome == Some(Outcome::Succeeded) {
         row.status_mut().applied_entry = Some(job.entry_digest.clone());
         row.status_mut().last_error = None;

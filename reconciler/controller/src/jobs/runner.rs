@@ -2,7 +2,7 @@
 //! Runs one job: asks it what it wants next, journals, performs, journals, tells it what came of it.
 //!
 //! Guarantees: before an effect touches a BMC its intent is durable; a job that comes back after a
-//! crash looks before it acts. SIGTERM lets the effect that is under way finish.
+//! crash looks before it acts. Where the machine may be another controller's by now, an effect is broken off. SIGTERM lets the effect that is under way finish.
 //! Assumptions: one runner per job.
 
 use std::sync::Arc;
@@ -30,14 +30,52 @@ const STORE_PAUSE: Duration = Duration::from_secs(2);
 
 /// Runs a job to its end, or until the controller stops. Every line that is logged meanwhile names the job.
 pub(crate) async fn run(controller: Arc<Controller>, id: JobId) {
-    let machine = controller.world().jobs.get(&id).map(|job| job.machine.clone()).unwrap_or_default();
-    let span = tracing::info_span!(
+    let span = span(&controller, &id);
+    run_in_span(controller, id).instrument(span).await;
+}
+
+/// Runs a job that was active when the controller went away. It does nothing before it is kept that it came
+/// back: a disk that is full at the start must not leave the job lying until somebody starts the controller anew.
+pub(crate) async fn take_up(controller: Arc<Controller>, id: JobId) {
+    let span = span(&controller, &id);
+    let resumed = async {
+        loop {
+            match controller.job_event(&id, None, Event::Resumed).await {
+                Ok(job) => {
+                    tracing::info!(server = %job.server, step = job.phase.label(), "job resumed");
+                    return true;
+                }
+                Err(ChangeError::NoJob { .. }) => return false,
+                Err(error) if !again(&controller, &error).await => return false,
+                Err(_) => {}
+            }
+        }
+    };
+    if resumed.instrument(span.clone()).await {
+        run_in_span(controller, id).instrument(span).await;
+    } else {
+        controller.forget_runner(&id);
+    }
+}
+
+/// After a change that the store refused: whether to try again, which is not so when the controller stops.
+async fn again(controller: &Controller, error: &ChangeError) -> bool {
+    tracing::error!(error = %super::perform::chain(error), "a job's change was not kept; trying again");
+    tokio::select! {
+        biased;
+        () = controller.shutdown.cancelled() => false,
+        () = tokio::time::sleep(STORE_PAUSE) => true,
+    }
+}
+
+fn span(controller: &Controller, id: &JobId) -> tracing::Span {
+    let machine = controller.world().jobs.get(id).map(|job| job.machine.clone()).unwrap_or_default();
+    tracing::info_span!(
         "job",
         job_id = %id,
         server_serial = machine,
         worker_id = controller.worker_id(),
-    );
-    run_in_span(controller, id).instrument(span).await;
+    )
 }
 
 async fn run_in_span(controller: Arc<Controller>, id: JobId) {
@@ -69,13 +107,10 @@ async fn run_in_span(controller: Arc<Controller>, id: JobId) {
                 act(&controller, &mut connection, &job, effect, journal).await
             }
         };
-        if let Err(error) = step {
-            tracing::error!(job_id = %id, error = %super::perform::chain(&error), "a job's change was not kept; trying again");
-            tokio::select! {
-                biased;
-                () = controller.shutdown.cancelled() => break,
-                () = tokio::time::sleep(STORE_PAUSE) => {}
-            }
+        if let Err(error) = step
+            && !again(&controller, &error).await
+        {
+            break;
         }
         if controller.shutdown.is_cancelled() {
             break;
@@ -175,7 +210,16 @@ async fn act(
     keep_journal(controller, job, number, &row).await?;
     let span = tracing::info_span!("effect", step = job.phase.step().key());
     let began = Instant::now();
-    let result = perform(controller, connection, job, effect).instrument(span).await;
+    let performed = perform(controller, connection, job, effect).instrument(span);
+    let result = tokio::select! {
+        biased;
+        result = performed => result,
+        // A shutdown that is waited for would be forced upon a machine that another controller has started since.
+        () = controller.until_fenced() => {
+            connection.close().await;
+            return Ok(());
+        }
+    };
     let ms = began.elapsed().as_millis() as u64;
     let error = result.as_ref().err().map(|failure| failure.to_error(job.phase.step(), &job.id));
     row.outcome = Some(JournalOutcome { ended: controller.now(), error });

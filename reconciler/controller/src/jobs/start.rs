@@ -13,7 +13,6 @@ use shoal_schema::api::Level;
 use shoal_schema::plan::{ApprovalState, Entry};
 use shoal_store::{Batch, Expect, Table, ledger};
 
-use super::perform::chain;
 use super::runner;
 use crate::controller::{ChangeError, Controller};
 use crate::reconcile::Planned;
@@ -84,6 +83,11 @@ pub(crate) async fn start(
             return Err(stale());
         }
         if world.active.contains_key(&entry.server) && !Mistake::ActiveJobIsNotSeen.is_made() {
+            return Err(stale());
+        }
+        // Nor beside one that the machine has under another name.
+        let mut active = world.active.values().filter_map(|id| world.jobs.get(id));
+        if active.any(|job| job.machine == entry.machine) && !Mistake::ActiveJobIsNotSeen.is_made() {
             return Err(stale());
         }
         let row = world.servers.get(&entry.server).cloned();
@@ -195,18 +199,15 @@ impl Controller {
     }
 
     /// Takes up every job that was active when the controller went away.
-    pub(crate) async fn resume_jobs(self: &Arc<Self>) {
+    pub(crate) fn resume_jobs(self: &Arc<Self>) {
         let mut active: Vec<JobId> = self.world().active.values().cloned().collect();
         if Mistake::JobsAreNotTakenUp.is_made() {
             active.clear();
         }
         for id in active {
-            match self.job_event(&id, None, shoal_core::job::Event::Resumed).await {
-                Ok(job) => {
-                    tracing::info!(job_id = %id, server = %job.server, step = job.phase.label(), "job resumed");
-                    self.run_job(&id);
-                }
-                Err(error) => tracing::error!(job_id = %id, error = %chain(&error), "job not resumed"),
+            if self.claim_runner(&id) {
+                let controller = Arc::clone(self);
+                self.tasks.spawn(async move { runner::take_up(controller, id).await });
             }
         }
     }

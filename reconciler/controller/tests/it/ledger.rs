@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Databases that are lost, restored or somebody else's.
 
+use serde_json::{Value, json};
+
+use super::puppet::Script;
 use super::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,6 +36,42 @@ async fn a_lost_database_installs_nothing_and_voids_every_approval() {
     assert_eq!(view["entry"]["approval"]["state"], "needed", "{view:#}");
     assert_ne!(world.get("/api/v1/status").await["ledger"], before);
     assert_eq!(world.puppets[0].seen().maintenance_boots, 2);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_a_job_of_a_lost_database_may_be_writing_is_left_alone_until_somebody_says_retry() {
+    let mut world = World::new(&["ilo5"]).await;
+    world.puppets[0].set(Script { never_asks: true, ..Script::default() });
+    world.push("one server");
+    world.start().await;
+    world.wait_server(0, "a job under way", |view| view["job"]["status"] == "provisioning").await;
+    world
+        .wait_status("servers/rack-a/web-00.json", "the job", |s| s["job"]["status"] == "provisioning")
+        .await;
+    let boots = || world.puppets[0].seen().maintenance_boots;
+    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    while boots() == 0 {
+        assert!(tokio::time::Instant::now() < end, "it never booted");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    world.stop().await;
+    std::fs::remove_dir_all(world.path("state")).unwrap();
+    world.start().await;
+    // It seemed never to have been installed: by now it may be.
+    let view = world.wait_server(0, "an entry", |view| view["entry"].is_object()).await;
+    assert_eq!(view["status"]["record"]["state"], "restored", "{view:#}");
+    world.approve(0, "install").await;
+    let alone = |view: &Value| view["waits"].as_str().is_some_and(|why| why.contains("left alone"));
+    let view = world.wait_server(0, "that it is left alone", alone).await;
+    assert!(view["status"]["nextTry"].is_string(), "{view:#}");
+    let bmc = world.farm.bmcs()[0].state();
+    assert!(bmc.slots.iter().any(|slot| slot.image.is_some()), "its medium may be in use: {bmc:?}");
+    assert_eq!(world.puppets[0].seen().maintenance_boots, 1);
+    world.puppets[0].set(Script::default());
+    let (code, body) = world.post("/api/v1/servers/web-00/retry", json!({})).await;
+    assert_eq!(code, 200, "{body}");
+    world.wait_job_complete(0, "succeeded").await;
     world.stop().await;
 }
 

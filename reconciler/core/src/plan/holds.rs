@@ -49,7 +49,7 @@ pub(super) fn of(held: &Held<'_>) -> Vec<Hold> {
 
 /// Two jobs never share a machine, and no record moves under a running one.
 pub(super) fn active_job(status: &ServerStatus) -> Option<Hold> {
-    let job = status.job.as_ref().filter(|job| job.status != "complete")?;
+    let job = status.job.as_ref().filter(|job| job.is_active())?;
     if Mistake::ActiveJobIsNotSeen.is_made() {
         return None;
     }

@@ -7,6 +7,7 @@
 //! It does not decide what starts: see [`crate::decide`].
 
 mod approvals;
+mod busy;
 mod claims;
 mod conflicts;
 mod guards;

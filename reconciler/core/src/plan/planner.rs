@@ -16,6 +16,7 @@ use shoal_schema::plan::{Class, Entry, Guard, Hold, HoldCode, Plan, Problem};
 use shoal_schema::status::ServerStatus;
 
 use super::approvals::{Approvals, Asked};
+use super::busy::Busy;
 use super::claims::Claims;
 use super::judge::{Judge, PlannedCommit};
 use super::{PlanError, PlanRequest, conflicts, guards, put_together, removed, unresolved};
@@ -92,6 +93,7 @@ impl Planner {
         let moves = removed::Moves::of(inventory, observed);
         let guards = guards::judge(inventory, &fleet, observed, &moves.gone, &self.approvals)?;
         let whole = holds_of_all(&guards, observed.paused);
+        let busy = Busy::of(observed);
 
         let mut problems = inventory.problems.clone();
         let mut broken: BTreeSet<String> = problems.iter().filter_map(|p| p.server.clone()).collect();
@@ -134,7 +136,20 @@ impl Planner {
                         problems.push(problem.clone());
                     }
                 }
-                Outcome::Entry(entry) => entries.push(held_too(entry, &whole, &mut kept.shown)),
+                Outcome::Entry(entry) => {
+                    let elsewhere = busy.hold(name, &server.value.spec);
+                    // A rename is held by that very job already.
+                    let elsewhere = elsewhere
+                        .filter(|_| !entry.holds.iter().any(|hold| hold.code == HoldCode::ActiveJob));
+                    let entry = match elsewhere {
+                        None => held_too(entry, &whole, &mut kept.shown),
+                        Some(hold) => {
+                            let holds: Vec<Hold> = whole.iter().cloned().chain([hold]).collect();
+                            held_too(entry, &holds, &mut kept.shown)
+                        }
+                    };
+                    entries.push(entry);
+                }
             }
         }
         for name in &moves.gone {

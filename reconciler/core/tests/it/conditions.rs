@@ -92,7 +92,7 @@ fn a_condition_says_what_is_so() {
         (
             "restored, and Git wants nothing installed any more",
             |w| {
-                *w.record("web-01") = record::restored(&w.record("web-01").clone());
+                *w.record("web-01") = record::restored(&w.record("web-01").clone(), false);
                 w.edit("web-01", |spec| spec.os = None);
             },
             "-Ready/Restored",

@@ -399,6 +399,32 @@ fn a_rename_waits_for_a_running_job_and_takes_protection_along() {
 }
 
 #[test]
+fn a_machine_that_a_job_is_at_work_on_under_another_name_is_waited_for() {
+    // Released, taken back, and gone again while the job runs: nothing says that it is a rename.
+    let mut world = World::one_installed();
+    world.record("web-01").state = RecordState::Released;
+    world.job_active("web-01", "provisioning");
+    world.rename("web-01", "web-02");
+    let held = world.entry("web-02").unwrap();
+    let hold = held.holds.iter().find(|hold| hold.code == HoldCode::ActiveJob).expect("it is held");
+    assert!(hold.message.contains("as server web-01"), "{}", hold.message);
+    // The old name was given another machine, which its job does not know of.
+    let mut world = World::one_installed();
+    world.job_active("web-01", "provisioning");
+    let machine = world.inventory.servers["web-01"].value.spec.serial.clone();
+    world.edit("web-01", |spec| spec.serial = Some("S-another".into()));
+    world.add("web-02");
+    world.edit("web-02", |spec| spec.serial = machine.map(|serial| serial.to_lowercase()));
+    let is_held = |world: &World| {
+        let entry = world.entry("web-02").unwrap();
+        entry.holds.iter().any(|hold| hold.code == HoldCode::ActiveJob)
+    };
+    assert!(is_held(&world));
+    world.job_active("web-01", "complete");
+    assert!(!is_held(&world), "the job is over");
+}
+
+#[test]
 fn the_record_moves_before_anything_else_is_put_right() {
     let mut world = World::one_installed();
     world.bmc("web-01").own_media = true;

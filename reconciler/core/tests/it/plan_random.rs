@@ -75,7 +75,7 @@ fn tell(world: &mut World, name: &str, story: &Story) -> String {
         2 => Record { state: RecordState::Adopted, ..known },
         3 => Record { state: RecordState::Dirty, ..known },
         4 => record::released(&known),
-        _ => record::restored(&known),
+        _ => record::restored(&known, false),
     };
     world.version(name, ["13.1", "13.2", "13.2-again"][usize::from(story.version)]);
     let bits = story.bits;

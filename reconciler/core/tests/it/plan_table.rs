@@ -261,7 +261,7 @@ fn records_that_are_not_to_be_trusted_need_agreement_even_where_nothing_changed(
         &[
             (
                 "restored",
-                |w| *w.record("web-01") = record::restored(&w.record("web-01").clone()),
+                |w| *w.record("web-01") = record::restored(&w.record("web-01").clone(), false),
                 "destructive reinstall restored NEEDS",
             ),
             (
@@ -285,7 +285,7 @@ fn records_that_are_not_to_be_trusted_need_agreement_even_where_nothing_changed(
             (
                 "restored, as another machine",
                 |w| {
-                    *w.record("web-01") = record::restored(&w.record("web-01").clone());
+                    *w.record("web-01") = record::restored(&w.record("web-01").clone(), false);
                     w.edit("web-01", |spec| spec.serial = Some("S-swapped".into()));
                 },
                 "destructive reinstall machine-changed NEEDS",
@@ -302,7 +302,7 @@ fn records_that_are_not_to_be_trusted_need_agreement_even_where_nothing_changed(
             (
                 "restored, to be adopted",
                 |w| {
-                    *w.record("web-01") = record::restored(&w.record("web-01").clone());
+                    *w.record("web-01") = record::restored(&w.record("web-01").clone(), false);
                     w.approve_adoption("web-01");
                 },
                 "safe adopt adoption-approved approved",

@@ -86,8 +86,20 @@ fn an_older_copy_is_restored_and_what_was_never_known_stays_unknown() {
         (RecordState::Restored, RecordState::Restored),
     ] {
         let record = Record { state, ..known.clone() };
-        let after = record::restored(&record);
+        let after = record::restored(&record, false);
         assert_eq!((after.state, after.number), (restored, record.number + 1));
+    }
+}
+
+#[test]
+fn what_had_a_job_under_way_in_an_older_copy_counts_as_restored_even_if_it_seemed_never_installed() {
+    let (_, known) = known();
+    for (state, restored) in [
+        (RecordState::Unknown, RecordState::Restored),
+        (RecordState::Dirty, RecordState::Restored),
+        (RecordState::Released, RecordState::Released),
+    ] {
+        assert_eq!(record::restored(&Record { state, ..known.clone() }, true).state, restored);
     }
 }
 
@@ -159,7 +171,7 @@ proptest! {
                 0 => record::job_started(&record, &desired),
                 1 => record::adopted(&record, &desired, &target),
                 2 => record::released(&record),
-                3 => record::restored(&record),
+                3 => record::restored(&record, false),
                 4 => record::disks_seen(&record, &[disk(&format!("D-{other}"), "/dev/sda")]),
                 5 => record::permit_granted(&record, &[]),
                 _ if name != other => {

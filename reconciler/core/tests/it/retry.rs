@@ -122,7 +122,7 @@ fn another_machine_or_name_needs_agreement_anew() {
 fn a_record_that_moved_on_needs_agreement_anew() {
     let (job, mut world) = failed();
     let record = world.record("web-01");
-    *record = record::restored(record);
+    *record = record::restored(record, false);
     assert_eq!(record.state, RecordState::Restored);
     assert!(matches!(may_inherit(&job, &entry(&world)), Err(Why::RecordMoved { .. })));
 }

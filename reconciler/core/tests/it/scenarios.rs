@@ -163,7 +163,7 @@ impl Story {
         let record = self.world.record(name);
         *record = match state {
             "dirty" => Record { state: RecordState::Dirty, ..record.clone() },
-            "restored" => record::restored(record),
+            "restored" => record::restored(record, false),
             "released" => record::released(record),
             "unknown" => shoal_core::observed::unknown_record(),
             _ => panic!("no state of a record is called {state}"),

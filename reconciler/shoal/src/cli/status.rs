@@ -121,7 +121,7 @@ fn table(servers: &[ServerView], now: Timestamp) -> String {
     for server in servers {
         let (state, what) = state(server);
         let power = server.status.bmc.as_ref().and_then(|bmc| bmc.power.clone()).unwrap_or_default();
-        let job = server.status.job.as_ref().filter(|job| job.status != "complete");
+        let job = server.status.job.as_ref().filter(|job| job.is_active());
         let far = server.job.as_ref().and_then(|job| job.progress.as_ref());
         let far = far.map(|far| format!(", {}", progress(far, now))).unwrap_or_default();
         let job = job.map(|job| format!("{} {}{far}", job.id.short(), job.status)).unwrap_or_default();
