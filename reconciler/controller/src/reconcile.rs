@@ -28,17 +28,22 @@ use crate::view;
 /// Without any event the loop turns so often, for what has run out in the meantime.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// A plan that was too old is made anew after so long, and after twice as long each time that it is too old again: what
+/// never fits must not keep a processor busy.
+const ANEW: Duration = Duration::from_millis(50);
+
 /// Turns until the controller stops.
 pub(crate) async fn run(controller: Arc<Controller>) {
+    let mut too_old = 0_u32;
     loop {
-        if controller.world().loaded {
-            turn(&controller).await;
-        }
+        let is_too_old = controller.world().loaded && turn(&controller).await;
+        too_old = if is_too_old { too_old + 1 } else { 0 };
+        let pause = if is_too_old { IDLE.min(ANEW * (1 << too_old.min(10))) } else { IDLE };
         tokio::select! {
             biased;
             () = controller.shutdown.cancelled() => return,
             () = controller.wake.notified() => {}
-            () = tokio::time::sleep(IDLE) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
@@ -61,28 +66,29 @@ impl std::ops::Deref for Planned {
     }
 }
 
-/// One turn.
-pub(crate) async fn turn(controller: &Arc<Controller>) {
+/// One turn. Whether the plan was too old for something that it starts.
+pub(crate) async fn turn(controller: &Arc<Controller>) -> bool {
     let mut turning = controller.turning.lock().await;
     if let Err(error) = rename(controller).await {
         tracing::error!(error, "a rename was not kept");
     }
-    let Some(mut plan) = make_plan(controller) else { return };
+    let Some(mut plan) = make_plan(controller) else { return false };
     let observe_only = controller.world().control.observe_only;
     if !observe_only && plan.entries.iter().any(|entry| settles(entry)) {
         settle_entries(controller, &plan).await;
         // Records moved, so that what starts is judged anew.
-        let Some(anew) = make_plan(controller) else { return };
+        let Some(anew) = make_plan(controller) else { return false };
         plan = anew;
     }
     let waiting = decide(controller, &plan);
     view::publish(controller, &plan, &waiting, &mut turning).await;
     if observe_only {
-        return;
+        return false;
     }
+    let mut too_old = false;
     for (entry, turn) in &waiting {
         if *turn == Turn::Start {
-            start_entry(controller, &plan, entry).await;
+            too_old |= !start_entry(controller, &plan, entry).await;
         }
     }
     for entry in &plan.entries {
@@ -93,6 +99,7 @@ pub(crate) async fn turn(controller: &Arc<Controller>) {
             deeds::spawn(controller, entry, Action::Tidy);
         }
     }
+    too_old
 }
 
 /// The plan at the commit in force, if there is one and the linter lets it through. Before an
@@ -279,15 +286,12 @@ fn stall(row: &ServerRow, entry: &Entry, inventory: &Inventory, now: jiff::Times
     row.stalled.as_ref().map(|why| format!("{why}; 'shoal retry {}' lets it go on", entry.server))
 }
 
-async fn start_entry(controller: &Arc<Controller>, plan: &Planned, entry: &Entry) {
-    if let Err(error) = start(controller, plan, entry, Along::default()).await {
-        tracing::warn!(server = entry.server, error = %chain(&error), "a job was not started");
-        // Planned anew at once where the plan was too old. What the store or the system refuses, the next turn
-        // asks for again: there is one every 30 seconds, and no disk is emptied by asking faster.
-        if matches!(error, StartError::Stale { .. }) {
-            controller.wake.notify_one();
-        }
-    }
+/// Starts a job, or says why not: false where the plan was too old. What the store or the system refuses, the next turn
+/// asks for again: there is one every 30 seconds, and no disk is emptied by asking faster.
+async fn start_entry(controller: &Arc<Controller>, plan: &Planned, entry: &Entry) -> bool {
+    let Err(error) = start(controller, plan, entry, Along::default()).await else { return true };
+    tracing::warn!(server = entry.server, error = %chain(&error), "a job was not started");
+    !matches!(error, StartError::Stale { .. })
 }
 
 /// A failed job whose approval was used up before anything was written may be taken up again by an

@@ -103,6 +103,8 @@ pub enum Event {
     Pause(bool),
     /// An operator takes over.
     Takeover,
+    /// Nothing, for so long: between two links of a chain.
+    Wait(Duration),
 }
 
 /// The kinds of events, as [`Event::name`] has them.

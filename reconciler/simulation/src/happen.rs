@@ -36,12 +36,12 @@ pub(crate) async fn happen(world: &Arc<World>, event: &Event) {
         Event::Pause(paused) => post(world, "/api/v1/pause", json!({"paused": paused})).await,
         Event::Takeover => post(world, "/api/v1/takeover", json!({})).await,
         Event::GitDown(long) => {
-            world.git(|git| git.down = true);
+            git_is_down(world, true);
             let world = Arc::clone(world);
             let long = *long;
             tokio::spawn(async move {
                 tokio::time::sleep(long).await;
-                world.git(|git| git.down = false);
+                git_is_down(&world, false);
             });
         }
         Event::GitAnswerLost => world.git(|git| git.lose_next_answer = true),
@@ -98,6 +98,8 @@ pub(crate) async fn happen(world: &Arc<World>, event: &Event) {
         | Event::ByHand(_)
         | Event::BmcDown(..)
         | Event::BmcLies(..)) => world.with(|state| on_hardware(world, state, hardware)),
+        // Whoever goes through a chain does it.
+        Event::Wait(_) => {}
         written => {
             let changed = world.with(|state| write(state, written));
             if changed {
@@ -105,6 +107,12 @@ pub(crate) async fn happen(world: &Arc<World>, event: &Event) {
             }
         }
     }
+}
+
+/// Git cannot be reached, or can be again.
+pub(crate) fn git_is_down(world: &World, down: bool) {
+    world.git(|git| git.down = down);
+    world.with(|state| state.git_down = down);
 }
 
 /// Notes where in their lives the jobs were that the event may mean something to.

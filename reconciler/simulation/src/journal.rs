@@ -34,8 +34,12 @@ pub(crate) type ActiveJobs = BTreeMap<String, JobSeen>;
 pub(crate) struct Waiting {
     /// Where.
     pub phase: Phase,
+    /// Of which machine; of any where nothing is said.
+    pub machine: Option<String>,
     /// What happens then, to that job's server.
     pub event: Event,
+    /// What follows.
+    pub then: Vec<(Option<Phase>, Event)>,
 }
 
 /// The active jobs of a database.
@@ -86,7 +90,10 @@ pub(crate) fn wrote(world: &Arc<World>, side: usize, jobs: Vec<(String, JobSeen)
                 state.oracle.broken(format!("machine {} has jobs {id} and {other} at once", job.machine));
             }
             if moved && side == 0 {
-                let due = state.waiting.iter().position(|waiting| waiting.phase == job.phase);
+                let due = state.waiting.iter().position(|waiting| {
+                    let meant = waiting.machine.as_ref().is_none_or(|machine| *machine == job.machine);
+                    waiting.phase == job.phase && meant
+                });
                 if let Some(due) = due {
                     let waiting = state.waiting.remove(due);
                     state.due.push_back((waiting, job.clone()));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use shoal_core::job::Budgets;
 use shoal_schema::status::{RecordState, ServerStatus};
 
+use crate::controllers::Incarnation;
 use crate::hardware::Content;
 use crate::people::Wanted;
 use crate::world::State;
@@ -183,10 +184,18 @@ impl State {
     pub(crate) fn switched_off(&mut self, machine: usize) {
         if let Some((job, since)) = &self.machines[machine].writes
             && since.elapsed() < Duration::from_millis(Budgets::default().result_ms)
+            && !self.two_cannot_meet()
         {
             let text = format!("machine {machine} is switched off while it writes for job {job}");
             self.oracle.broken(text);
         }
+    }
+
+    /// Two controllers run on copies of one database, and Git, where they would find each other out, cannot be
+    /// reached: neither can know what the other one permitted. What is written is judged all the same.
+    fn two_cannot_meet(&self) -> bool {
+        let second = |incarnation: &Incarnation| incarnation.side == 1 && !incarnation.power.is_cancelled();
+        self.git_down && self.incarnations.iter().any(second)
     }
 
     /// A status is published.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! One run: a scenario from its beginning until everything that can settle has settled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +10,10 @@ use shoal_core::job::Phase;
 
 use crate::commits::{commit, server};
 use crate::controllers::{alive, bury, start};
-use crate::happen::{build, crash, happen, restart_controller};
+use crate::event::Event;
+use crate::happen::{build, crash, git_is_down, happen, restart_controller};
 use crate::hardware::Content;
-use crate::journal::{Waiting, left_alone};
+use crate::journal::{JobSeen, Waiting, left_alone};
 use crate::operators::{accept, post, shown};
 use crate::scenario::{Planned, Scenario};
 use crate::world::World;
@@ -74,16 +75,12 @@ async fn live(scenario: &Scenario, trace: bool) -> Outcome {
     commit(&world);
     let store = world.with(|state| Arc::clone(&state.store));
     start(&world, 0, store);
-    for Planned { at, phase, event } in &scenario.events {
+    for Planned { at, phase, event, then } in &scenario.events {
         if !lives_until(&world, *at).await {
             break;
         }
-        match phase {
-            None => happen(&world, event).await,
-            Some(phase) => world.with(|state| {
-                state.waiting.push(Waiting { phase: *phase, event: event.clone() });
-            }),
-        }
+        let links = std::iter::once((*phase, event.clone())).chain(then.iter().cloned()).collect();
+        go_on(&world, links, None).await;
     }
     if world.with(|state| state.oracle.violation.is_none()) {
         settle(&world).await;
@@ -131,14 +128,42 @@ async fn lives_until(world: &Arc<World>, until: Duration) -> bool {
 
 /// Lets the events happen whose job is where they waited for it.
 async fn happen_now(world: &Arc<World>) {
-    while let Some(event) = world.with(|state| {
-        let (waiting, job) = state.due.pop_front()?;
-        let servers = state.wanted.servers.keys().position(|name| *name == job.server);
-        let machines = state.machines.iter().position(|machine| machine.serial == job.machine);
-        let servers = servers.map(|place| (place, state.wanted.servers.len()));
-        let machines = machines.map(|place| (place, state.machines.len()));
-        Some(waiting.event.aimed(servers, machines))
-    }) {
+    while let Some((waiting, job)) = world.with(|state| state.due.pop_front()) {
+        let links = std::iter::once((None, waiting.event)).chain(waiting.then).collect();
+        go_on(world, links, Some(&job)).await;
+    }
+}
+
+/// Lets a chain of events go on up to the next that waits for a job; with `job`, to that job's server.
+async fn go_on(world: &Arc<World>, mut links: VecDeque<(Option<Phase>, Event)>, job: Option<&JobSeen>) {
+    while let Some((phase, event)) = links.pop_front() {
+        if let Some(phase) = phase {
+            let machine = job.map(|job| job.machine.clone());
+            let waiting = Waiting { phase, machine, event, then: links.into_iter().collect() };
+            return world.with(|state| state.waiting.push(waiting));
+        }
+        if let (Event::Wait(long), Some(job), Some((_, event))) = (&event, job, links.front().cloned()) {
+            links.pop_front();
+            let waiting =
+                Waiting { phase: job.phase, machine: None, event, then: links.into_iter().collect() };
+            let (world, job, long) = (Arc::clone(world), job.clone(), *long);
+            tokio::spawn(async move {
+                tokio::time::sleep(long).await;
+                world.with(|state| state.due.push_back((waiting, job)));
+                world.bell.notify_one();
+            });
+            return;
+        }
+        let event = match job {
+            None => event,
+            Some(job) => world.with(|state| {
+                let servers = state.wanted.servers.keys().position(|name| *name == job.server);
+                let machines = state.machines.iter().position(|machine| machine.serial == job.machine);
+                let servers = servers.map(|place| (place, state.wanted.servers.len()));
+                let machines = machines.map(|place| (place, state.machines.len()));
+                event.aimed(servers, machines)
+            }),
+        };
         happen(world, &event).await;
     }
 }
@@ -147,7 +172,7 @@ async fn happen_now(world: &Arc<World>) {
 async fn settle(world: &Arc<World>) {
     world.say("settle", String::new);
     crash(world, 1);
-    world.git(|git| git.down = false);
+    git_is_down(world, false);
     world.with(|state| {
         state.crash_after = None;
         state.waiting.clear();

@@ -33,6 +33,15 @@ pub struct Planned {
     pub phase: Option<Phase>,
     /// What happens.
     pub event: Event,
+    /// What follows: each waits for the one before, and for the same machine's job to get somewhere.
+    pub then: Vec<(Option<Phase>, Event)>,
+}
+
+impl Planned {
+    /// An event that nothing follows.
+    pub fn new(at: Duration, phase: Option<Phase>, event: Event) -> Self {
+        Self { at, phase, event, then: Vec::new() }
+    }
 }
 
 impl Scenario {
@@ -47,20 +56,19 @@ impl Scenario {
                 let at = Duration::from_millis(dice.below(horizon * 60_000));
                 // The short moments of a job's life would hardly ever be met by the clock.
                 let phase = dice.percent(50).then(|| Phase::ALL[dice.index(Phase::ALL.len() - 1)]);
-                Planned { at, phase, event: draw_event(&mut dice) }
+                Planned::new(at, phase, draw_event(&mut dice))
             })
             .collect();
         // Without any agreement nothing much would happen.
         for _ in 0..3 {
             let at = Duration::from_millis(dice.below(horizon * 60_000));
-            events.push(Planned { at, phase: None, event: Event::Approve(0) });
+            events.push(Planned::new(at, None, Event::Approve(0)));
         }
         let from = Duration::from_millis(dice.below(horizon * 60_000));
-        events.extend(draw_chain(&mut dice).into_iter().enumerate().map(|(place, (phase, event))| Planned {
-            at: from + Duration::from_secs(60 * place as u64),
-            phase,
-            event,
-        }));
+        let mut chain = draw_chain(&mut dice).into_iter();
+        if let Some((phase, event)) = chain.next() {
+            events.push(Planned { at: from, phase, event, then: chain.collect() });
+        }
         events.sort_by_key(|planned| planned.at);
         Self { seed, servers, blank_only: dice.percent(60), foreign: dice.below(60), events }
     }
@@ -78,7 +86,7 @@ fn draw_chain(dice: &mut Dice) -> Vec<(Option<Phase>, Event)> {
     let n = dice.roll() >> 1;
     let before_power = [Phase::PowerOff, Phase::Eject, Phase::InsertBoot, Phase::InsertTask, Phase::Override];
     let before_power = before_power[dice.index(before_power.len())];
-    match dice.below(8) {
+    match dice.below(10) {
         // Every attempt fails, and somebody says retry.
         0 => vec![
             (Some(Phase::AwaitPermit), Event::StepFails(n | 128 | 64)),
@@ -95,15 +103,13 @@ fn draw_chain(dice: &mut Dice) -> Vec<(Option<Phase>, Event)> {
         // Another machine behind the BMC, while media go in.
         2 => vec![(Some(before_power), Event::Swap(n, dice.roll()))],
         // A second attempt, and a machine that starts from the medium of the first.
-        3 => vec![
-            (Some(Phase::AwaitResult), Event::Reboot(n)),
-            (Some(Phase::Backoff), Event::StaleMedium(n)),
-            (Some(Phase::Backoff), Event::StaleMedium(n)),
-        ],
+        3 => {
+            vec![(Some(Phase::AwaitResult), Event::Reboot(n)), (Some(Phase::Override), Event::StaleMedium(n))]
+        }
         // Git goes away under a job, and what it wants goes with it.
         4 => vec![
             (Some(before_power), Event::GitDown(Duration::from_secs(2400))),
-            (Some(before_power), Event::BmcDown(n, Duration::from_secs(1100))),
+            (None, Event::BmcDown(n, Duration::from_secs(1100))),
             (None, Event::Version(n)),
         ],
         // The past comes back.
@@ -114,6 +120,19 @@ fn draw_chain(dice: &mut Dice) -> Vec<(Option<Phase>, Event)> {
         ],
         // The power of the controller goes while machines write.
         6 => vec![(Some(Phase::AwaitResult), Event::Crash), (Some(Phase::AwaitResult), Event::Crash)],
+        // The database is gone while a machine writes, and somebody agrees to whatever waits.
+        7 => vec![
+            (Some(Phase::AwaitResult), Event::LoseDatabase),
+            (None, Event::Wait(Duration::from_secs(300))),
+            (None, Event::Approve(0)),
+        ],
+        // A job whose machine is given another name, or leaves Git and comes back.
+        8 => vec![
+            (Some(before_power), Event::Remove(n)),
+            (None, Event::Add(n)),
+            (None, Event::Wait(Duration::from_secs(120))),
+            (None, Event::Approve(0)),
+        ],
         _ => Vec::new(),
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct State {
     pub faults: Faults,
     /// The power of the controller goes after so many more of its effects.
     pub crash_after: Option<u32>,
+    /// Git cannot be reached.
+    pub git_down: bool,
     /// What happened, counted.
     pub events: u64,
     /// What happened, by kind.
@@ -108,6 +110,7 @@ impl World {
                 oracle: Oracle::default(),
                 faults: Faults::default(),
                 crash_after: None,
+                git_down: false,
                 events: 0,
                 kinds: BTreeMap::new(),
                 story: Vec::new(),

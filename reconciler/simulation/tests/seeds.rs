@@ -28,10 +28,8 @@ fn in_a_few_worlds_everything_is_as_it_must_be() {
 }
 
 fn world(seed: u64, events: &[(u64, Option<Phase>, Event)]) -> Scenario {
-    let planned = |(at, phase, event): &(u64, Option<Phase>, Event)| Planned {
-        at: Duration::from_secs(*at),
-        phase: *phase,
-        event: event.clone(),
+    let planned = |(at, phase, event): &(u64, Option<Phase>, Event)| {
+        Planned::new(Duration::from_secs(*at), *phase, event.clone())
     };
     let events = events.iter().map(planned).collect();
     Scenario { seed, servers: 5, blank_only: true, foreign: 0, events }
