@@ -26,6 +26,7 @@ mod progress;
 pub mod publish;
 mod reconcile;
 mod registry;
+pub mod restored;
 pub mod rows;
 mod secrets;
 pub mod settings;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shoal_git::{Author, PublishOutcome, Reader, StatusCommit, StatusError};
+use shoal_git::{Author, PublishOutcome, Reader, StatusCommit, StatusError, Why};
 use shoal_schema::Sha256;
 use shoal_schema::kinds::ApiVersion;
 use shoal_schema::status::{ConditionType, SUMMARY_PATH, ServerStatus, StatusSummary};
@@ -17,8 +17,11 @@ use shoal_schema::status::{ConditionType, SUMMARY_PATH, ServerStatus, StatusSumm
 use crate::controller::{Controller, without_log};
 use crate::fence::Own;
 use crate::jobs::perform::chain;
-use crate::outside::Repository;
+use crate::outside::{Repository, StatusFiles};
 use crate::rows::ServerRow;
+
+/// Who only observes writes nothing.
+const OBSERVES: &str = "this controller only observes until 'shoal takeover'";
 
 /// What is known of the branch.
 #[derive(Default)]
@@ -33,6 +36,24 @@ struct Rendered {
     status: Arc<ServerStatus>,
     path: String,
     digest: Sha256,
+}
+
+/// What was written at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    /// Files written.
+    pub(crate) files: usize,
+    /// Files removed.
+    pub(crate) removed: usize,
+}
+
+/// Why the branch was not written anew.
+#[derive(Debug)]
+pub(crate) enum NotRebuilt {
+    /// It is not ours to write.
+    NotOurs(String),
+    /// It could not be read or written.
+    Failed(String),
 }
 
 /// What is to be published now.
@@ -50,6 +71,16 @@ impl Wanted {
         } else {
             self.servers.get(path).map(|s| render(s))
         }
+    }
+
+    /// Whether something that is wanted is in the place of this path: itself, or a file where this is below a
+    /// directory, or the other way round.
+    fn takes(&self, path: &str) -> bool {
+        let below = format!("{path}/");
+        path.split('/').next() == Some(SUMMARY_PATH)
+            || path.match_indices('/').any(|(end, _)| self.servers.contains_key(&path[..end]))
+            || self.servers.contains_key(path)
+            || self.servers.range(below.clone()..).next().is_some_and(|(next, _)| next.starts_with(&below))
     }
 
     /// Every file.
@@ -131,7 +162,7 @@ impl Published {
             }
         }
         if self.files.len() > known {
-            let gone = |path: &&String| *path != SUMMARY_PATH && !wanted.servers.contains_key(*path);
+            let gone = |path: &&String| !wanted.takes(path);
             changed.extend(self.files.keys().filter(gone).map(|path| (path.clone(), None)));
         }
         (changed, wanted)
@@ -197,12 +228,62 @@ impl Controller {
     /// Publishes what changed.
     pub(crate) async fn publish_now(&self) -> Result<(), String> {
         if self.world().control.observe_only {
-            return Err("this controller only observes until 'shoal takeover'".to_owned());
+            return Err(OBSERVES.to_owned());
+        }
+        self.publish_changes(&mut *self.published.lock().await).await.map(drop)
+    }
+
+    /// Looks at all that is published, and puts it right where it is not what the database says. One commit, and
+    /// none where nothing differs. What stands beside the summary and the servers is left alone.
+    pub(crate) async fn rebuild_status(&self) -> Result<Written, NotRebuilt> {
+        if self.world().control.observe_only {
+            return Err(NotRebuilt::NotOurs(OBSERVES.to_owned()));
         }
         let mut published = self.published.lock().await;
+        published.files = match &self.repository {
+            Some(repository) => self.read_branch(Arc::clone(repository)).await?,
+            None => read_files(&self.settings.storage_root.join("status"))
+                .map_err(|error| NotRebuilt::Failed(chain(&error)))?,
+        };
+        self.publish_changes(&mut published).await.map_err(|why| {
+            if self.world().control.observe_only { NotRebuilt::NotOurs(why) } else { NotRebuilt::Failed(why) }
+        })
+    }
+
+    /// What stands on the branch, which is ours to write.
+    async fn read_branch(
+        &self,
+        repository: Arc<dyn Repository>,
+    ) -> Result<HashMap<String, Sha256>, NotRebuilt> {
+        let branch = self
+            .blocking
+            .run(move || repository.status_files())
+            .await
+            .map_err(|error| NotRebuilt::Failed(error.to_string()))?
+            .map_err(|error| NotRebuilt::Failed(chain(&error)))?;
+        let Some(StatusFiles { summary, files }) = branch else { return Ok(HashMap::new()) };
+        // The mirror has fetched the tip: whoever publishes on it from now on is not asked again.
+        if let Err(why) = self.own().judge_tip(summary.as_ref()) {
+            tracing::error!(%why, "the status branch is another controller's; only observing from here on");
+            self.world_mut().control.observe_only = true;
+            return Err(NotRebuilt::NotOurs(why.to_string()));
+        }
+        Ok(files)
+    }
+
+    fn own(&self) -> Own {
+        let world = self.world();
+        Own {
+            ledger: world.ledger.clone(),
+            found: world.counter_found,
+            incarnation: self.incarnation.clone(),
+        }
+    }
+
+    async fn publish_changes(&self, published: &mut Published) -> Result<Written, String> {
         let (changed, wanted) = published.compare(self);
         if changed.is_empty() {
-            return Ok(());
+            return Ok(Written::default());
         }
         let files: BTreeMap<String, Option<Vec<u8>>> =
             changed.keys().map(|path| (path.clone(), wanted.render(path))).collect();
@@ -214,13 +295,17 @@ impl Controller {
         };
         self.metrics.status_commit(if result.is_ok() { "ok" } else { "failed" });
         result?;
+        let mut written = Written::default();
         for (path, digest) in changed {
-            match digest {
-                Some(digest) => drop(published.files.insert(path, digest)),
-                None => drop(published.files.remove(&path)),
+            if let Some(digest) = digest {
+                written.files += 1;
+                published.files.insert(path, digest);
+            } else {
+                written.removed += 1;
+                published.files.remove(&path);
             }
         }
-        Ok(())
+        Ok(written)
     }
 
     async fn push(
@@ -229,11 +314,9 @@ impl Controller {
         changed: BTreeMap<String, Option<Vec<u8>>>,
         wanted: Wanted,
     ) -> Result<(), String> {
-        let (own, commit) = {
-            let world = self.world();
-            let (ledger, found) = (world.ledger.clone(), world.counter_found);
-            (Own { ledger, found, incarnation: self.incarnation.clone() }, world.commit.clone())
-        };
+        let (own, commit) = (self.own(), self.world().commit.clone());
+        let gone: Vec<String> =
+            changed.iter().filter(|(_, content)| content.is_none()).map(|(path, _)| path.clone()).collect();
         let servers = changed.keys().filter(|path| *path != SUMMARY_PATH).count();
         let mut trailers = vec![
             ("Shoal-Ledger".to_owned(), own.ledger.id.to_string()),
@@ -256,7 +339,7 @@ impl Controller {
         let publish = move || {
             repository.publish(&commit, &mut |summary| {
                 own.judge_tip(summary)?;
-                Ok(wanted.all())
+                Ok(gone.iter().map(|path| (path.clone(), None)).chain(wanted.all()).collect())
             })
         };
         let outcome = self.blocking.run(publish).await.map_err(|error| error.to_string())?;
@@ -284,6 +367,29 @@ pub fn read_summary(
 ) -> Result<Option<StatusSummary>, shoal_git::GitError> {
     let bytes = reader.file(commit, SUMMARY_PATH, 1 << 20)?;
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+/// The digest of every file at a commit of the status branch that is the publisher's: the summary, and what stands
+/// below `servers/`. What is no file that could have been published has the digest of nothing.
+pub(crate) fn read_digests(
+    reader: &Reader,
+    commit: shoal_git::CommitId,
+) -> Result<HashMap<String, Sha256>, shoal_git::GitError> {
+    let ours = shoal_git::PathFilter::only([SUMMARY_PATH, "servers/"]);
+    let snapshot = reader.snapshot(commit, &ours, shoal_git::Limits::default())?;
+    let mut files = HashMap::new();
+    for blob in &snapshot.blobs {
+        files.insert(blob.path.to_string(), Sha256::of(&reader.entry(blob)?));
+    }
+    for refused in &snapshot.refused {
+        match refused.why {
+            Why::NotUtf8 | Why::UnsafeName => {
+                tracing::warn!(path = refused.path, "what has this name on the status branch is left there");
+            }
+            _ => drop(files.insert(refused.path.clone(), Sha256::of(b""))),
+        }
+    }
+    Ok(files)
 }
 
 /// Every server's status at a commit of the status branch. What cannot be read is left out.
@@ -317,6 +423,32 @@ fn pretty<T: serde::Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).expect("status has string keys and no foreign maps");
     bytes.push(b'\n');
     bytes
+}
+
+/// The same of plain files.
+fn read_files(dir: &std::path::Path) -> std::io::Result<HashMap<String, Sha256>> {
+    let mut files = HashMap::new();
+    let mut below = vec![(dir.join("servers"), "servers".to_owned())];
+    while let Some((dir, path)) = below.pop() {
+        for entry in match std::fs::read_dir(&dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        } {
+            let entry = entry?;
+            let Some(path) = entry.file_name().to_str().map(|name| format!("{path}/{name}")) else {
+                continue;
+            };
+            if entry.file_type()?.is_dir() {
+                below.push((entry.path(), path));
+            } else {
+                files.insert(path, Sha256::of(&std::fs::read(entry.path()).unwrap_or_default()));
+            }
+        }
+    }
+    if let Ok(summary) = std::fs::read(dir.join(SUMMARY_PATH)) {
+        files.insert(SUMMARY_PATH.to_owned(), Sha256::of(&summary));
+    }
+    Ok(files)
 }
 
 fn write_files(dir: &std::path::Path, files: &BTreeMap<String, Option<Vec<u8>>>) -> std::io::Result<()> {

@@ -51,6 +51,24 @@ impl About {
     }
 }
 
+impl About {
+    /// What a file with it is called where nobody says: fleet, or ledger, and date.
+    pub fn file_name(&self) -> String {
+        let of = match (&self.fleet, &self.ledger) {
+            (Some(fleet), _) => fleet.clone(),
+            (None, Some(ledger)) => ledger.short().to_owned(),
+            (None, None) => "database".to_owned(),
+        };
+        // A name from elsewhere leads nowhere.
+        let of: String = of
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' })
+            .take(60)
+            .collect();
+        format!("shoal-{of}-{}.backup", self.made_at.strftime("%Y%m%dT%H%M%SZ"))
+    }
+}
+
 /// What a whole export holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
