@@ -24,6 +24,7 @@ mod notify;
 pub mod outside;
 mod progress;
 pub mod publish;
+mod rebuild;
 mod reconcile;
 mod registry;
 pub mod restored;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shoal_git::{Author, PublishOutcome, Reader, StatusCommit, StatusError, Why};
+use shoal_git::{Author, PublishOutcome, Reader, StatusCommit, StatusError};
 use shoal_schema::Sha256;
 use shoal_schema::kinds::ApiVersion;
 use shoal_schema::status::{ConditionType, SUMMARY_PATH, ServerStatus, StatusSummary};
@@ -17,17 +17,17 @@ use shoal_schema::status::{ConditionType, SUMMARY_PATH, ServerStatus, StatusSumm
 use crate::controller::{Controller, without_log};
 use crate::fence::Own;
 use crate::jobs::perform::chain;
-use crate::outside::{Repository, StatusFiles};
+use crate::outside::Repository;
 use crate::rows::ServerRow;
 
 /// Who only observes writes nothing.
-const OBSERVES: &str = "this controller only observes until 'shoal takeover'";
+pub(crate) const OBSERVES: &str = "this controller only observes until 'shoal takeover'";
 
 /// What is known of the branch.
 #[derive(Default)]
 pub struct Published {
     /// Path → digest of what stands there.
-    files: HashMap<String, Sha256>,
+    pub(crate) files: HashMap<String, Sha256>,
     /// What each server's file would be, as of the status that it was last judged by: rendering is what costs.
     rendered: HashMap<String, Rendered>,
 }
@@ -45,15 +45,6 @@ pub(crate) struct Written {
     pub(crate) files: usize,
     /// Files removed.
     pub(crate) removed: usize,
-}
-
-/// Why the branch was not written anew.
-#[derive(Debug)]
-pub(crate) enum NotRebuilt {
-    /// It is not ours to write.
-    NotOurs(String),
-    /// It could not be read or written.
-    Failed(String),
 }
 
 /// What is to be published now.
@@ -233,45 +224,7 @@ impl Controller {
         self.publish_changes(&mut *self.published.lock().await).await.map(drop)
     }
 
-    /// Looks at all that is published, and puts it right where it is not what the database says. One commit, and
-    /// none where nothing differs. What stands beside the summary and the servers is left alone.
-    pub(crate) async fn rebuild_status(&self) -> Result<Written, NotRebuilt> {
-        if self.world().control.observe_only {
-            return Err(NotRebuilt::NotOurs(OBSERVES.to_owned()));
-        }
-        let mut published = self.published.lock().await;
-        published.files = match &self.repository {
-            Some(repository) => self.read_branch(Arc::clone(repository)).await?,
-            None => read_files(&self.settings.storage_root.join("status"))
-                .map_err(|error| NotRebuilt::Failed(chain(&error)))?,
-        };
-        self.publish_changes(&mut published).await.map_err(|why| {
-            if self.world().control.observe_only { NotRebuilt::NotOurs(why) } else { NotRebuilt::Failed(why) }
-        })
-    }
-
-    /// What stands on the branch, which is ours to write.
-    async fn read_branch(
-        &self,
-        repository: Arc<dyn Repository>,
-    ) -> Result<HashMap<String, Sha256>, NotRebuilt> {
-        let branch = self
-            .blocking
-            .run(move || repository.status_files())
-            .await
-            .map_err(|error| NotRebuilt::Failed(error.to_string()))?
-            .map_err(|error| NotRebuilt::Failed(chain(&error)))?;
-        let Some(StatusFiles { summary, files }) = branch else { return Ok(HashMap::new()) };
-        // The mirror has fetched the tip: whoever publishes on it from now on is not asked again.
-        if let Err(why) = self.own().judge_tip(summary.as_ref()) {
-            tracing::error!(%why, "the status branch is another controller's; only observing from here on");
-            self.world_mut().control.observe_only = true;
-            return Err(NotRebuilt::NotOurs(why.to_string()));
-        }
-        Ok(files)
-    }
-
-    fn own(&self) -> Own {
+    pub(crate) fn own(&self) -> Own {
         let world = self.world();
         Own {
             ledger: world.ledger.clone(),
@@ -280,7 +233,8 @@ impl Controller {
         }
     }
 
-    async fn publish_changes(&self, published: &mut Published) -> Result<Written, String> {
+    /// Publishes what differs from what is known to be there.
+    pub(crate) async fn publish_changes(&self, published: &mut Published) -> Result<Written, String> {
         let (changed, wanted) = published.compare(self);
         if changed.is_empty() {
             return Ok(Written::default());
@@ -369,29 +323,6 @@ pub fn read_summary(
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
-/// The digest of every file at a commit of the status branch that is the publisher's: the summary, and what stands
-/// below `servers/`. What is no file that could have been published has the digest of nothing.
-pub(crate) fn read_digests(
-    reader: &Reader,
-    commit: shoal_git::CommitId,
-) -> Result<HashMap<String, Sha256>, shoal_git::GitError> {
-    let ours = shoal_git::PathFilter::only([SUMMARY_PATH, "servers/"]);
-    let snapshot = reader.snapshot(commit, &ours, shoal_git::Limits::default())?;
-    let mut files = HashMap::new();
-    for blob in &snapshot.blobs {
-        files.insert(blob.path.to_string(), Sha256::of(&reader.entry(blob)?));
-    }
-    for refused in &snapshot.refused {
-        match refused.why {
-            Why::NotUtf8 | Why::UnsafeName => {
-                tracing::warn!(path = refused.path, "what has this name on the status branch is left there");
-            }
-            _ => drop(files.insert(refused.path.clone(), Sha256::of(b""))),
-        }
-    }
-    Ok(files)
-}
-
 /// Every server's status at a commit of the status branch. What cannot be read is left out.
 pub fn read_servers(
     reader: &Reader,
@@ -423,32 +354,6 @@ fn pretty<T: serde::Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).expect("status has string keys and no foreign maps");
     bytes.push(b'\n');
     bytes
-}
-
-/// The same of plain files.
-fn read_files(dir: &std::path::Path) -> std::io::Result<HashMap<String, Sha256>> {
-    let mut files = HashMap::new();
-    let mut below = vec![(dir.join("servers"), "servers".to_owned())];
-    while let Some((dir, path)) = below.pop() {
-        for entry in match std::fs::read_dir(&dir) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            entries => entries?,
-        } {
-            let entry = entry?;
-            let Some(path) = entry.file_name().to_str().map(|name| format!("{path}/{name}")) else {
-                continue;
-            };
-            if entry.file_type()?.is_dir() {
-                below.push((entry.path(), path));
-            } else {
-                files.insert(path, Sha256::of(&std::fs::read(entry.path()).unwrap_or_default()));
-            }
-        }
-    }
-    if let Ok(summary) = std::fs::read(dir.join(SUMMARY_PATH)) {
-        files.insert(SUMMARY_PATH.to_owned(), Sha256::of(&summary));
-    }
-    Ok(files)
 }
 
 fn write_files(dir: &std::path::Path, files: &BTreeMap<String, Option<Vec<u8>>>) -> std::io::Result<()> {

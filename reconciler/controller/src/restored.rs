@@ -222,11 +222,11 @@ mod tests {
             told(row("web-02", 6, RecordState::Dirty)),
             told(row("web-03", 1, RecordState::Installed)),
         ];
-        let newer = |marked| super::newer(&own, branch.clone(), marked);
-        assert_eq!(newer(false).keys().collect::<Vec<_>>(), ["web-02", "web-03"]);
         // As if 4 were 3 and a mark: once more since the backup.
-        assert_eq!(newer(true).keys().collect::<Vec<_>>(), ["web-01", "web-02", "web-03"]);
-        let newer = newer(false);
+        let after_marks = newer(&own, branch.clone(), true);
+        assert_eq!(after_marks.keys().collect::<Vec<_>>(), ["web-01", "web-02", "web-03"]);
+        let newer = newer(&own, branch, false);
+        assert_eq!(newer.keys().collect::<Vec<_>>(), ["web-02", "web-03"]);
         assert_eq!(newer["web-03"].file, "servers/web-03.yaml");
         assert_eq!(restored(&newer["web-02"]).status.record.state, RecordState::Restored);
     }

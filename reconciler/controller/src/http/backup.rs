@@ -52,8 +52,7 @@ pub(crate) async fn backup(
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "database", why)
     };
     let (made_at, made_by) = (controller.now(), format!("shoal {}", controller.settings.version));
-    let fleet =
-        controller.world().inventory.fleet.as_ref().map(|fleet| fleet.value.metadata.name.to_string());
+    let fleet = controller.world().inventory.fleet.as_ref().map(|fleet| fleet.value.metadata.name.clone());
     let store = Arc::clone(&controller.store);
     let begin = move || {
         let snapshot = store.snapshot()?;

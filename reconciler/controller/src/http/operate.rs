@@ -17,7 +17,8 @@ use super::api::read_request;
 use super::error::ApiError;
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
-use crate::publish::{NotRebuilt, Written};
+use crate::publish::Written;
+use crate::rebuild::NotRebuilt;
 use crate::rows::{self, AcceptedRow};
 use crate::{apply as plans, reconcile, startup};
 

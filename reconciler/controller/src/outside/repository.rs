@@ -15,7 +15,8 @@ use shoal_schema::Sha256;
 use shoal_schema::status::{ServerStatus, StatusSummary};
 
 use crate::commit_source::CommitSource;
-use crate::publish::{read_digests, read_servers, read_summary};
+use crate::publish::{read_servers, read_summary};
+use crate::rebuild::read_digests;
 
 /// What the status branch shows.
 pub struct StatusBranch {

@@ -210,7 +210,7 @@ fn a_backup_that_is_interrupted_leaves_nothing() {
             .spawn()
             .expect("it starts");
         let begin = Instant::now();
-        while !names(&sandbox, "").iter().any(|name| name.ends_with(".part")) {
+        while !names(&sandbox, "").iter().any(|name| name.starts_with(".shoal-")) {
             assert!(begin.elapsed() < Duration::from_secs(60), "nothing was begun");
             std::thread::sleep(Duration::from_millis(5));
         }

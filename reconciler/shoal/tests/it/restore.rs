@@ -158,6 +158,10 @@ fn a_place_that_cannot_be_used_is_named() {
     assert!(!sandbox.exists("nowhere.redb") && !sandbox.exists("again"));
     sandbox.run(&["backup", "again", "--database", "text"]).ends(0);
     sandbox.run(&["backup", "verify", "again"]).ends(0).prints("counter 1,");
+    for command in [["restore", "whole"], ["backup", "third"]] {
+        let ran = sandbox.run(&[&command[..], &["--config", "nowhere.env"]].concat()).ends(78);
+        assert!(ran.stderr.contains("nowhere.env"), "{}", ran.stderr);
+    }
     sandbox.shoal(&["restore", "whole"]).env("DB_PATH", "from-environment").run().ends(0);
     assert!(sandbox.exists("from-environment"));
 }

@@ -19,6 +19,7 @@ mod engine;
 mod format;
 mod lock;
 mod open;
+mod open_error;
 mod read;
 mod restore;
 mod upgrade;
@@ -33,7 +34,7 @@ use tokio::sync::oneshot;
 use crate::{Batch, CommitError, CommitFuture, EngineError, Entry, ReadError, Reader, Scan, Store, Table};
 
 pub use backend::OpenBackend;
-pub use open::OpenError;
+pub use open_error::OpenError;
 pub use restore::{Aside, Restore, RestoreError, Restored};
 pub use upgrade::{FORMAT, Opening, Rows, STEPS, Step, StepError};
 

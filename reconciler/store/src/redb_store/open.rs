@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -17,108 +17,12 @@ use super::backend::OpenBackend;
 use super::engine::{Engine, OpenFailure, Opened, guarded, open_database};
 use super::format::{Identity, identify, initialise};
 use super::lock::LockFile;
-use super::upgrade::{self, Opening, StepError};
+use super::open_error::OpenError;
+use super::upgrade::{self, Opening};
 use crate::EngineError;
-use crate::export::ExportError;
 
-/// A database that cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it.
-    #[error(
-        "another controller ({holder}) has the database {path} open: the command line talks to it through its socket, a second one has to wait until it ends"
-    )]
-    Locked {
-        /// The database.
-        path: PathBuf,
-        /// Who has it, as far as is known.
-        holder: String,
-    },
-    /// The directory is missing.
-    #[error(
-        "the directory {path} for the database does not exist: create it, owned by the controller's user"
-    )]
-    NoDirectory {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The path is a directory, a device or the like.
-    #[error("{path} is not a regular file, so it cannot be the database")]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A later version of Shoal made it.
-    #[error(
-        "the database {path} has format {found}, made by {made_by:?}, and this program knows formats up to {known}: run the newer program, or restore a backup from before the upgrade"
-    )]
-    Newer {
-        /// The database.
-        path: PathBuf,
-        /// Its format.
-        found: u64,
-        /// The program that made it.
-        made_by: String,
-        /// The newest format that is known.
-        known: u64,
-    },
-    /// A redb database of another program.
-    #[error("{path} is a database of another program: name another path")]
-    NotOurs {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The file is damaged, cut off, or something else.
-    #[error(
-        "the database {path} is damaged or not a database: restore a backup with `shoal restore`, or move \
-         the file away and start with an empty one (records then come back from the status branch, marked \
-         as restored, and nothing is installed without a new approval)"
-    )]
-    Damaged {
-        /// The database.
-        path: PathBuf,
-        /// What its reader said.
-        #[source]
-        source: EngineError,
-    },
-    /// A backup has to be taken before the format is changed, and cannot be.
-    #[error(
-        "the database {path} is of an older version, and the backup {backup} that has to come before the change cannot be taken; nothing was changed"
-    )]
-    Backup {
-        /// The database.
-        path: PathBuf,
-        /// What was to be written.
-        backup: PathBuf,
-        /// Why not.
-        #[source]
-        source: ExportError,
-    },
-    /// The format cannot be changed.
-    #[error(
-        "the database {path} is of an older version and cannot be changed: {what} failed; it is as it was"
-    )]
-    Upgrade {
-        /// The database.
-        path: PathBuf,
-        /// The step.
-        what: &'static str,
-        /// Why not.
-        #[source]
-        source: StepError,
-    },
-    /// The operating system refused.
-    #[error("cannot {what} {path}")]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-}
+/// What every file of redb begins with.
+const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 
 /// What becomes of a database that is not as this program writes it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -154,8 +58,18 @@ pub(super) fn open_file(path: &Path, opening: &Opening<'_>) -> Result<(Engine, L
 /// Locks and opens the database at `path` as it is: nothing is made, and nothing brought up to date.
 pub(super) fn open_kept(path: &Path, opening: &Opening<'_>) -> Result<(Formatted, LockFile), OpenError> {
     checked_directory(path)?;
-    if let Err(source) = path.metadata() {
-        return Err(io_error("open the database", path)(source));
+    // Before the lock, which would leave its file beside whatever this is.
+    let mut magic = [0; MAGIC.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    match read {
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+            return Err(io_error("open the database", path)(error));
+        }
+        Ok(()) if magic == MAGIC => {}
+        Ok(()) | Err(_) => {
+            let source = EngineError::new("it does not begin like a database");
+            return Err(OpenError::Damaged { path: path.to_owned(), source });
+        }
     }
     let lock = LockFile::acquire(path)?;
     check_file(path)?;

@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use super::RedbStore;
 use super::lock::LockFile;
 use super::open::{
-    Found, OpenError, checked_directory, file_backend, io_error, new_file, open_verified, own_as_directory,
-    sync,
+    Found, checked_directory, file_backend, io_error, new_file, open_verified, own_as_directory, sync,
 };
+use super::open_error::OpenError;
 use super::upgrade::Opening;
 use crate::export::{Contents, ExportError, Importer};
 use crate::{Reader as _, Scan, Table};

@@ -19,7 +19,8 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 
 use super::engine::Health;
 use super::format;
-use super::open::{OpenError, own_as_directory};
+use super::open::own_as_directory;
+use super::open_error::OpenError;
 use super::read::Snapshot;
 use super::writer::Transaction;
 use crate::apply::Working as _;

@@ -152,7 +152,13 @@ fn a_look_at_an_older_database_changes_nothing() {
     drop(RedbStore::open(&path, &opening()).unwrap());
     let nowhere = directory.path().join("nowhere.redb");
     assert!(RedbStore::open_kept(&nowhere, &opening()).is_err());
-    assert!(!nowhere.exists() && !directory.path().join("nowhere.redb.lock").exists());
+    std::fs::write(directory.path().join("text"), "something else").unwrap();
+    let error =
+        RedbStore::open_kept(&directory.path().join("text"), &opening()).err().expect("it was opened");
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+    for name in ["nowhere.redb", "nowhere.redb.lock", "text.lock"] {
+        assert!(!directory.path().join(name).exists(), "{name}");
+    }
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl TakeArgs {
                     .hint("name a file or a directory, or - for standard output"));
             }
             if !self.force {
-                return Err(self.taken(file));
+                return Err(taken(file));
             }
         }
         let directory = match file.parent() {
@@ -85,11 +85,6 @@ impl TakeArgs {
         Ok(directory)
     }
 
-    fn taken(&self, file: &Path) -> CliError {
-        CliError::user("backup.exists", format!("{} is there already", file.display()))
-            .hint("name another file, or a directory for a new name; --force overwrites it")
-    }
-
     /// The database as a stream.
     fn source<'a>(&self, context: &'a Context) -> Result<Box<dyn Read + 'a>, CliError> {
         if !self.database.is_given() {
@@ -101,6 +96,13 @@ impl TakeArgs {
                 ))
             })?;
             return Ok(Box::new(download));
+        }
+        if self.connect.is_given() {
+            return Err(CliError::user(
+                "backup.source",
+                "a running controller and a database at rest are both named",
+            )
+            .hint("leave out --socket and --url, or --database and --config"));
         }
         let path = self.database.path(context)?;
         let made_by = format!("shoal {VERSION}");
@@ -179,7 +181,7 @@ impl TakeArgs {
         let file =
             if self.file.is_dir() { self.file.join(contents.about.file_name()) } else { self.file.clone() };
         self.rename(part, &file).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => self.taken(&file),
+            io::ErrorKind::AlreadyExists => taken(&file),
             _ => unwritten(error),
         })?;
         File::open(directory).and_then(|directory| directory.sync_all()).map_err(unwritten)?;
@@ -190,6 +192,11 @@ impl TakeArgs {
         let named = if self.force { part.persist(file) } else { part.persist_noclobber(file) };
         named.map(drop).map_err(|error| error.error)
     }
+}
+
+fn taken(file: &Path) -> CliError {
+    CliError::user("backup.exists", format!("{} is there already", file.display()))
+        .hint("name another file, or a directory for a new name; --force overwrites it")
 }
 
 /// The stream broke off, or was not what it should be.
