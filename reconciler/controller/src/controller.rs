@@ -19,7 +19,7 @@ use shoal_schema::disk::DiskFacts;
 use shoal_schema::status::LastError;
 use shoal_store::{Batch, CommitError, Store, Table, ledger};
 use shoal_tls::OwnCertificate;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::bmc::Bmcs;
@@ -90,6 +90,8 @@ pub struct Controller {
     pub(crate) http: Option<reqwest::Client>,
     /// What is known of the status branch.
     pub published: tokio::sync::Mutex<Published>,
+    /// One backup at a time: each keeps old pages of the database.
+    pub(crate) backing_up: Arc<Semaphore>,
     /// One turn of the loop at a time, whoever asked for it.
     pub(crate) turning: tokio::sync::Mutex<Viewed>,
     /// Makes the plans.
@@ -192,6 +194,7 @@ impl Controller {
             blocking,
             http,
             published: tokio::sync::Mutex::default(),
+            backing_up: Arc::new(Semaphore::new(1)),
             turning: tokio::sync::Mutex::default(),
             planner: Mutex::default(),
             shutdown: CancellationToken::new(),

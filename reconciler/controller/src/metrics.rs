@@ -35,6 +35,7 @@ pub struct Metrics {
     servers: IntGaugeVec,
     permits: IntCounterVec,
     status_commits: IntCounterVec,
+    backups: IntCounterVec,
     oci: RegistryMetrics,
 }
 
@@ -126,6 +127,7 @@ impl Metrics {
             )?,
             servers: gauge("servers", "Servers by condition.", &["condition"])?,
             permits: counter("permit_decisions_total", "Answers to requests for a permit.", &["decision"])?,
+            backups: counter("database_backups_total", "Backups of the database.", &["outcome"])?,
             status_commits: counter("status_commits_total", "Publications of status.", &["outcome"])?,
             oci: RegistryMetrics::register(&registry)?,
             registry,
@@ -200,6 +202,10 @@ impl Metrics {
 
     pub(crate) fn permit(&self, decision: &str) {
         self.permits.with_label_values(&[decision]).inc();
+    }
+
+    pub(crate) fn backup(&self, outcome: &str) {
+        self.backups.with_label_values(&[outcome]).inc();
     }
 
     pub(crate) fn status_commit(&self, outcome: &str) {

@@ -20,11 +20,14 @@ use crate::jobs::perform::chain;
 use crate::outside::Repository;
 use crate::rows::ServerRow;
 
+/// Who only observes writes nothing.
+pub(crate) const OBSERVES: &str = "this controller only observes until 'shoal takeover'";
+
 /// What is known of the branch.
 #[derive(Default)]
 pub struct Published {
     /// Path → digest of what stands there.
-    files: HashMap<String, Sha256>,
+    pub(crate) files: HashMap<String, Sha256>,
     /// What each server's file would be, as of the status that it was last judged by: rendering is what costs.
     rendered: HashMap<String, Rendered>,
 }
@@ -33,6 +36,15 @@ struct Rendered {
     status: Arc<ServerStatus>,
     path: String,
     digest: Sha256,
+}
+
+/// What was written at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    /// Files written.
+    pub(crate) files: usize,
+    /// Files removed.
+    pub(crate) removed: usize,
 }
 
 /// What is to be published now.
@@ -50,6 +62,16 @@ impl Wanted {
         } else {
             self.servers.get(path).map(|s| render(s))
         }
+    }
+
+    /// Whether something that is wanted is in the place of this path: itself, or a file where this is below a
+    /// directory, or the other way round.
+    fn takes(&self, path: &str) -> bool {
+        let below = format!("{path}/");
+        path.split('/').next() == Some(SUMMARY_PATH)
+            || path.match_indices('/').any(|(end, _)| self.servers.contains_key(&path[..end]))
+            || self.servers.contains_key(path)
+            || self.servers.range(below.clone()..).next().is_some_and(|(next, _)| next.starts_with(&below))
     }
 
     /// Every file.
@@ -131,7 +153,7 @@ impl Published {
             }
         }
         if self.files.len() > known {
-            let gone = |path: &&String| *path != SUMMARY_PATH && !wanted.servers.contains_key(*path);
+            let gone = |path: &&String| !wanted.takes(path);
             changed.extend(self.files.keys().filter(gone).map(|path| (path.clone(), None)));
         }
         (changed, wanted)
@@ -197,12 +219,25 @@ impl Controller {
     /// Publishes what changed.
     pub(crate) async fn publish_now(&self) -> Result<(), String> {
         if self.world().control.observe_only {
-            return Err("this controller only observes until 'shoal takeover'".to_owned());
+            return Err(OBSERVES.to_owned());
         }
-        let mut published = self.published.lock().await;
+        self.publish_changes(&mut *self.published.lock().await).await.map(drop)
+    }
+
+    pub(crate) fn own(&self) -> Own {
+        let world = self.world();
+        Own {
+            ledger: world.ledger.clone(),
+            found: world.counter_found,
+            incarnation: self.incarnation.clone(),
+        }
+    }
+
+    /// Publishes what differs from what is known to be there.
+    pub(crate) async fn publish_changes(&self, published: &mut Published) -> Result<Written, String> {
         let (changed, wanted) = published.compare(self);
         if changed.is_empty() {
-            return Ok(());
+            return Ok(Written::default());
         }
         let files: BTreeMap<String, Option<Vec<u8>>> =
             changed.keys().map(|path| (path.clone(), wanted.render(path))).collect();
@@ -214,13 +249,17 @@ impl Controller {
         };
         self.metrics.status_commit(if result.is_ok() { "ok" } else { "failed" });
         result?;
+        let mut written = Written::default();
         for (path, digest) in changed {
-            match digest {
-                Some(digest) => drop(published.files.insert(path, digest)),
-                None => drop(published.files.remove(&path)),
+            if let Some(digest) = digest {
+                written.files += 1;
+                published.files.insert(path, digest);
+            } else {
+                written.removed += 1;
+                published.files.remove(&path);
             }
         }
-        Ok(())
+        Ok(written)
     }
 
     async fn push(
@@ -229,11 +268,9 @@ impl Controller {
         changed: BTreeMap<String, Option<Vec<u8>>>,
         wanted: Wanted,
     ) -> Result<(), String> {
-        let (own, commit) = {
-            let world = self.world();
-            let (ledger, found) = (world.ledger.clone(), world.counter_found);
-            (Own { ledger, found, incarnation: self.incarnation.clone() }, world.commit.clone())
-        };
+        let (own, commit) = (self.own(), self.world().commit.clone());
+        let gone: Vec<String> =
+            changed.iter().filter(|(_, content)| content.is_none()).map(|(path, _)| path.clone()).collect();
         let servers = changed.keys().filter(|path| *path != SUMMARY_PATH).count();
         let mut trailers = vec![
             ("Shoal-Ledger".to_owned(), own.ledger.id.to_string()),
@@ -256,7 +293,7 @@ impl Controller {
         let publish = move || {
             repository.publish(&commit, &mut |summary| {
                 own.judge_tip(summary)?;
-                Ok(wanted.all())
+                Ok(gone.iter().map(|path| (path.clone(), None)).chain(wanted.all()).collect())
             })
         };
         let outcome = self.blocking.run(publish).await.map_err(|error| error.to_string())?;

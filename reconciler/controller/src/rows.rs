@@ -158,6 +158,9 @@ pub struct ControlRow {
     /// Failed jobs since the last success or retry.
     #[serde(default)]
     pub failures: u32,
+    /// It came out of a backup and was not compared with the status branch since.
+    #[serde(default)]
+    pub restored: bool,
 }
 
 /// The key of a journal row: job, then number.

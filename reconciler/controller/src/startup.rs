@@ -13,13 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shoal_core::inventory::Inventory;
-use shoal_core::job::{Job, Outcome, Phase};
+use shoal_core::job::Job;
 use shoal_core::ledger::{LedgerVerdict, compare};
-use shoal_core::record;
-use shoal_schema::api::Level;
 use shoal_schema::kinds::FleetSpec;
-use shoal_schema::status::{JobSummary, LastError};
-use shoal_schema::step::Step;
 use shoal_store::{Batch, Table, ledger};
 use shoal_tls::OwnCertificate;
 use tokio::sync::OwnedMutexGuard;
@@ -30,6 +26,7 @@ use crate::keys::Keys;
 use crate::media::MediaShelf;
 use crate::metrics::Metrics;
 use crate::outside::{NoRandomness, Outside, Random, StatusBranch};
+use crate::restored::{self, Marked, UnderWay};
 use crate::rows::{self, ControlRow, ServerRow};
 use crate::settings::Settings;
 use crate::world::World;
@@ -201,6 +198,12 @@ pub(crate) async fn judge_ledger(controller: &Arc<Controller>) {
         LedgerVerdict::Fresh | LedgerVerdict::InStep | LedgerVerdict::Ahead => {
             tracing::info!(?verdict, ledger = %own.id, counter = own.counter, "the database and the status branch agree");
             controller.world_mut().control.observe_only = false;
+            if controller.world().control.restored
+                && let Err(why) = learn_since(controller, branch).await
+            {
+                tracing::error!(why, "what came after the backup cannot be kept; stopping");
+                controller.shutdown.cancel();
+            }
         }
         LedgerVerdict::Foreign => {
             tracing::error!("the status branch is another database's: only observing until 'shoal takeover'");
@@ -240,55 +243,19 @@ pub(crate) async fn take_over(controller: &Arc<Controller>) -> Result<(), String
 async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Result<(), String> {
     // What is under way at any server must not write over what is written here.
     let _held = lock_all(controller, branch.as_ref()).await;
-    let (mut servers, jobs) = {
+    let (mut servers, jobs, marked) = {
         let world = controller.world();
-        (world.servers.clone(), world.jobs.clone())
+        (world.servers.clone(), world.jobs.clone(), world.control.restored)
     };
     let shown = branch.as_ref().map(|branch| branch.summary.ledger.clone());
-    let mut under_way: BTreeSet<String> =
-        jobs.values().filter(|job| job.is_active()).map(|job| job.server.clone()).collect();
-    for (path, status) in branch.map(|branch| branch.servers).unwrap_or_default() {
-        if status.job.as_ref().is_some_and(JobSummary::is_active) {
-            under_way.insert(status.name.clone());
-        }
-        let newer =
-            servers.get(&status.name).is_none_or(|own| own.status.record.number < status.record.number);
-        if newer {
-            let mut row = ServerRow::new(&status.name);
-            row.file = path.replace(".json", ".yaml");
-            row.status = Arc::new(status);
-            servers.insert(row.status.name.clone(), Arc::new(row));
-        }
-    }
-    let mut batch = Batch::new();
-    let mut rows_after = BTreeMap::new();
-    for (name, row) in servers {
-        let mut row = (*row).clone();
-        let under_way = under_way.contains(&name);
-        row.status_mut().record = record::restored(&row.status.record, under_way);
-        row.status_mut().job = None;
-        if under_way {
-            let longest = controller.settings.budgets.result_ms;
-            row.left_alone_ms = Some(longest);
-            row.status_mut().next_try = controller.now().checked_add(Duration::from_millis(longest)).ok();
-        }
-        rows::put_server(&mut batch, &row);
-        rows_after.insert(name, Arc::new(row));
-    }
-    let mut jobs_after = BTreeMap::new();
-    for (id, job) in jobs {
-        let job = if job.is_active() {
-            let over = over(&job, controller.now());
-            rows::put_job(&mut batch, &over);
-            batch.delete(Table::ActiveJobs, over.server.as_str());
-            Arc::new(over)
-        } else {
-            job
-        };
-        jobs_after.insert(id, job);
-    }
+    let shown_servers = branch.map(|branch| branch.servers).unwrap_or_default();
+    let under_way =
+        UnderWay::of(jobs.values().map(|job| &**job), &shown_servers, controller.settings.budgets.result_ms);
+    servers.extend(restored::newer(&servers, shown_servers, marked));
+    let Marked { mut batch, servers, jobs, .. } = restored::mark(servers, jobs, &under_way, controller.now());
     let _switching = controller.switching.lock().await;
-    let control = ControlRow { failures: 0, observe_only: false, ..controller.world().control.clone() };
+    let before = controller.world().control.clone();
+    let control = ControlRow { failures: 0, observe_only: false, restored: false, ..before };
     rows::put(&mut batch, Table::Control, "control", &control);
     let store = Arc::clone(&controller.store);
     let random = random(&*controller.random).map_err(|error| error.to_string())?;
@@ -301,8 +268,8 @@ async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Re
     let mut world = controller.world_mut();
     world.counter_found = ledger.counter;
     world.ledger = ledger;
-    world.servers = rows_after;
-    world.jobs = jobs_after;
+    world.servers = servers;
+    world.jobs = jobs;
     world.active.clear();
     world.control = control;
     Ok(())
@@ -325,21 +292,39 @@ async fn lock_all(controller: &Controller, branch: Option<&StatusBranch>) -> Vec
     held
 }
 
-fn over(job: &Job, now: jiff::Timestamp) -> Job {
-    let mut job = job.clone();
-    let message = "the database was restored or replaced while this job was active; its tokens are dead";
-    job.note(now, Level::Error, None, message);
-    job.failure = Some(LastError {
-        step: Step::RedfishPoll,
-        unit: None,
-        code: "restored".to_owned(),
-        message: message.to_owned(),
-        hint: "look at the machine, then approve or adopt it anew".to_owned(),
-        log_tail: None,
-        job: Some(job.id.clone()),
-    });
-    job.outcome = Some(Outcome::Failed);
-    job.phase = Phase::Complete;
-    job.updated_at = now;
-    job
+/// A database out of a backup has its new ledger already. What happened after the backup it learns from the branch of
+/// the database that it stands in for: a server that was installed since is no server that nobody has met.
+async fn learn_since(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Result<(), String> {
+    let _switching = controller.switching.lock().await;
+    let (own, control) = {
+        let world = controller.world();
+        (world.servers.clone(), ControlRow { restored: false, ..world.control.clone() })
+    };
+    let shown = branch.map(|branch| branch.servers).unwrap_or_default();
+    let under_way = UnderWay::of([], &shown, controller.settings.budgets.result_ms);
+    let mut learnt = restored::newer(&own, shown, true);
+    // Known well enough, but for a job that came after the backup.
+    let busy = own.iter().filter(|(name, _)| under_way.has(name.as_str()) && !learnt.contains_key(*name));
+    let busy: Vec<_> = busy.map(|(name, row)| (name.clone(), Arc::clone(row))).collect();
+    learnt.extend(busy);
+    let now = controller.now();
+    let newer: Vec<ServerRow> = learnt.values().map(|row| restored::restored(row, &under_way, now)).collect();
+    tracing::warn!(
+        servers = newer.len(),
+        "this database was restored from a backup: the status branch told what it did not know"
+    );
+    let mut batch = Batch::new();
+    for row in &newer {
+        rows::put_server(&mut batch, row);
+    }
+    rows::put(&mut batch, Table::Control, "control", &control);
+    ledger::bump(&mut batch);
+    controller.commit("what came after the backup", batch).await.map_err(|error| chain(&error))?;
+    let mut world = controller.world_mut();
+    world.ledger.counter += 1;
+    world.control.restored = false;
+    for row in newer {
+        world.servers.insert(row.status.name.clone(), Arc::new(row));
+    }
+    Ok(())
 }

@@ -161,6 +161,11 @@ impl CliError {
         text
     }
 
+    /// The stable word.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
     /// Whose business it is.
     pub(crate) fn kind(&self) -> Kind {
         self.kind

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use shoal_controller::outside::{Judge, Repository, StatusBranch};
+use shoal_controller::outside::{Judge, Repository, StatusBranch, StatusFiles};
 use shoal_git::{Cause, CommitId, Fetched, GitError, PublishOutcome, RemoteUrl, StatusCommit, StatusError};
 use shoal_inventory::{FileEntry, FileSource, SourceError};
+use shoal_schema::Sha256;
 use shoal_schema::status::{SUMMARY_PATH, StatusSummary};
 
 use crate::world::World;
@@ -165,6 +166,15 @@ impl Repository for SimMirror {
             .filter_map(|(path, blob)| Some((path.clone(), serde_json::from_slice(&blob.bytes).ok()?)))
             .collect();
         Ok(Some(StatusBranch { summary, servers }))
+    }
+
+    fn status_files(&self) -> Result<Option<StatusFiles>, GitError> {
+        let remote = self.reach()?;
+        lock(&self.known).status = remote.status;
+        let Some(tip) = remote.status else { return Ok(None) };
+        let tree = &remote.commits[&tip].tree;
+        let files = tree.iter().map(|(path, blob)| (path.clone(), Sha256::of(&blob.bytes))).collect();
+        Ok(Some(StatusFiles { summary: remote.summary(tip), files }))
     }
 
     fn publish(&self, commit: &StatusCommit, judge: &mut Judge<'_>) -> Result<PublishOutcome, StatusError> {

@@ -29,7 +29,10 @@ pub mod typed;
 pub use batch::{Batch, Check, Expect, MAX_KEY_BYTES, MAX_VALUE_BYTES, Write};
 pub use error::{CommitError, EngineError, ReadError};
 pub use memory::{CommitFault, MemoryStore};
-pub use redb_store::{OpenBackend, OpenError, RedbStore};
+pub use redb_store::{
+    Aside, FORMAT, OpenBackend, OpenError, Opening, RedbStore, Restore, RestoreError, Restored, Rows, STEPS,
+    Step, StepError,
+};
 pub use scan::{Order, Scan};
 pub use store::{CommitFuture, Entry, Reader, Store};
 pub use table::Table;

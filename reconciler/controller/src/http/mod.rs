@@ -7,6 +7,7 @@
 
 mod api;
 mod auth;
+mod backup;
 mod error;
 pub(crate) mod guesses;
 mod machine;
@@ -55,6 +56,8 @@ pub(crate) fn api_router(controller: Arc<Controller>, registry: Option<&Registry
         .route("/api/v1/pause", post(operate::pause))
         .route("/api/v1/accept", post(operate::accept))
         .route("/api/v1/takeover", post(operate::takeover))
+        .route("/api/v1/status/rebuild", post(operate::rebuild_status))
+        .route("/api/v1/backup", get(backup::backup))
         .route("/api/v1/apply", post(operate::apply).layer(DefaultBodyLimit::max(PLAN_LIMIT)))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&controller), auth::admin));
     let images = registry.map_or_else(Router::new, |registry| {

@@ -38,7 +38,11 @@ impl Builder {
             .filter_map(|part| part.strip_prefix('{').and_then(|part| part.strip_suffix('}')))
             .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
             .collect();
-        let content = |schema: Value| json!({"application/json": {"schema": schema}});
+        let content = |schema: Value| {
+            let kind =
+                if schema["format"] == "binary" { "application/octet-stream" } else { "application/json" };
+            json!({kind: {"schema": schema}})
+        };
         let mut responses = Map::new();
         responses
             .insert(route.ok.0.into(), json!({"description": "As asked.", "content": content(route.ok.1)}));
@@ -84,6 +88,7 @@ pub fn document() -> Value {
     });
     let mut b = Builder { generator: settings.into_generator(), paths: Map::new() };
     let text = json!({"type": "string"});
+    let bytes = json!({"type": "string", "format": "binary"});
     let done = b.schema::<api::Done>();
     let jobs = b.schema::<Vec<api::JobView>>();
     let job = b.schema::<api::JobView>();
@@ -196,8 +201,26 @@ pub fn document() -> Value {
         "Takes over from another controller.",
         "account",
         None,
-        ("200", done),
+        ("200", done.clone()),
         act,
+    );
+    route(
+        "post",
+        "/api/v1/status/rebuild",
+        "Writes the status branch anew from the database, where it differs.",
+        "account",
+        None,
+        ("200", done),
+        &["401", "403", "409", "502"][..],
+    );
+    route(
+        "get",
+        "/api/v1/backup",
+        "A backup of the database, one moment of it. Whole only with the digest that it ends with.",
+        "account",
+        None,
+        ("200", bytes),
+        &["401", "403", "409", "503"][..],
     );
     route(
         "post",

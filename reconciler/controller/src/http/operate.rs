@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Hands on: cancel, retry, reconcile, pause, accept, takeover, apply.
+//! Hands on: cancel, retry, reconcile, pause, accept, takeover, rebuild, apply.
 
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ use super::api::read_request;
 use super::error::ApiError;
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
+use crate::publish::Written;
+use crate::rebuild::NotRebuilt;
 use crate::rows::{self, AcceptedRow};
 use crate::{apply as plans, reconcile, startup};
 
@@ -125,6 +127,27 @@ pub(crate) async fn accept(State(controller): Shared, body: Bytes) -> Answer {
     controller.commit("an accepted commit", batch).await?;
     controller.fetch.notify_one();
     Ok(done(format!("{} is taken; its plan is judged like any other", refused.commit)))
+}
+
+pub(crate) async fn rebuild_status(State(controller): Shared) -> Answer {
+    if !controller.world().loaded {
+        return Err(ApiError::conflict("not_ready", "the inventory was not read yet; nothing was written")
+            .hint("'shoal status' says why; try again when it is there"));
+    }
+    match controller.rebuild_status().await {
+        Ok(Written { files: 0, removed: 0 }) => {
+            Ok(done("the status is as the database says; nothing was written"))
+        }
+        Ok(Written { files, removed }) => {
+            tracing::info!(files, removed, "the status was written anew, as told");
+            Ok(done(format!("the status was written anew: {files} files written, {removed} removed")))
+        }
+        Err(NotRebuilt::NotOurs(why)) => Err(ApiError::conflict("foreign_status", why)
+            .hint("if the other controller is gone for good: shoal takeover")),
+        Err(NotRebuilt::Failed(why)) => {
+            Err(ApiError::new(StatusCode::BAD_GATEWAY, "status", why).hint("nothing was written"))
+        }
+    }
 }
 
 pub(crate) async fn takeover(State(controller): Shared) -> Answer {

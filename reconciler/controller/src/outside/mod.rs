@@ -11,11 +11,11 @@ mod tasks;
 
 use std::sync::Arc;
 
-use shoal_store::{RedbStore, Store};
+use shoal_store::{Opening, RedbStore, Store};
 use tokio_util::sync::CancellationToken;
 
 pub use bmc::{BmcDoor, RedfishDoor};
-pub use repository::{Judge, MirrorRepository, Repository, StatusBranch};
+pub use repository::{Judge, MirrorRepository, Repository, StatusBranch, StatusFiles};
 pub use tasks::Tasks;
 
 use crate::settings::{Settings, Source};
@@ -43,7 +43,8 @@ impl Outside {
     /// The world as it is. Opens the database and the mirror. Blocks.
     pub(crate) fn real(settings: &Settings) -> Result<Self, StartupError> {
         let made_by = format!("shoal {}", settings.version);
-        let store: Arc<dyn Store> = Arc::new(RedbStore::open(&settings.db_path, &made_by)?);
+        let opening = Opening::new(&made_by, settings.clock.now());
+        let store: Arc<dyn Store> = Arc::new(RedbStore::open(&settings.db_path, &opening)?);
         let repository: Option<Arc<dyn Repository>> = match &settings.source {
             Source::Directory(_) => None,
             Source::Git { url, branch, credential } => {

@@ -2,6 +2,7 @@
 //! The repository, as far as the controller needs it: the watched branch to read, the status branch to
 //! read and write.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,10 +11,12 @@ use shoal_git::{
     StatusCommit, StatusError,
 };
 use shoal_inventory::FileSource;
+use shoal_schema::Sha256;
 use shoal_schema::status::{ServerStatus, StatusSummary};
 
 use crate::commit_source::CommitSource;
 use crate::publish::{read_servers, read_summary};
+use crate::rebuild::read_digests;
 
 /// What the status branch shows.
 pub struct StatusBranch {
@@ -21,6 +24,14 @@ pub struct StatusBranch {
     pub summary: StatusSummary,
     /// Every server's status that can be read, by path.
     pub servers: Vec<(String, ServerStatus)>,
+}
+
+/// What stands on the status branch, whatever it is.
+pub struct StatusFiles {
+    /// Whose it is, where that can be read.
+    pub summary: Option<StatusSummary>,
+    /// Digests of the summary and of what stands below `servers/`, by path.
+    pub files: HashMap<String, Sha256>,
 }
 
 /// Asked when the status branch stands elsewhere than thought, with its summary as it stands there: which files to
@@ -44,6 +55,9 @@ pub trait Repository: Send + Sync {
 
     /// Fetches the status branch and reads it; nothing where there is none, or nothing of ours on it.
     fn status(&self) -> Result<Option<StatusBranch>, GitError>;
+
+    /// Fetches the status branch and lists what stands there; nothing where there is none.
+    fn status_files(&self) -> Result<Option<StatusFiles>, GitError>;
 
     /// Writes to the status branch, never by force.
     fn publish(&self, commit: &StatusCommit, judge: &mut Judge<'_>) -> Result<PublishOutcome, StatusError>;
@@ -94,6 +108,15 @@ impl Repository for MirrorRepository {
         let reader = self.0.reader()?;
         let Some(summary) = read_summary(&reader, tip)? else { return Ok(None) };
         Ok(Some(StatusBranch { summary, servers: read_servers(&reader, tip)? }))
+    }
+
+    fn status_files(&self) -> Result<Option<StatusFiles>, GitError> {
+        if self.0.fetch_status()?.is_none() {
+            return Ok(None);
+        }
+        let Some(tip) = self.0.status_tip()? else { return Ok(None) };
+        let reader = self.0.reader()?;
+        Ok(Some(StatusFiles { summary: read_summary(&reader, tip)?, files: read_digests(&reader, tip)? }))
     }
 
     fn publish(&self, commit: &StatusCommit, judge: &mut Judge<'_>) -> Result<PublishOutcome, StatusError> {

@@ -2,9 +2,11 @@
 //! Databases that are lost, restored or somebody else's.
 
 use serde_json::{Value, json};
+use shoal_controller::outside::SystemRandom;
+use shoal_store::{Aside, Opening, RedbStore, Restore};
 
 use super::puppet::Script;
-use super::world::World;
+use super::world::{World, client};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_database_installs_nothing_and_voids_every_approval() {
@@ -118,5 +120,78 @@ async fn a_rewritten_branch_is_refused_until_it_is_accepted() {
     let (code, body) = world.post("/api/v1/accept", serde_json::json!({"revision": refused})).await;
     assert_eq!(code, 200, "{body}");
     world.wait_status("summary.json", "the accepted commit", |s| s["commit"] == refused.as_str()).await;
+    world.stop().await;
+}
+
+/// Puts a backup into the place of the database, as `shoal restore` does.
+fn restore(world: &World, backup: &[u8]) -> shoal_controller::restored::Renewed {
+    let path = world.path("state/db/shoal.redb");
+    let now = jiff::Timestamp::now();
+    let restore = Restore { path: &path, aside: Aside::Any, opening: Opening::new("test", now) };
+    let renew = |store: &RedbStore| shoal_controller::restored::renew(store, &SystemRandom, now);
+    RedbStore::restore(&restore, backup, renew).unwrap().made
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_was_installed_after_the_backup_is_not_one_that_nobody_ever_met() {
+    let mut world = World::new(&["ilo5"]).await;
+    world.write_fleet("approve");
+    world.push("one server");
+    world.start().await;
+    world.wait_server(0, "an entry", |v| v["entry"]["approval"]["state"] == "needed").await;
+    let answer = client().get(world.api("/api/v1/backup")).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let backup = answer.bytes().await.unwrap();
+    world.approve(0, "install").await;
+    world.wait_job_complete(0, "succeeded").await;
+    world.wait_status("servers/rack-a/web-00.json", "it", |s| s["record"]["state"] == "installed").await;
+    let before = world.get("/api/v1/status").await["ledger"].clone();
+    world.stop().await;
+
+    let renewed = restore(&world, &backup);
+    assert_eq!((renewed.servers, renewed.jobs_over), (1, 0));
+    // Whoever is new may be looked at without being asked: booted, that is.
+    world.write_fleet("blankOnly");
+    world.push("new machines install themselves");
+    world.start().await;
+    let view = world
+        .wait_server(0, "a restored record and its plan", |view| {
+            view["status"]["record"]["state"] == "restored" && !view["entry"].is_null()
+        })
+        .await;
+    assert_eq!(view["entry"]["approval"]["state"], "needed", "{view:#}");
+    assert_eq!(view["status"]["record"]["installed"]["version"], "12.8", "{view:#}");
+    let status = world.get("/api/v1/status").await;
+    assert_ne!(status["ledger"], before);
+    assert_eq!(status["observe_only"], false);
+    world.wait_status("summary.json", "the new ledger", |s| s["ledger"] == status["ledger"]).await;
+    // It is learnt once.
+    world.stop().await;
+    world.start().await;
+    world.wait_server(0, "the same", |view| view["status"]["record"]["state"] == "restored").await;
+    assert_eq!(world.get("/api/v1/status").await["ledger"], status["ledger"]);
+    assert_eq!(world.puppets[0].seen().maintenance_boots, 1, "it was booted");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_active_in_a_backup_is_over_and_its_approval_void() {
+    let mut world = World::new(&["ilo5"]).await;
+    world.write_fleet("approve");
+    world.push("one server");
+    world.puppets[0].set(Script { silent_after_permit: true, ..Script::default() });
+    world.start().await;
+    world.approve(0, "install").await;
+    let view = world.wait_server(0, "a job", |view| view["job"]["status"] == "provisioning").await;
+    let job = view["job"]["job_id"].as_str().unwrap().to_owned();
+    let backup = client().get(world.api("/api/v1/backup")).send().await.unwrap().bytes().await.unwrap();
+    world.crash().await;
+    assert_eq!(restore(&world, &backup).jobs_over, 1);
+    world.start().await;
+    let view = world.wait_server(0, "an entry", |view| view["entry"]["approval"]["state"] == "needed").await;
+    assert_ne!(view["job"]["status"], "provisioning", "{view:#}");
+    let ended = world.get(&format!("/api/v1/jobs/{job}")).await;
+    assert_eq!((&ended["status"], &ended["outcome"]), (&"complete".into(), &"failed".into()), "{ended:#}");
+    assert_eq!(ended["error"]["code"], "restored", "{ended:#}");
     world.stop().await;
 }

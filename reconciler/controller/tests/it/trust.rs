@@ -2,7 +2,7 @@
 //! Certificates that are trusted on first use.
 
 use shoal_store::Reader as _;
-use shoal_store::{Batch, RedbStore, Scan, Store as _, Table};
+use shoal_store::{Batch, Opening, RedbStore, Scan, Store as _, Table};
 
 use serde_json::Value;
 
@@ -75,7 +75,7 @@ async fn a_certificate_trusted_on_first_use_is_kept_and_another_one_is_an_alarm(
     world.stop().await;
     let path = world.path("state/db/shoal.redb");
     {
-        let store = RedbStore::open(&path, "test").unwrap();
+        let store = RedbStore::open(&path, &Opening::new("test", jiff::Timestamp::now())).unwrap();
         let pins = store.scan(Table::BmcPins, &Scan::ALL).unwrap();
         let kept: String = serde_json::from_slice(&pins[0].1).unwrap();
         let shown = world.farm.bmcs()[0].fingerprint().unwrap().to_owned();

@@ -6,6 +6,7 @@ mod adopt;
 mod apply;
 mod approval;
 mod approve;
+mod backup;
 mod bmc;
 mod completions;
 mod explain;
@@ -16,6 +17,7 @@ mod pause;
 mod plan;
 mod reconcile;
 mod registry;
+mod restore;
 mod retry;
 mod run;
 mod schema;
@@ -97,6 +99,8 @@ pub(crate) enum Command {
     Pause(pause::Args),
     Accept(accept::Args),
     Takeover(takeover::Args),
+    Backup(Box<backup::Args>),
+    Restore(restore::Args),
     Bmc(bmc::Args),
     Image(image::Args),
     Registry(registry::Args),
@@ -124,6 +128,8 @@ impl Command {
             Self::Pause(args) => args.perform(context),
             Self::Accept(args) => args.perform(context),
             Self::Takeover(args) => args.perform(context),
+            Self::Backup(args) => args.perform(context),
+            Self::Restore(args) => args.perform(context),
             Self::Bmc(args) => args.perform(context),
             Self::Image(args) => args.perform(context),
             Self::Registry(args) => args.perform(context),

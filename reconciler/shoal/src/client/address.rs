@@ -63,6 +63,11 @@ impl ConnectArgs {
         Ok(Client { way: Way::Https(Box::new(https)) })
     }
 
+    /// Whether a flag names one.
+    pub(crate) fn is_given(&self) -> bool {
+        self.url.is_some() || self.socket.is_some()
+    }
+
     fn account(&self, context: &Context) -> Result<Option<(String, SecretString)>, CliError> {
         let env = context.env();
         let text = match self.token_file.clone().or_else(|| env.path("SHOAL_TOKEN_FILE")) {

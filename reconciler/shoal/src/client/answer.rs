@@ -33,7 +33,7 @@ pub(super) fn refusal(answer: &Answer) -> CliError {
 fn exit_of(word: &str) -> Option<u8> {
     match word {
         "stale" | "consumed" | "other_commit" => Some(exit::STALE),
-        "conflict.active_job" => Some(exit::LOCKED),
+        "conflict.active_job" | "backup_running" => Some(exit::LOCKED),
         _ => None,
     }
 }

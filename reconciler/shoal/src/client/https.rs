@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::Method;
+use bytes::Bytes;
+use http::{Method, StatusCode};
 use rustls::ClientConfig;
 use shoal_schema::SecretString;
 use shoal_tls::{Trust, TrustError, client_config, is_untrusted};
 use url::Url;
 
-use super::{Answer, MAX_ANSWER};
+use super::download::Body;
 use crate::error::CliError;
 
 /// TCP and TLS may take so long.
@@ -45,12 +45,13 @@ impl Https {
         format!("the controller at {}", self.url.as_str().trim_end_matches('/'))
     }
 
-    pub(super) async fn exchange(
+    /// Sends a request; the answer is at its body.
+    pub(super) async fn begin(
         &self,
         method: Method,
         path: &str,
         body: Option<Bytes>,
-    ) -> Result<Answer, CliError> {
+    ) -> Result<(StatusCode, Body), CliError> {
         let url = format!("{}{path}", self.url.as_str().trim_end_matches('/'));
         let mut request = self.client.request(method, url).header("content-type", "application/json");
         if let Some((user, password)) = &self.account {
@@ -59,17 +60,13 @@ impl Https {
         if let Some(body) = body {
             request = request.body(body);
         }
-        let mut response = request.send().await.map_err(|error| self.failed(error))?;
-        let status = response.status();
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                let message = format!("{} answers with more than {MAX_ANSWER} bytes", self.shown());
-                return Err(CliError::hardware("controller.answer", message));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, body: body.freeze() })
+        let response = request.send().await.map_err(|error| self.failed(error))?;
+        Ok((response.status(), Body::Https(response)))
+    }
+
+    /// The connection is no longer what it was.
+    pub(super) fn broken(&self, error: Box<dyn std::error::Error + Send + Sync>) -> CliError {
+        CliError::hardware("controller.broken", format!("{} broke off", self.shown())).because(error)
     }
 
     fn failed(&self, error: reqwest::Error) -> CliError {

@@ -7,20 +7,24 @@
 
 mod address;
 mod answer;
+mod download;
 mod https;
 mod socket;
 
 pub(crate) use address::ConnectArgs;
+pub(crate) use download::Download;
 
+use std::future::Future;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::CliError;
 use crate::host::Context;
+use download::Body;
 use https::Https;
 use socket::Socket;
 
@@ -71,20 +75,10 @@ impl Client {
         body: Option<Bytes>,
     ) -> Result<T, CliError> {
         let _progress = context.progress(format!("asking {}", self.shown()));
-        let exchange = async {
-            match &self.way {
-                Way::Socket(socket) => socket.exchange(method, path, body).await,
-                Way::Https(https) => https.exchange(method, path, body).await,
-            }
-        };
-        let answer =
-            context.wait(async { tokio::time::timeout(PATIENCE, exchange).await }).map_err(|_| {
-                let seconds = PATIENCE.as_secs();
-                CliError::hardware(
-                    "controller.timeout",
-                    format!("{} gave no answer in {seconds} s", self.shown()),
-                )
-            })??;
+        let answer = self.patiently(context, async {
+            let (status, body) = self.begin(method, path, body).await?;
+            self.whole(status, body).await
+        })?;
         if !answer.status.is_success() {
             return Err(answer::refusal(&answer));
         }
@@ -98,7 +92,61 @@ impl Client {
         })
     }
 
-    fn shown(&self) -> String {
+    /// Asks for something of any size.
+    pub(crate) fn download<'a>(&self, context: &'a Context, path: &str) -> Result<Download<'a>, CliError> {
+        self.patiently(context, async {
+            let (status, body) = self.begin(Method::GET, path, None).await?;
+            if status.is_success() {
+                return Ok(Download::new(context, body));
+            }
+            Err(answer::refusal(&self.whole(status, body).await?))
+        })
+    }
+
+    fn patiently<T>(
+        &self,
+        context: &Context,
+        asking: impl Future<Output = Result<T, CliError>>,
+    ) -> Result<T, CliError> {
+        context.wait(async { tokio::time::timeout(PATIENCE, asking).await }).map_err(|_| {
+            let seconds = PATIENCE.as_secs();
+            CliError::hardware(
+                "controller.timeout",
+                format!("{} gave no answer in {seconds} s", self.shown()),
+            )
+        })?
+    }
+
+    async fn begin(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<(StatusCode, Body), CliError> {
+        match &self.way {
+            Way::Socket(socket) => socket.begin(method, path, body).await,
+            Way::Https(https) => https.begin(method, path, body).await,
+        }
+    }
+
+    /// All of an answer.
+    async fn whole(&self, status: StatusCode, mut from: Body) -> Result<Answer, CliError> {
+        let mut body = BytesMut::new();
+        while let Some(piece) = from.next().await.map_err(|error| match &self.way {
+            Way::Socket(socket) => socket.broken(error),
+            Way::Https(https) => https.broken(error),
+        })? {
+            if body.len() + piece.len() > MAX_ANSWER {
+                let message = format!("{} answers with more than {MAX_ANSWER} bytes", self.shown());
+                return Err(CliError::hardware("controller.answer", message));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(Answer { status, body: body.freeze() })
+    }
+
+    /// Which one it is.
+    pub(crate) fn shown(&self) -> String {
         match &self.way {
             Way::Socket(socket) => socket.shown(),
             Way::Https(https) => https.shown(),

@@ -5,12 +5,12 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use http::{Method, Request};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http::{Method, Request, StatusCode};
+use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use super::{Answer, MAX_ANSWER};
+use super::download::{Body, Connection};
 use crate::error::CliError;
 
 /// A controller on this machine.
@@ -27,39 +27,34 @@ impl Socket {
         format!("the controller at {}", self.path.display())
     }
 
-    pub(super) async fn exchange(
+    /// Sends a request; the answer is at its body.
+    pub(super) async fn begin(
         &self,
         method: Method,
         path: &str,
         body: Option<Bytes>,
-    ) -> Result<Answer, CliError> {
+    ) -> Result<(StatusCode, Body), CliError> {
         let stream = UnixStream::connect(&self.path).await.map_err(|error| self.unreachable(error))?;
-        let broken = |error: Box<dyn std::error::Error + Send + Sync>| {
-            CliError::hardware("controller.broken", format!("the connection to {} broke", self.shown()))
-                .because(error)
-        };
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
-            .map_err(|e| broken(e.into()))?;
+            .map_err(|error| self.broken(error.into()))?;
+        // What goes wrong with it is heard by whoever waits for the answer.
+        let connection = Connection(tokio::spawn(async { drop(connection.await) }));
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(http::header::HOST, "localhost")
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(Full::new(body.unwrap_or_default()))
-            .map_err(|e| broken(e.into()))?;
-        // Dropped with this future, and the connection with it.
-        let exchange = async {
-            let response = sender.send_request(request).await.map_err(|e| broken(e.into()))?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(broken)?;
-            Ok(Answer { status, body: body.to_bytes() })
-        };
-        tokio::pin!(exchange);
-        tokio::select! {
-            answer = &mut exchange => answer,
-            _ = connection => exchange.await,
-        }
+            .map_err(|error| self.broken(error.into()))?;
+        let response = sender.send_request(request).await.map_err(|error| self.broken(error.into()))?;
+        Ok((response.status(), Body::Socket { body: response.into_body(), _connection: connection }))
+    }
+
+    /// The connection is no longer what it was.
+    pub(super) fn broken(&self, error: Box<dyn std::error::Error + Send + Sync>) -> CliError {
+        CliError::hardware("controller.broken", format!("the connection to {} broke", self.shown()))
+            .because(error)
     }
 
     fn unreachable(&self, error: std::io::Error) -> CliError {

@@ -4,7 +4,8 @@
 use std::future::Future;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::ValueEnum;
 use tokio::runtime::Handle;
@@ -87,6 +88,12 @@ impl Context {
         output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(CliError::closed_output)
     }
 
+    /// Writes data that is no text.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.write_all(bytes).and_then(|()| output.flush())
+    }
+
     /// Writes data as JSON.
     pub(crate) fn json<T: serde::Serialize>(&self, value: &T) -> Result<(), CliError> {
         let text = serde_json::to_string_pretty(value)
@@ -131,7 +138,12 @@ impl Context {
 
     /// Something that may take a while; shown on a terminal once it took a second.
     pub(crate) fn progress(&self, what: impl Into<String>) -> Progress {
-        Progress::begin(what.into(), self.terminals.errors)
+        Progress::begin(what.into(), self.terminals.errors, None)
+    }
+
+    /// The same of something that moves bytes, which are counted for it.
+    pub(crate) fn transfer(&self, what: impl Into<String>, moved: &Arc<AtomicU64>) -> Progress {
+        Progress::begin(what.into(), self.terminals.errors, Some(Arc::clone(moved)))
     }
 
     /// Waits for something asynchronous. Commands run on a thread where that is allowed.

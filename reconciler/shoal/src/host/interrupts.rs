@@ -2,7 +2,8 @@
 //! Signals: a command that is interrupted leaves no temporary file behind.
 //!
 //! Guarantees: what is in a [`ScratchDir`] is gone when the command ends, by itself or by SIGINT,
-//! SIGTERM or SIGHUP; files in it are overwritten first where they hold secrets.
+//! SIGTERM or SIGHUP; files in it are overwritten first where they hold secrets. A [`Half`] is gone when a signal
+//! ends the command.
 //! Does not survive `kill -9`.
 
 use std::collections::BTreeSet;
@@ -31,11 +32,13 @@ pub(crate) struct Interrupts(Arc<Shared>);
 struct Shared {
     mode: AtomicU8,
     scratch: Mutex<BTreeSet<PathBuf>>,
+    /// Single files that just go.
+    halves: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { mode: AtomicU8::new(ENDS), scratch: Mutex::default() }
+        Self { mode: AtomicU8::new(ENDS), scratch: Mutex::default(), halves: Mutex::default() }
     }
 }
 
@@ -76,8 +79,19 @@ impl Interrupts {
             for path in scratch {
                 wipe(&path);
             }
+            for path in std::mem::take(&mut *self.0.halves.lock().unwrap_or_else(PoisonError::into_inner)) {
+                let _ = fs::remove_file(path);
+            }
             return code;
         }
+    }
+
+    /// A file that is being written goes where a signal ends the command before what is returned is dropped.
+    /// However it ends otherwise is the caller's business.
+    #[must_use]
+    pub(crate) fn half(&self, path: &Path) -> Half {
+        self.0.halves.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        Half { path: path.to_owned(), interrupts: self.clone() }
     }
 
     /// A directory that only we can read and that goes with the command.
@@ -113,6 +127,18 @@ impl Drop for ScratchDir {
         wipe(&self.path);
         let mut scratch = self.interrupts.0.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         scratch.remove(&self.path);
+    }
+}
+
+/// A file that is being written.
+pub(crate) struct Half {
+    path: PathBuf,
+    interrupts: Interrupts,
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        self.interrupts.0.halves.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn build(layers: &Layers, clock: Arc<dyn Clock>, mut faults: Faults) 
     let mut values = Values { layers, faults: &mut faults };
     let mut notes = Vec::new();
     notes::former(&mut values, &mut notes);
-    let storage_root = values.path("STORAGE_ROOT").unwrap_or_else(|| PathBuf::from("/var/lib/shoal"));
+    let storage_root = storage_root(&values);
     let static_dir = static_dir(&mut values, &storage_root);
     let maintenance_iso = iso::find(&mut values, static_dir.as_deref());
     let source = source::source(&mut values);
@@ -57,7 +57,7 @@ pub(crate) fn build(layers: &Layers, clock: Arc<dyn Clock>, mut faults: Faults) 
     let open = [Some(api.addr), api_tls].into_iter().flatten().any(|addr| !addr.ip().is_loopback());
     let registry = registry::inside(&mut values, &storage_root, open, aloud, &mut notes);
     let settings = Settings {
-        db_path: values.path("DB_PATH").unwrap_or_else(|| storage_root.join("db/shoal.redb")),
+        db_path: db_path(&values),
         api,
         api_tls,
         registry,
@@ -90,6 +90,21 @@ pub(crate) fn build(layers: &Layers, clock: Arc<dyn Clock>, mut faults: Faults) 
     exposure(&settings, aloud, &mut values, &mut notes);
     faults.check()?;
     Ok(Built { settings, notes })
+}
+
+/// Where a controller with these settings has its database.
+pub(crate) fn database(layers: &Layers, mut faults: Faults) -> Result<PathBuf, CliError> {
+    let path = db_path(&Values { layers, faults: &mut faults });
+    faults.check()?;
+    Ok(path)
+}
+
+fn storage_root(values: &Values<'_>) -> PathBuf {
+    values.path("STORAGE_ROOT").unwrap_or_else(|| PathBuf::from("/var/lib/shoal"))
+}
+
+fn db_path(values: &Values<'_>) -> PathBuf {
+    values.path("DB_PATH").unwrap_or_else(|| storage_root(values).join("db/shoal.redb"))
 }
 
 fn exposure(settings: &Settings, aloud: bool, values: &mut Values<'_>, notes: &mut Vec<String>) {

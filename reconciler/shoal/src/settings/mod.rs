@@ -20,7 +20,7 @@ pub(crate) mod table;
 mod tests;
 mod value;
 
-pub(crate) use build::{Built, build};
+pub(crate) use build::{Built, build, database};
 pub(crate) use layers::{Faults, Layers};
 pub(crate) use registry::{StandAlone, rules as registry_rules, stand_alone};
 

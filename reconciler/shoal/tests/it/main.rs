@@ -3,6 +3,7 @@
 //! on real repositories.
 
 mod approve;
+mod backup;
 mod bmc;
 mod bmc_check;
 mod bmc_stop;
@@ -13,8 +14,11 @@ mod offline;
 mod plan;
 mod recordings;
 mod repository;
+mod restore;
 mod run;
+mod running;
 mod secret;
+mod status_rebuild;
 mod talk;
 mod validate;
 mod wrong_input;

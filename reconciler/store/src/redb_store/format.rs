@@ -9,9 +9,6 @@ use redb::{Database, ReadableDatabase as _, TableDefinition, WriteTransaction};
 
 use crate::Table;
 
-/// The version of the format that this program writes.
-pub(super) const FORMAT: u64 = 1;
-
 const SHOAL: TableDefinition<&str, &[u8]> = TableDefinition::new("shoal");
 const FORMAT_KEY: &str = "format";
 const MADE_BY_KEY: &str = "made_by";
@@ -32,7 +29,7 @@ pub(super) enum Identity {
     Shoal {
         /// Version of the format.
         format: u64,
-        /// The program that made it.
+        /// The program that made it, or gave it this format.
         made_by: String,
     },
 }
@@ -46,16 +43,24 @@ pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction, redb:
     Ok(transaction)
 }
 
-/// Makes a blank database one of ours.
-pub(super) fn initialise(database: &Database, made_by: &str) -> Result<(), redb::Error> {
+/// Makes a blank database one of ours, of this format.
+pub(super) fn initialise(database: &Database, format: u64, made_by: &str) -> Result<(), redb::Error> {
     let transaction = begin_write(database)?;
-    {
-        let mut table = transaction.open_table(SHOAL)?;
-        table.insert(FORMAT_KEY, FORMAT.to_be_bytes().as_slice())?;
-        table.insert(MADE_BY_KEY, made_by.as_bytes())?;
-        table.insert(COMMITS_KEY, 0u64.to_be_bytes().as_slice())?;
-    }
+    set_format(&transaction, format, made_by)?;
+    transaction.open_table(SHOAL)?.insert(COMMITS_KEY, 0u64.to_be_bytes().as_slice())?;
     transaction.commit()?;
+    Ok(())
+}
+
+/// Says which format the database has from this transaction on, and who gave it to it.
+pub(super) fn set_format(
+    transaction: &WriteTransaction,
+    format: u64,
+    made_by: &str,
+) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(SHOAL)?;
+    table.insert(FORMAT_KEY, format.to_be_bytes().as_slice())?;
+    table.insert(MADE_BY_KEY, made_by.as_bytes())?;
     Ok(())
 }
 

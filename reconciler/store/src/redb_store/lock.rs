@@ -13,6 +13,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::OpenError;
+use super::open::own_as_directory;
 
 /// The lock on a database, held until it is dropped.
 pub(super) struct LockFile {
@@ -27,6 +28,7 @@ impl LockFile {
             let path = path.clone();
             move |source| OpenError::Io { what, path, source }
         };
+        let is_new = !path.exists();
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -35,6 +37,9 @@ impl LockFile {
             .mode(0o600)
             .open(&path)
             .map_err(io("open the lock file"))?;
+        if is_new {
+            own_as_directory(&path).map_err(io("give away the lock file"))?;
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

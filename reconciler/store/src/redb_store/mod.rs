@@ -11,14 +11,18 @@
 //! error and never a silent step back in time. After an error of the disk the database is opened
 //! anew, in place: a full disk stops commits for as long as it is full and no longer.
 //! Assumptions: nobody but this process writes the file (the lock file sees to it).
-//! What it does not do: it does not shrink the file, and it takes no backup (see [`crate::export`]).
+//! What it does not do: it does not shrink the file, and it takes no backup but the one before a change of the
+//! format (see [`crate::export`]).
 
 mod backend;
 mod engine;
 mod format;
 mod lock;
 mod open;
+mod open_error;
 mod read;
+mod restore;
+mod upgrade;
 mod writer;
 
 use std::path::Path;
@@ -30,7 +34,9 @@ use tokio::sync::oneshot;
 use crate::{Batch, CommitError, CommitFuture, EngineError, Entry, ReadError, Reader, Scan, Store, Table};
 
 pub use backend::OpenBackend;
-pub use open::OpenError;
+pub use open_error::OpenError;
+pub use restore::{Aside, Restore, RestoreError, Restored};
+pub use upgrade::{FORMAT, Opening, Rows, STEPS, Step, StepError};
 
 use engine::Engine;
 use lock::LockFile;
@@ -46,18 +52,26 @@ pub struct RedbStore {
 }
 
 impl RedbStore {
-    /// Opens the database at `path`, or makes it. `made_by` is the program's name and version, for
-    /// people. The directory must be there. Beside the file stands `PATH.lock`.
-    pub fn open(path: &Path, made_by: &str) -> Result<Self, OpenError> {
-        let (engine, lock) = open::open_file(path, made_by)?;
+    /// Opens the database at `path`, or makes it. The directory must be there. Beside the file stands `PATH.lock`.
+    /// A database of an older format is backed up to a file beside it and brought up to date.
+    pub fn open(path: &Path, opening: &Opening<'_>) -> Result<Self, OpenError> {
+        let (engine, lock) = open::open_file(path, opening)?;
         Self::start(engine, path, Some(lock))
+    }
+
+    /// Opens the database at `path` as it is, for a look or a backup; returns its format with it. One that is not
+    /// there is not made, an older one stays as it is. redb recovers one that was not closed.
+    pub fn open_kept(path: &Path, opening: &Opening<'_>) -> Result<(Self, u64), OpenError> {
+        let (opened, lock) = open::open_kept(path, opening)?;
+        Ok((Self::start(opened.engine, path, Some(lock))?, opened.format))
     }
 
     /// Opens a database on another disk than the file system's, for fault tests and simulations:
     /// `open_backend` is called now, and again after each error of the disk. `name` stands for the
-    /// path in messages. There is no lock file: the caller opens one store at a time.
-    pub fn open_on(open_backend: OpenBackend, name: &Path, made_by: &str) -> Result<Self, OpenError> {
-        let engine = open::open_engine(open_backend, name, made_by)?;
+    /// path in messages. There is no lock file: the caller opens one store at a time. There is no place for a
+    /// backup either: a database of an older format is brought up to date without one.
+    pub fn open_on(open_backend: OpenBackend, name: &Path, opening: &Opening<'_>) -> Result<Self, OpenError> {
+        let engine = open::open_engine(open_backend, name, opening)?;
         Self::start(engine, name, None)
     }
 

@@ -99,19 +99,19 @@ fn refuse(batches: &[Batch], error: &CommitError) -> Vec<Result<(), CommitError>
 }
 
 /// A write transaction with its tables, opened as they are needed.
-struct Transaction<'txn> {
+pub(super) struct Transaction<'txn> {
     transaction: &'txn redb::WriteTransaction,
     tables: Vec<Option<OpenTable<'txn>>>,
 }
 
-type OpenTable<'txn> = redb::Table<'txn, &'static [u8], &'static [u8]>;
+pub(super) type OpenTable<'txn> = redb::Table<'txn, &'static [u8], &'static [u8]>;
 
 impl<'txn> Transaction<'txn> {
-    fn new(transaction: &'txn redb::WriteTransaction) -> Self {
+    pub(super) fn new(transaction: &'txn redb::WriteTransaction) -> Self {
         Self { transaction, tables: Table::ALL.iter().map(|_| None).collect() }
     }
 
-    fn table(&mut self, table: Table) -> Result<&mut OpenTable<'txn>, redb::Error> {
+    pub(super) fn table(&mut self, table: Table) -> Result<&mut OpenTable<'txn>, redb::Error> {
         let slot = &mut self.tables[table.index()];
         match slot {
             Some(open) => Ok(open),

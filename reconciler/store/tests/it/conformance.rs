@@ -9,13 +9,13 @@ use shoal_store::{
     Store, Table, Write,
 };
 
-use crate::support::{MADE_BY, block_on, dump, open_sim, put, value};
+use crate::support::{block_on, dump, open_sim, opening, put, value};
 
 fn each(test: impl Fn(&dyn Store)) {
     test(&MemoryStore::new());
     test(&open_sim(&SimDisk::new()));
     let directory = tempfile::tempdir().unwrap();
-    test(&RedbStore::open(&directory.path().join("shoal.redb"), MADE_BY).unwrap());
+    test(&RedbStore::open(&directory.path().join("shoal.redb"), &opening()).unwrap());
 }
 
 #[test]

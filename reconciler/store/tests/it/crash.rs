@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use shoal_store::{Batch, Reader as _, RedbStore, Scan, Store, Table};
 
-use crate::support::MADE_BY;
+use crate::support::opening;
 
 const CHILD: &str = "SHOAL_STORE_CRASH_CHILD";
 const WRITERS: u64 = 4;
@@ -36,7 +36,7 @@ fn what_a_killed_process_acknowledged_is_there_and_nothing_is_half_there() {
             let line = lines.next().expect("the child ended by itself").unwrap();
             seen += u64::from(note(&line, &mut acknowledged));
         }
-        let error = RedbStore::open(&path, MADE_BY).err().expect("it was opened twice").to_string();
+        let error = RedbStore::open(&path, &opening()).err().expect("it was opened twice").to_string();
         assert!(error.contains(&format!("pid {}", child.id())), "{error}");
         child.kill().unwrap();
         // What it had said before it died counts too.
@@ -59,7 +59,7 @@ fn note(line: &str, acknowledged: &mut BTreeMap<u64, u64>) -> bool {
 }
 
 fn check(path: &Path, acknowledged: &BTreeMap<u64, u64>) {
-    let store = RedbStore::open(path, MADE_BY).unwrap();
+    let store = RedbStore::open(path, &opening()).unwrap();
     for (writer, number) in acknowledged {
         let prefix = format!("{writer}/");
         let count = |table| store.scan(table, &Scan::prefix(prefix.as_bytes())).unwrap().len() as u64;
@@ -72,7 +72,7 @@ fn check(path: &Path, acknowledged: &BTreeMap<u64, u64>) {
 }
 
 fn commit_until_killed(path: &Path) -> ! {
-    let store = RedbStore::open(path, MADE_BY).unwrap();
+    let store = RedbStore::open(path, &opening()).unwrap();
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
             let store = &store;

@@ -7,7 +7,7 @@ use std::path::Path;
 use shoal_store::sim_disk::SimDisk;
 use shoal_store::{Batch, OpenError, RedbStore, Store, Table};
 
-use crate::support::{MADE_BY, dump, open_sim, try_open_sim};
+use crate::support::{dump, open_sim, opening, try_open_sim};
 
 type Content = Vec<(Table, Vec<shoal_store::Entry>)>;
 
@@ -89,5 +89,5 @@ fn a_damaged_file_is_named_with_the_way_out_and_stays_as_it_is() {
 }
 
 fn open(path: &Path) -> Result<(), OpenError> {
-    RedbStore::open(path, MADE_BY).map(drop)
+    RedbStore::open(path, &opening()).map(drop)
 }

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The ledger over the life of a database.
 
-use std::io::Cursor;
-
 use shoal_core::ledger::{Ledger, LedgerVerdict, compare};
 use shoal_schema::LedgerId;
+use shoal_store::export::Importer;
 use shoal_store::ledger::{
     LedgerError, bump, is_stale_epoch, next_epoch, open_or_create, read, renew, require_epoch,
 };
 use shoal_store::sim_disk::SimDisk;
 use shoal_store::{Batch, CommitError, MemoryStore, Store, Table};
 
-use crate::support::{open_sim, put, value};
+use crate::support::{exported, open_sim, put, value};
 
 #[test]
 fn the_first_opening_draws_an_id_and_later_ones_keep_it() {
@@ -119,14 +118,13 @@ fn half_an_import_has_no_ledger_and_is_not_taken_for_a_new_database() {
         batch.put(Table::Jobs, [n], vec![n; 5 << 20]);
     }
     source.commit(batch).unwrap();
-    let mut bytes = Vec::new();
-    shoal_store::export::export(source.snapshot().unwrap().as_ref(), &mut bytes).unwrap();
+    let bytes = exported(&source);
 
     let target = MemoryStore::new();
     target.set_faults(|commit| {
         if commit == 2 { shoal_store::CommitFault::NotWritten } else { shoal_store::CommitFault::None }
     });
-    assert!(shoal_store::export::import(&target, &mut Cursor::new(&bytes)).is_err());
+    assert!(Importer::open(bytes.as_slice()).unwrap().import(&target).is_err());
     target.clear_faults();
     let error = open_or_create(&target, [2; 16]).unwrap_err();
     assert!(matches!(error, LedgerError::Unfinished(Table::Jobs)), "{error:?}");

@@ -10,5 +10,7 @@ mod group_commit;
 mod ledger;
 mod opening;
 mod power_loss;
+mod restore;
 mod support;
 mod typed;
+mod upgrade;

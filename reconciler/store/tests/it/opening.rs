@@ -6,10 +6,10 @@ use std::path::Path;
 
 use shoal_store::{OpenError, RedbStore, Store, Table};
 
-use crate::support::{MADE_BY, put, value};
+use crate::support::{opening, put, value};
 
 fn open(path: &Path) -> Result<RedbStore, OpenError> {
-    RedbStore::open(path, MADE_BY)
+    RedbStore::open(path, &opening())
 }
 
 fn error_of(path: &Path) -> OpenError {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use shoal_store::sim_disk::{Fate, SimDisk};
 use shoal_store::{Batch, OpenBackend, Reader as _, RedbStore, Store, Table};
 
-use crate::support::{MADE_BY, open_sim};
+use crate::support::{open_sim, opening};
 
 const ROUNDS: u64 = 8;
 
@@ -37,13 +37,29 @@ fn rounds_held(store: &RedbStore) -> u64 {
     held
 }
 
-/// A disk as it was left at one moment, and how many rounds had been acknowledged by then.
-type Moment = (SimDisk, u64);
+/// Disks as they were left at one moment after the other.
+#[derive(Default)]
+pub(crate) struct Moments {
+    /// The disks.
+    pub(crate) left: Vec<SimDisk>,
+    /// How many rounds had been acknowledged by then.
+    acknowledged: Vec<u64>,
+}
 
-/// Runs the workload and takes the power away before every operation.
-fn moments(fate: impl FnMut(usize) -> Fate + Send + 'static) -> Vec<Moment> {
-    let disk = SimDisk::new();
-    drop(open_sim(&disk));
+/// Does something with a disk, and takes the power away before every operation on it.
+pub(crate) fn moments_of(
+    disk: &SimDisk,
+    fate: impl FnMut(usize) -> Fate + Send + 'static,
+    work: impl FnOnce(OpenBackend),
+) -> Moments {
+    moments_counting(disk, fate, |opener, _| work(opener))
+}
+
+fn moments_counting(
+    disk: &SimDisk,
+    fate: impl FnMut(usize) -> Fate + Send + 'static,
+    work: impl FnOnce(OpenBackend, &Mutex<u64>),
+) -> Moments {
     let probe = Arc::new(Probe {
         disk: disk.clone(),
         fate: Mutex::new(Box::new(fate)),
@@ -54,19 +70,27 @@ fn moments(fate: impl FnMut(usize) -> Fate + Send + 'static) -> Vec<Moment> {
         let probe = Arc::clone(&probe);
         Box::new(move || Ok(Box::new(ProbedDisk(Arc::clone(&probe)))))
     };
-    let store = RedbStore::open_on(opener, "sim.redb".as_ref(), MADE_BY).unwrap();
-    for n in 0..ROUNDS {
-        store.commit(round(n)).unwrap();
-        *probe.acknowledged.lock().unwrap() = n + 1;
-    }
-    drop(store);
+    work(opener, &probe.acknowledged);
     std::mem::take(&mut *probe.moments.lock().unwrap())
+}
+
+/// Runs the workload and takes the power away before every operation.
+fn moments(fate: impl FnMut(usize) -> Fate + Send + 'static) -> Moments {
+    let disk = SimDisk::new();
+    drop(open_sim(&disk));
+    moments_counting(&disk, fate, |opener, acknowledged| {
+        let store = RedbStore::open_on(opener, "sim.redb".as_ref(), &opening()).unwrap();
+        for n in 0..ROUNDS {
+            store.commit(round(n)).unwrap();
+            *acknowledged.lock().unwrap() = n + 1;
+        }
+    })
 }
 
 struct Probe {
     disk: SimDisk,
     fate: Mutex<Box<dyn FnMut(usize) -> Fate + Send>>,
-    moments: Mutex<Vec<Moment>>,
+    moments: Mutex<Moments>,
     acknowledged: Mutex<u64>,
 }
 
@@ -75,7 +99,9 @@ impl Probe {
         let mut fate = self.fate.lock().unwrap();
         let left = self.disk.lose_power(&mut *fate);
         let acknowledged = *self.acknowledged.lock().unwrap();
-        self.moments.lock().unwrap().push((left, acknowledged));
+        let mut moments = self.moments.lock().unwrap();
+        moments.left.push(left);
+        moments.acknowledged.push(acknowledged);
     }
 }
 
@@ -113,9 +139,9 @@ impl redb::StorageBackend for ProbedDisk {
 }
 
 fn nothing_acknowledged_is_lost(fate: impl FnMut(usize) -> Fate + Send + 'static) {
-    let moments = moments(fate);
-    assert!(moments.len() > 40, "only {} moments", moments.len());
-    for (index, (disk, acknowledged)) in moments.into_iter().enumerate() {
+    let Moments { left, acknowledged } = moments(fate);
+    assert!(left.len() > 40, "only {} moments", left.len());
+    for (index, (disk, acknowledged)) in left.into_iter().zip(acknowledged).enumerate() {
         let held = rounds_held(&open_sim(&disk));
         assert!(
             held == acknowledged || held == acknowledged + 1,

@@ -7,17 +7,39 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
+use jiff::Timestamp;
+use shoal_store::export::{About, export};
 use shoal_store::sim_disk::SimDisk;
-use shoal_store::{Batch, Entry, Reader, RedbStore, Scan, Table};
+use shoal_store::{Batch, Entry, FORMAT, Opening, Reader, RedbStore, Scan, Step, Store, Table};
 
 pub(crate) const MADE_BY: &str = "shoal 0.0.0-test";
+
+/// A moment that every test has.
+pub(crate) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+pub(crate) fn opening() -> Opening<'static> {
+    Opening::new(MADE_BY, NOW)
+}
+
+/// As a program would open it that knows these steps.
+pub(crate) fn knowing(steps: &[Step]) -> Opening<'_> {
+    Opening { steps, ..opening() }
+}
+
+/// A backup of a store.
+pub(crate) fn exported(store: &dyn Store) -> Vec<u8> {
+    let about = About::of(&*store.snapshot().unwrap(), FORMAT, NOW, MADE_BY, Some("fleet".into())).unwrap();
+    let mut out = Vec::new();
+    export(store.snapshot().unwrap(), about, &mut out).unwrap();
+    out
+}
 
 pub(crate) fn open_sim(disk: &SimDisk) -> RedbStore {
     try_open_sim(disk).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
 pub(crate) fn try_open_sim(disk: &SimDisk) -> Result<RedbStore, shoal_store::OpenError> {
-    RedbStore::open_on(disk.opener(), Path::new("sim.redb"), MADE_BY)
+    RedbStore::open_on(disk.opener(), Path::new("sim.redb"), &opening())
 }
 
 pub(crate) fn put(table: Table, key: &str, value: &str) -> Batch {

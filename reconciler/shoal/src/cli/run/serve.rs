@@ -5,6 +5,7 @@ use serde::Serialize;
 use shoal_controller::settings::Settings;
 use shoal_controller::startup::StartupError;
 use shoal_controller::{Addresses, Running};
+use shoal_store::OpenError;
 use shoal_tls::OwnCertificate;
 
 use crate::error::{CliError, Outcome};
@@ -106,7 +107,12 @@ fn not_started(error: StartupError) -> CliError {
         StartupError::Directory { .. } => {
             Some("may this user write there? STORAGE_ROOT and DB_PATH say where")
         }
-        StartupError::Open(_) => Some("only one controller can have a database open at a time"),
+        StartupError::Open(OpenError::Locked { .. }) => {
+            Some("only one controller can have a database open at a time")
+        }
+        StartupError::Open(OpenError::Backup { .. }) => {
+            Some("make room beside the database, or move it to a larger disk and set DB_PATH")
+        }
         StartupError::Shelf(_) => Some("MAINTENANCE_ISO_URL names the file"),
         _ => None,
     };

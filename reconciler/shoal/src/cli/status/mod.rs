@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! `shoal status`: the fleet at a glance.
 
+mod rebuild;
+
 use std::fmt::Write as _;
 
+use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
 use shoal_schema::api::{ServerView, StatusView};
@@ -15,12 +18,18 @@ use crate::output::{Table, clean, progress};
 
 /// Show what the controller is doing, and how every server stands
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   shoal status
   shoal status web-01 web-02
-  shoal status --json | jq '.servers[] | select(.in_git)'")]
+  shoal status --json | jq '.servers[] | select(.in_git)'
+  shoal status rebuild"
+)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<StatusCommand>,
     /// Only these servers, with the last failure of each and the end of its log
     #[arg(value_name = "SERVER")]
     servers: Vec<String>,
@@ -31,6 +40,11 @@ pub(crate) struct Args {
     connect: ConnectArgs,
 }
 
+#[derive(Subcommand)]
+enum StatusCommand {
+    Rebuild(rebuild::Args),
+}
+
 #[derive(Serialize)]
 struct Both<'a> {
     controller: &'a StatusView,
@@ -38,7 +52,10 @@ struct Both<'a> {
 }
 
 impl Args {
-    pub(super) fn perform(&self, context: &Context) -> Outcome {
+    pub(in crate::cli) fn perform(&self, context: &Context) -> Outcome {
+        if let Some(StatusCommand::Rebuild(args)) = &self.command {
+            return args.perform(context);
+        }
         let client = self.connect.client(context)?;
         let controller: StatusView = client.get(context, "/api/v1/status")?;
         let mut servers: Vec<ServerView> = client.get(context, "/api/v1/servers")?;
@@ -141,11 +158,11 @@ fn table(servers: &[ServerView], now: Timestamp) -> String {
 fn failed(server: &ServerView) -> String {
     let job = server.job.as_ref().and_then(|job| job.error.as_ref());
     let Some(error) = job.or(server.status.last_error.as_ref()) else { return String::new() };
-    format!("\n{}: {}", server.status.name, super::jobs::failure(error))
+    format!("\n{}: {}", server.status.name, crate::cli::jobs::failure(error))
 }
 
 /// What is on the disk, as far as is known.
-pub(super) fn installed(status: &ServerStatus) -> String {
+pub(in crate::cli) fn installed(status: &ServerStatus) -> String {
     let what = status.record.installed.as_ref().map(|on| format!("{} {}", on.image, on.version));
     match (what, status.record.state) {
         (_, RecordState::Unknown) => "unknown".to_owned(),
@@ -159,7 +176,7 @@ pub(super) fn installed(status: &ServerStatus) -> String {
 }
 
 /// The condition that matters most, and why.
-pub(super) fn state(server: &ServerView) -> (&'static str, String) {
+pub(in crate::cli) fn state(server: &ServerView) -> (&'static str, String) {
     let holds = |kind| server.status.conditions.iter().find(move |c| c.kind == kind && c.status);
     for (kind, word) in [
         (ConditionType::Stalled, "stalled"),

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Writes the status anew, as an operator asks: what stands there is read, and put right where it is not what the
+//! database says.
+//!
+//! Guarantees: as of every publication: one commit on top of what stands there, none where nothing differs, never by
+//! force, and never over another database's status.
+//! What it does not do: it leaves alone what stands beside the summary and `servers/`.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use shoal_git::{CommitId, GitError, Limits, PathFilter, Reader, Why};
+use shoal_schema::Sha256;
+use shoal_schema::status::SUMMARY_PATH;
+
+use crate::controller::Controller;
+use crate::jobs::perform::chain;
+use crate::outside::{Repository, StatusFiles};
+use crate::publish::{OBSERVES, Written};
+
+/// Why the branch was not written anew.
+#[derive(Debug)]
+pub(crate) enum NotRebuilt {
+    /// It is not ours to write.
+    NotOurs(String),
+    /// It could not be read or written.
+    Failed(String),
+}
+
+impl Controller {
+    /// Looks at all that is published, and puts it right where it is not what the database says. One commit, and
+    /// none where nothing differs. What stands beside the summary and the servers is left alone.
+    pub(crate) async fn rebuild_status(&self) -> Result<Written, NotRebuilt> {
+        if self.world().control.observe_only {
+            return Err(NotRebuilt::NotOurs(OBSERVES.to_owned()));
+        }
+        let mut published = self.published.lock().await;
+        published.files = match &self.repository {
+            Some(repository) => self.read_branch(Arc::clone(repository)).await?,
+            None => read_files(&self.settings.storage_root.join("status"))
+                .map_err(|error| NotRebuilt::Failed(chain(&error)))?,
+        };
+        self.publish_changes(&mut published).await.map_err(|why| {
+            if self.world().control.observe_only { NotRebuilt::NotOurs(why) } else { NotRebuilt::Failed(why) }
+        })
+    }
+
+    /// What stands on the branch, which is ours to write.
+    async fn read_branch(
+        &self,
+        repository: Arc<dyn Repository>,
+    ) -> Result<HashMap<String, Sha256>, NotRebuilt> {
+        let branch = self
+            .blocking
+            .run(move || repository.status_files())
+            .await
+            .map_err(|error| NotRebuilt::Failed(error.to_string()))?
+            .map_err(|error| NotRebuilt::Failed(chain(&error)))?;
+        let Some(StatusFiles { summary, files }) = branch else { return Ok(HashMap::new()) };
+        // The mirror has fetched the tip: whoever publishes on it from now on is not asked again.
+        if let Err(why) = self.own().judge_tip(summary.as_ref()) {
+            tracing::error!(%why, "the status branch is another controller's; only observing from here on");
+            self.world_mut().control.observe_only = true;
+            return Err(NotRebuilt::NotOurs(why.to_string()));
+        }
+        Ok(files)
+    }
+}
+
+/// The digest of every file at a commit of the status branch that is the publisher's: the summary, and what stands
+/// below `servers/`. What is no file that could have been published has the digest of nothing.
+pub(crate) fn read_digests(reader: &Reader, commit: CommitId) -> Result<HashMap<String, Sha256>, GitError> {
+    let ours = PathFilter::only([SUMMARY_PATH, "servers/"]);
+    let snapshot = reader.snapshot(commit, &ours, Limits::default())?;
+    let mut files = HashMap::new();
+    for blob in &snapshot.blobs {
+        files.insert(blob.path.to_string(), Sha256::of(&reader.entry(blob)?));
+    }
+    for refused in &snapshot.refused {
+        match refused.why {
+            Why::NotUtf8 | Why::UnsafeName => {
+                tracing::warn!(path = refused.path, "what has this name on the status branch is left there");
+            }
+            _ => drop(files.insert(refused.path.clone(), Sha256::of(b""))),
+        }
+    }
+    Ok(files)
+}
+
+/// The same of plain files.
+fn read_files(dir: &Path) -> std::io::Result<HashMap<String, Sha256>> {
+    let mut files = HashMap::new();
+    let mut below = vec![(dir.join("servers"), "servers".to_owned())];
+    while let Some((dir, path)) = below.pop() {
+        for entry in match std::fs::read_dir(&dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        } {
+            let entry = entry?;
+            let Some(path) = entry.file_name().to_str().map(|name| format!("{path}/{name}")) else {
+                continue;
+            };
+            if entry.file_type()?.is_dir() {
+                below.push((entry.path(), path));
+            } else {
+                files.insert(path, Sha256::of(&std::fs::read(entry.path()).unwrap_or_default()));
+            }
+        }
+    }
+    if let Ok(summary) = std::fs::read(dir.join(SUMMARY_PATH)) {
+        files.insert(SUMMARY_PATH.to_owned(), Sha256::of(&summary));
+    }
+    Ok(files)
+}
