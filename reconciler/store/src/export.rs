@@ -135,6 +135,7 @@ fn walk(
         Err(error) => return Err(error),
     }
     let mut count = 0u64;
+    let mut last: Option<(Table, Vec<u8>)> = None;
     loop {
         match input.read_exact(1)?[0] {
             ENTRY => {
@@ -144,8 +145,16 @@ fn walk(
                 let table = table
                     .ok_or_else(|| ExportError::UnknownTable(String::from_utf8_lossy(&name).into_owned()))?;
                 let key = input.read_sized(MAX_KEY_BYTES)?;
+                if key.is_empty() {
+                    return Err(ExportError::Damaged("an entry has no key"));
+                }
                 let value = input.read_sized(MAX_VALUE_BYTES)?;
-                take(table, key, value)?;
+                let at = (table, key);
+                if last.as_ref().is_some_and(|last| at <= *last) {
+                    return Err(ExportError::Damaged("its entries are not in their order"));
+                }
+                take(table, at.1.clone(), value)?;
+                last = Some(at);
                 count += 1;
             }
             END => break,

@@ -79,6 +79,46 @@ fn a_table_that_is_not_known_is_named() {
     assert!(matches!(&error, ExportError::UnknownTable(name) if name == "later"), "{error:?}");
 }
 
+/// An export of these entries, with the digest that it then has.
+fn sealed(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    use sha2::Digest as _;
+    let mut bytes = b"shoal-export 1\n".to_vec();
+    for (table, key) in entries {
+        bytes.extend([b'E', table.len() as u8]);
+        bytes.extend(table.as_bytes());
+        bytes.extend((key.len() as u32).to_be_bytes());
+        bytes.extend(*key);
+        bytes.extend([0; 4]);
+    }
+    bytes.push(b'.');
+    bytes.extend((entries.len() as u64).to_be_bytes());
+    let digest = sha2::Sha256::digest(&bytes);
+    bytes.extend(digest);
+    bytes
+}
+
+#[test]
+fn what_no_export_writes_is_refused_before_anything_is_changed() {
+    assert_eq!(
+        verify(&mut sealed(&[("records", b"a"), ("records", b"b"), ("jobs", b"a")]).as_slice()).unwrap(),
+        3
+    );
+    for (entries, words) in [
+        (&[("jobs", &b""[..])][..], "an entry has no key"),
+        (&[("jobs", b"a"), ("jobs", b"a")], "its entries are not in their order"),
+        (&[("jobs", b"b"), ("jobs", b"a")], "its entries are not in their order"),
+        (&[("jobs", b"a"), ("records", b"a")], "its entries are not in their order"),
+    ] {
+        let bytes = sealed(entries);
+        for error in [
+            verify(&mut bytes.as_slice()).unwrap_err(),
+            import(&MemoryStore::new(), &mut Cursor::new(&bytes)).unwrap_err(),
+        ] {
+            assert_eq!(error.to_string(), format!("the export is damaged: {words}"));
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn a_changed_cut_or_lengthened_export_changes_nothing(
