@@ -16,6 +16,7 @@ pub mod ids;
 pub mod kinds;
 pub mod network;
 pub mod plan;
+pub mod plan_file;
 pub mod recipients;
 pub mod secret_value;
 pub mod size;

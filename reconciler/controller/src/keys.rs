@@ -75,14 +75,14 @@ impl Keys {
         }
     }
 
+    /// Whether a path segment opens a medium of a job's current attempt, in constant time.
+    pub fn opens(&self, job: &Job, medium: Medium, text: &str) -> bool {
+        self.is_derived("media", job, medium_word(medium), text)
+    }
+
     /// The path segment that opens a medium of a job's current attempt.
     pub fn capability(&self, job: &Job, medium: Medium) -> String {
         derive(&self.current, "media", job, medium_word(medium))
-    }
-
-    /// As [`Keys::capability`], under the secret before the current one.
-    pub fn old_capability(&self, job: &Job, medium: Medium) -> Option<String> {
-        self.old.as_ref().map(|old| derive(old, "media", job, medium_word(medium)))
     }
 
     /// The token that speaks for a job's current attempt.
@@ -92,11 +92,16 @@ impl Keys {
 
     /// Whether a text is that token, in constant time.
     pub fn is_token(&self, job: &Job, text: &str) -> bool {
-        let mut fits = derive(&self.current, "token", job, "").as_bytes().ct_eq(text.as_bytes());
-        if let Some(old) = &self.old {
-            fits |= derive(old, "token", job, "").as_bytes().ct_eq(text.as_bytes());
-        }
-        fits.into()
+        self.is_derived("token", job, "", text)
+    }
+
+    /// The attempt of a job whose token a text is; earlier ones of the same job are known and stale.
+    pub fn attempt_of(&self, job: &Job, text: &str) -> Option<u32> {
+        let mut earlier = job.clone();
+        (1..=job.attempt).rev().find(|attempt| {
+            earlier.attempt = *attempt;
+            self.is_token(&earlier, text)
+        })
     }
 
     /// The token with which a job's machine pulls its image: the job's id, a dot, and what only we can
@@ -108,11 +113,16 @@ impl Keys {
     /// Whether a text is that token, in constant time.
     pub fn is_registry_token(&self, job: &Job, text: &str) -> bool {
         let Some((id, secret)) = text.split_once('.') else { return false };
-        let mut fits = derive(&self.current, "registry", job, "").as_bytes().ct_eq(secret.as_bytes());
+        self.is_derived("registry", job, "", secret) && id == job.id.as_str()
+    }
+
+    fn is_derived(&self, purpose: &str, job: &Job, part: &str, text: &str) -> bool {
+        let is = |secret: &SecretString| derive(secret, purpose, job, part).as_bytes().ct_eq(text.as_bytes());
+        let mut fits = is(&self.current);
         if let Some(old) = &self.old {
-            fits |= derive(old, "registry", job, "").as_bytes().ct_eq(secret.as_bytes());
+            fits |= is(old);
         }
-        id == job.id.as_str() && bool::from(fits)
+        fits.into()
     }
 }
 

@@ -136,9 +136,7 @@ impl Controller {
         self.media.prune(&active.iter().map(|job| (job.id.clone(), job.attempt)).collect());
         for job in active.into_iter().filter(|job| serves(job)) {
             for medium in [Medium::Boot, Medium::Task] {
-                let fits = self.keys.capability(&job, medium) == capability
-                    || self.keys.old_capability(&job, medium).is_some_and(|old| old == capability);
-                if fits {
+                if self.keys.opens(&job, medium, capability) {
                     let mut opened = self.media.opened.lock().unwrap_or_else(PoisonError::into_inner);
                     opened.insert(capability.to_owned(), (job.id.clone(), job.attempt, medium));
                     return Some((job, medium));

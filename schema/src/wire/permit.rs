@@ -11,6 +11,9 @@ use crate::secret_value::{SecretString, on_the_wire};
 use crate::wire::stamp::Stamp;
 use crate::wire::task::Identity;
 
+/// The longest `boot_id`, in bytes.
+const BOOT_LIMIT: usize = 64;
+
 /// What a machine says of itself when it asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PermitRequest {
@@ -33,6 +36,16 @@ pub struct PermitRequest {
     pub disks: Vec<DiskFacts>,
     /// The dispatcher's version.
     pub dispatcher_version: String,
+}
+
+impl PermitRequest {
+    /// What is wrong with it, if anything. The boot is kept with the job, so it must not be long.
+    pub fn problem(&self) -> Option<&'static str> {
+        if self.boot_id.is_empty() || self.boot_id.len() > BOOT_LIMIT {
+            return Some("boot_id must have 1 to 64 bytes");
+        }
+        None
+    }
 }
 
 /// The chosen disk and what is on it.

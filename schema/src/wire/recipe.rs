@@ -59,9 +59,21 @@ pub fn recipe_schema() -> serde_json::Value {
     let settings = schemars::generate::SchemaSettings::draft07();
     let mut schema = settings.into_generator().into_root_schema_for::<WireRecipe>().to_value();
     let when = |target: &str, required: &[&str]| {
+        // `null` is there too, and is still nothing.
+        let there: serde_json::Map<String, serde_json::Value> = required
+            .iter()
+            .map(|name| {
+                let types: &[&str] = match *name {
+                    "target_disk" => &["string", "object"],
+                    "partition_layout" => &["array"],
+                    _ => &["string"],
+                };
+                ((*name).to_owned(), serde_json::json!({"type": types}))
+            })
+            .collect();
         serde_json::json!({
             "if": {"properties": {"task_target": {"const": target}}, "required": ["task_target"]},
-            "then": {"required": required},
+            "then": {"required": required, "properties": there},
         })
     };
     if let Some(map) = schema.as_object_mut() {

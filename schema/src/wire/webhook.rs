@@ -8,6 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::JobId;
 
+/// The longest `failed_step` that is taken, in bytes.
+const STEP_LIMIT: usize = 256;
+
+/// The longest `delivery_id` that is taken, in bytes.
+const DELIVERY_LIMIT: usize = 128;
+
+/// The longest `boot_id` that is taken, in bytes.
+const BOOT_LIMIT: usize = 64;
+
 /// The largest `error.log_tail` that is kept, in bytes.
 pub const LOG_TAIL_LIMIT: usize = 8 * 1024;
 
@@ -61,6 +70,25 @@ pub struct WebhookBody {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<WebhookError>,
+}
+
+impl WebhookBody {
+    /// What is wrong with it, if anything. What is too long in `error` is cut where it is kept, not
+    /// refused: a long log is no reason to lose a report.
+    pub fn problem(&self) -> Option<&'static str> {
+        let long = |text: &Option<String>, limit: usize| text.as_ref().is_some_and(|text| text.len() > limit);
+        if self.status == WebhookStatus::Failed && self.failed_step.as_deref().is_none_or(str::is_empty) {
+            Some("failed_step is required where status is failed")
+        } else if long(&self.failed_step, STEP_LIMIT) {
+            Some("failed_step has at most 256 bytes")
+        } else if long(&self.delivery_id, DELIVERY_LIMIT) {
+            Some("delivery_id has at most 128 bytes")
+        } else if long(&self.boot_id, BOOT_LIMIT) {
+            Some("boot_id has at most 64 bytes")
+        } else {
+            None
+        }
+    }
 }
 
 /// How a task ended.

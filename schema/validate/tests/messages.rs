@@ -185,6 +185,12 @@ fn a_recipe_says_what_its_target_needs() {
             "`target_disk` is missing, because `task_target` is `install-linux.target`",
         ]
     );
+    // What is there as nothing is not there.
+    let nothing = json!({
+        "task_target": "install-linux.target", "oci_url": null, "target_disk": null, "partition_layout": null,
+    });
+    let places: Vec<String> = recipe().check(&nothing).into_iter().map(|v| v.pointer).collect();
+    assert_eq!(places, ["/oci_url", "/partition_layout", "/target_disk"]);
     let json = serde_json::to_value(&found[0]).unwrap();
     assert_eq!(json["path"], "");
     assert_eq!(json["code"], "required");

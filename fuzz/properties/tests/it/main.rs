@@ -11,10 +11,16 @@ use mutate::Mutator;
 
 /// How many mutations of a corpus are tried. Each is one of the one before, if that was taken.
 const MUTATIONS: usize = 6_000;
+/// As many where one input costs whole milliseconds.
+const FEWER: usize = 1_500;
 
 /// Runs a property over a target's corpus and its mutations. Both answers must come up, else the
 /// mutations are too wild or too tame to show anything.
 fn run(target: &str, property: fn(&[u8]) -> bool) {
+    run_some(MUTATIONS, target, property);
+}
+
+fn run_some(mutations: usize, target: &str, property: fn(&[u8]) -> bool) {
     let corpus = corpus(target);
     let mut taken = 0;
     for input in &corpus {
@@ -23,14 +29,14 @@ fn run(target: &str, property: fn(&[u8]) -> bool) {
     assert!(taken * 3 >= corpus.len(), "{target}: of {} files only {taken} are taken", corpus.len());
     let (mut mutator, mut taken) = (Mutator::new(target), 0);
     let mut input = corpus[0].clone();
-    for _ in 0..MUTATIONS {
+    for _ in 0..mutations {
         let accepted = holds(property, &input);
         taken += usize::from(accepted);
         // What is refused leads nowhere: begin again from a file.
         let from = if accepted { input } else { mutator.pick(&corpus).clone() };
         input = mutator.next(&from, &corpus);
     }
-    assert!(taken > 20 && taken < MUTATIONS, "{target}: {taken} of {MUTATIONS} mutations are taken");
+    assert!(taken > 20 && taken < mutations, "{target}: {taken} of {mutations} mutations are taken");
 }
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {
@@ -87,4 +93,44 @@ fn tasks_of_a_bmc_are_looked_for_on_it() {
 #[test]
 fn addresses_of_images_show_no_capability() {
     run("redfish_links", shoal_fuzz_properties::redfish_links);
+}
+
+#[test]
+fn what_an_inventory_says_is_told_with_its_place_and_what_it_takes_leads_to_a_plan() {
+    run_some(FEWER, "inventory", shoal_fuzz_properties::inventory);
+}
+
+#[test]
+fn recipes_that_the_schema_takes_are_recipes() {
+    run("recipe", shoal_fuzz_properties::recipe);
+}
+
+#[test]
+fn what_machines_send_is_bounded_and_refused_in_words() {
+    run("webhook", shoal_fuzz_properties::webhook);
+}
+
+#[test]
+fn nothing_opens_but_what_was_minted() {
+    run_some(FEWER, "capability", shoal_fuzz_properties::capability);
+}
+
+#[test]
+fn volumes_cost_a_bounded_amount_and_ours_are_read_back() {
+    run("iso_reader", shoal_fuzz_properties::iso_reader);
+}
+
+#[test]
+fn a_plan_is_what_its_id_says_or_it_is_refused() {
+    run("plan", shoal_fuzz_properties::plan);
+}
+
+#[test]
+fn rows_are_written_as_they_were_read() {
+    run("store_rows", shoal_fuzz_properties::store_rows);
+}
+
+#[test]
+fn an_export_is_taken_whole_and_comes_out_again_or_leaves_nothing() {
+    run("store_export", shoal_fuzz_properties::store_export);
 }

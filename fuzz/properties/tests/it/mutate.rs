@@ -2,7 +2,7 @@
 //! Mutations from a seed: a small part of what a fuzzer does, on the usual toolchain.
 
 /// What is put in: bytes that mean something to one of the parsers.
-const WORDS: [&str; 30] = [
+const WORDS: [&str; 48] = [
     "/",
     ":",
     "@",
@@ -33,6 +33,24 @@ const WORDS: [&str; 30] = [
     "\"urls\":[\"u\"],",
     "\"config\":",
     "\"manifests\":",
+    "\"c4n4ry\"",
+    "true",
+    "24.10",
+    ": ",
+    "\n- ",
+    "\n  ",
+    "\t",
+    "\r\n",
+    "\u{feff}",
+    "\u{202e}",
+    "---\n",
+    "&a ",
+    "*a",
+    "<<: *a",
+    "!!str ",
+    "${server.name}",
+    "servers/",
+    "-- servers/x.yaml --\n",
 ];
 
 /// A source of mutations: the same for the same seed.
@@ -71,7 +89,7 @@ impl Mutator {
         for _ in 0..=self.below(3) {
             self.change(&mut output, corpus);
         }
-        output.truncate(2_000);
+        output.truncate(12_000);
         output
     }
 

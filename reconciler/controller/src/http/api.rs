@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
@@ -17,7 +16,9 @@ use shoal_schema::api::{JobAccepted, JobRequest, JobView, ServerView, StatusView
 use shoal_schema::plan::{Class, Entry, Plan};
 use shoal_store::Table;
 
+use super::BODY_LIMIT;
 use super::error::ApiError;
+use super::sent::Sent;
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
 use crate::jobs::start::{Along, start};
@@ -193,9 +194,9 @@ pub(crate) async fn licenses(State(controller): Shared) -> String {
 pub(crate) async fn create_job(
     State(controller): Shared,
     headers: HeaderMap,
-    body: Bytes,
+    sent: Sent,
 ) -> Result<(StatusCode, Json<JobAccepted>), ApiError> {
-    let request: JobRequest = read_request(&body)?;
+    let request: JobRequest = sent.read(BODY_LIMIT).await?;
     let violations: Vec<Violation> = shoal_validate::recipe()
         .check(&request.recipe)
         .into_iter()
@@ -295,14 +296,4 @@ fn accepted(job: &Job) -> JobAccepted {
         server_serial: job.machine.clone(),
         created_at: job.created_at,
     }
-}
-
-/// Reads a request; the message never repeats what was sent.
-pub(super) fn read_request<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    let value: serde_json::Value = serde_json::from_slice(body).map_err(|error| {
-        let message = format!("the body is no JSON: line {} column {}", error.line(), error.column());
-        ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", message)
-    })?;
-    serde_json::from_value(value)
-        .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", error.to_string()))
 }

@@ -10,6 +10,7 @@ use crate::controller::ChangeError;
 use crate::jobs::perform::chain;
 
 /// An error answer.
+#[derive(Debug)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     pub(crate) body: ErrorBody,

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use http::{HeaderMap, StatusCode};
@@ -16,8 +15,10 @@ use shoal_schema::wire::permit::{PermitAnswer, PermitRequest};
 use shoal_schema::wire::progress::{ProgressAnswer, ProgressBody};
 use shoal_schema::wire::webhook::{WebhookAnswer, WebhookBody, WebhookStatus};
 
+use super::BODY_LIMIT;
 use super::error::ApiError;
 use super::guesses::TooMany;
+use super::sent::Sent;
 use crate::controller::Controller;
 use crate::jobs::{permit as permits, webhook as webhooks};
 use crate::progress::{TooOften, is_at_work};
@@ -28,13 +29,16 @@ pub(crate) async fn permit(
     Path(id): Path<String>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
-    body: Bytes,
+    sent: Sent,
 ) -> Result<Json<PermitAnswer>, ApiError> {
     let unknown = || refused(&controller, "permit", peer);
     let id = JobId::parse(&id).map_err(|_| unknown())?;
     let job = controller.world().jobs.get(&id).cloned().ok_or_else(unknown)?;
     let attempt = attempt_of(&controller, &job, &headers).ok_or_else(unknown)?;
-    let request: PermitRequest = parse(&body)?;
+    let request: PermitRequest = sent.read(BODY_LIMIT).await?;
+    if let Some(problem) = request.problem() {
+        return Err(invalid(problem));
+    }
     if attempt != request.attempt {
         let message =
             format!("the token is of attempt {attempt}, the request of attempt {}", request.attempt);
@@ -51,15 +55,15 @@ pub(crate) async fn progress(
     Path(id): Path<String>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
-    body: Bytes,
+    sent: Sent,
 ) -> Result<Json<ProgressAnswer>, ApiError> {
     let unknown = || refused(&controller, "progress", peer);
     let id = JobId::parse(&id).map_err(|_| unknown())?;
     let job = controller.world().jobs.get(&id).cloned().ok_or_else(unknown)?;
     let attempt = attempt_of(&controller, &job, &headers).ok_or_else(unknown)?;
-    let body: ProgressBody = parse(&body)?;
+    let body: ProgressBody = sent.read(BODY_LIMIT).await?;
     if let Some(problem) = body.problem() {
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", problem));
+        return Err(invalid(problem));
     }
     // As it is now, and held as it is until the progress is noted: what ended forgets it.
     let world = controller.world();
@@ -91,19 +95,22 @@ pub(crate) async fn webhook(
     Path(serial): Path<String>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
-    body: Bytes,
+    sent: Sent,
 ) -> Result<Json<WebhookAnswer>, ApiError> {
     let began = Instant::now();
     let jobs = jobs_of(&controller, &serial);
     if jobs.is_empty() {
-        return Err(ApiError::not_found("no job is active for this serial"));
+        let hint = "a machine reports under the serial or the UUID that its task medium names";
+        return Err(ApiError::not_found("no job is active for this serial").hint(hint));
     }
     let known = jobs.iter().find_map(|job| Some((job, attempt_of(&controller, job, &headers)?)));
     let Some((job, attempt)) = known else {
         return Err(refused(&controller, "webhook", peer));
     };
-    let body: WebhookBody = parse(&body)?;
-    check(&body)?;
+    let body: WebhookBody = sent.read(BODY_LIMIT).await?;
+    if let Some(problem) = body.problem() {
+        return Err(invalid(problem));
+    }
     let word = match body.status {
         WebhookStatus::Success => "success",
         WebhookStatus::Failed => "failed",
@@ -145,11 +152,7 @@ fn attempt_of(controller: &Controller, job: &Job, headers: &HeaderMap) -> Option
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
     let token = text("x-webhook-secret").map(str::trim).or(bearer)?;
-    let mut earlier = job.clone();
-    (1..=job.attempt).rev().find(|attempt| {
-        earlier.attempt = *attempt;
-        controller.keys.is_token(&earlier, token)
-    })
+    controller.keys.attempt_of(job, token)
 }
 
 /// A wrong token. Too many from one source are told to wait; a right one is never refused.
@@ -166,25 +169,9 @@ fn refused(controller: &Controller, route: &str, peer: Option<Extension<Peer>>) 
 
 fn unauthorized() -> ApiError {
     ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the token of the job's attempt is needed")
+        .hint("it stands in task.json on the task medium of that attempt, and of no other")
 }
 
-fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    let value: serde_json::Value = serde_json::from_slice(body).map_err(|error| {
-        let message = format!("the body is no JSON: line {} column {}", error.line(), error.column());
-        ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", message)
-    })?;
-    serde_json::from_value(value)
-        .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", error.to_string()))
-}
-
-fn check(body: &WebhookBody) -> Result<(), ApiError> {
-    let invalid = |message: &str| ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", message);
-    if body.status == WebhookStatus::Failed && body.failed_step.as_deref().is_none_or(str::is_empty) {
-        return Err(invalid("failed_step is required where status is failed"));
-    }
-    let long = |text: &Option<String>, limit: usize| text.as_ref().is_some_and(|text| text.len() > limit);
-    if long(&body.failed_step, 256) || long(&body.delivery_id, 128) || long(&body.boot_id, 64) {
-        return Err(invalid("failed_step, delivery_id or boot_id is too long"));
-    }
-    Ok(())
+fn invalid(problem: &str) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", problem)
 }

@@ -42,7 +42,7 @@ async fn answer(
     headers: &HeaderMap,
 ) -> Response {
     // Unknown, expired and mistaken look the same from outside.
-    let gone = || ApiError::not_found("there is no such medium, or not any more").into_response();
+    let gone = || no_medium().into_response();
     let Some((job, medium)) = controller.open_capability(capability) else { return gone() };
     let fits = match medium {
         Medium::Boot => name == "boot.iso",
@@ -63,6 +63,18 @@ async fn answer(
         note_read(controller, &job).await;
     }
     send(controller.blocking, &body, method, headers)
+}
+
+fn no_medium() -> ApiError {
+    ApiError::not_found("there is no such medium, or not any more").hint(
+        "an address is good for one attempt of one job; what a BMC still shows of an earlier one is stale",
+    )
+}
+
+/// No such route: this listener has media and nothing else.
+pub(crate) async fn no_route() -> ApiError {
+    ApiError::not_found("there is no such route; this address has media alone")
+        .hint("the API has an address of its own: CONTROLLER_HTTP_ADDR")
 }
 
 /// The first read after power-on was asked for is the proof that the machine boots.

@@ -14,6 +14,8 @@ mod machine;
 mod media;
 pub mod openapi;
 mod operate;
+mod plain;
+mod sent;
 mod statics;
 
 pub(crate) use auth::{logins, socket_peer};
@@ -26,15 +28,23 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use shoal_registry::Registry;
+use shoal_schema::api::ErrorBody;
 
 use crate::controller::Controller;
 use crate::outside::Tasks;
 
 /// The largest body that the API takes.
-const BODY_LIMIT: usize = 1 << 20;
+pub(crate) const BODY_LIMIT: usize = 1 << 20;
 /// The largest plan that `apply` takes.
-const PLAN_LIMIT: usize = 256 << 20;
+pub(crate) const PLAN_LIMIT: usize = 256 << 20;
+
+/// Reads a body as the routes do; the error is the body of the answer.
+pub fn read_body<T: DeserializeOwned + JsonSchema>(body: &[u8]) -> Result<T, ErrorBody> {
+    sent::read(body).map_err(|error| error.body)
+}
 
 /// The API.
 pub(crate) fn api_router(controller: Arc<Controller>, registry: Option<&Registry>) -> Router {
@@ -58,7 +68,7 @@ pub(crate) fn api_router(controller: Arc<Controller>, registry: Option<&Registry
         .route("/api/v1/takeover", post(operate::takeover))
         .route("/api/v1/status/rebuild", post(operate::rebuild_status))
         .route("/api/v1/backup", get(backup::backup))
-        .route("/api/v1/apply", post(operate::apply).layer(DefaultBodyLimit::max(PLAN_LIMIT)))
+        .route("/api/v1/apply", post(operate::apply))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&controller), auth::admin));
     let images = registry.map_or_else(Router::new, |registry| {
         let by_method = middleware::from_fn_with_state(Arc::clone(&controller), auth::by_method);
@@ -73,29 +83,37 @@ pub(crate) fn api_router(controller: Arc<Controller>, registry: Option<&Registry
         .route("/readyz", get(api::ready))
         .route("/openapi.json", get(api::openapi))
         .route("/about/licenses", get(api::licenses));
-    Router::new()
+    let router = Router::new()
         .merge(read)
         .merge(act)
         .merge(images)
         .merge(machines)
         .merge(open)
         .fallback(error::no_route)
+        // For routes of others; those in here read their own bodies.
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn_with_state(Arc::clone(&controller), auth::same_site))
         .layer(middleware::from_fn_with_state(Arc::clone(&controller), count))
         .layer(middleware::from_fn_with_state(controller.tasks.clone(), to_the_end))
-        .with_state(controller)
+        .with_state(controller);
+    explaining(router)
         // Bodies of any size, and rules of their own about who may do what.
         .merge(registry.map_or_else(Router::new, Registry::router))
 }
 
+/// With every refusal in one form, those of the routes' methods too, which come from without their layers.
+fn explaining(router: Router) -> Router {
+    Router::new().fallback_service(router).layer(middleware::map_response(plain::explained))
+}
+
 /// Media alone.
 pub(crate) fn media_router(controller: Arc<Controller>) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/media/{capability}/{name}", get(media::serve))
-        .fallback(error::no_route)
+        .fallback(media::no_route)
         .layer(middleware::from_fn_with_state(controller.tasks.clone(), to_the_end))
-        .with_state(controller)
+        .with_state(controller);
+    explaining(router)
 }
 
 /// A request that began is carried to its end, also where the other side hangs up meanwhile. Its

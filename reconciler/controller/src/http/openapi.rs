@@ -47,9 +47,10 @@ impl Builder {
         responses
             .insert(route.ok.0.into(), json!({"description": "As asked.", "content": content(route.ok.1)}));
         let error = self.schema::<api::ErrorBody>();
-        for code in route.errors {
+        let too_large = route.request.as_ref().map(|_| "413");
+        for code in route.errors.iter().copied().chain(too_large) {
             responses.insert(
-                (*code).into(),
+                code.into(),
                 json!({"description": "See error and message.", "content": content(error.clone())}),
             );
         }
@@ -238,7 +239,7 @@ pub fn document() -> Value {
         "job",
         Some(permit_request),
         ("200", permit_answer),
-        &["400", "401", "503"][..],
+        &["400", "401", "429", "503"][..],
     );
     route(
         "post",
@@ -256,7 +257,7 @@ pub fn document() -> Value {
         "job",
         Some(webhook_body),
         ("200", webhook_answer),
-        &["400", "401", "404", "503"][..],
+        &["400", "401", "404", "429", "503"][..],
     );
     let schemas = b.generator.take_definitions(true);
     json!({

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use shoal_core::job::Event;
@@ -13,8 +12,9 @@ use shoal_schema::api::{AcceptRequest, ApplyOutcome, ApplyRequest, Done, PauseRe
 use shoal_schema::plan::Plan;
 use shoal_store::{Batch, Expect, Table};
 
-use super::api::read_request;
 use super::error::ApiError;
+use super::sent::Sent;
+use super::{BODY_LIMIT, PLAN_LIMIT};
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
 use crate::publish::Written;
@@ -95,8 +95,8 @@ pub(crate) async fn reconcile(State(controller): Shared) -> Answer {
     Ok(done(format!("reconciled at {}", commit.as_deref().unwrap_or("the directory as it is"))))
 }
 
-pub(crate) async fn pause(State(controller): Shared, body: Bytes) -> Answer {
-    let request: PauseRequest = read_request(&body)?;
+pub(crate) async fn pause(State(controller): Shared, sent: Sent) -> Answer {
+    let request: PauseRequest = sent.read(BODY_LIMIT).await?;
     controller.switch(|control| control.paused = request.paused).await?;
     controller.wake.notify_one();
     controller.publish.notify_one();
@@ -107,8 +107,8 @@ pub(crate) async fn pause(State(controller): Shared, body: Bytes) -> Answer {
     }))
 }
 
-pub(crate) async fn accept(State(controller): Shared, body: Bytes) -> Answer {
-    let request: AcceptRequest = read_request(&body)?;
+pub(crate) async fn accept(State(controller): Shared, sent: Sent) -> Answer {
+    let request: AcceptRequest = sent.read(BODY_LIMIT).await?;
     let refused = controller.world().refused.clone();
     let refused = refused.ok_or_else(|| {
         ApiError::conflict("nothing_refused", "no commit is refused; there is nothing to accept")
@@ -160,8 +160,8 @@ pub(crate) async fn takeover(State(controller): Shared) -> Answer {
     Ok(done("taken over: every record needs new agreement, every approval in Git is void"))
 }
 
-pub(crate) async fn apply(State(controller): Shared, body: Bytes) -> Result<Json<ApplyOutcome>, ApiError> {
-    let request: ApplyRequest = read_request(&body)?;
+pub(crate) async fn apply(State(controller): Shared, sent: Sent) -> Result<Json<ApplyOutcome>, ApiError> {
+    let request: ApplyRequest = sent.read(PLAN_LIMIT).await?;
     controller.fetch_and_wait(std::time::Duration::from_secs(30)).await;
     let plan = reconcile::make_plan(&controller).ok_or_else(|| {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_plan", "no plan could be made; the log says why")

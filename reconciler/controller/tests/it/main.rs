@@ -2,6 +2,10 @@
 //! The controller beside a real Git repository, real BMC emulators over HTTPS and a scripted machine.
 
 mod api;
+mod bad_bodies;
+mod bad_ranges;
+mod bad_repositories;
+mod bad_tokens;
 mod crash;
 mod hostile;
 mod install;

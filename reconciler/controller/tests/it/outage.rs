@@ -25,7 +25,7 @@ async fn ask(world: &World, task: &Value) -> Value {
 }
 
 /// A job whose machine has read its medium and says nothing by itself.
-async fn waiting_for_its_permit(world: &mut World) -> Value {
+pub(crate) async fn waiting_for_its_permit(world: &mut World) -> Value {
     world.puppets[0].set(Script { never_asks: true, ..Script::default() });
     world.push("one server");
     world.start().await;

@@ -52,7 +52,8 @@ pub(crate) fn places(answer: &Answer, rules: Rules, path_of: impl Fn(&str) -> Op
         // Monitors come in two spellings; the task itself says more than its monitor.
         let task =
             path.trim_end_matches('/').trim_end_matches("/Monitor").replace("/TaskMonitors/", "/Tasks/");
-        let many = rules.has(Rule::TaskMonitorsHaveManySpellings);
+        // Of `/Monitor` alone nothing is left.
+        let many = rules.has(Rule::TaskMonitorsHaveManySpellings) && !task.is_empty();
         for place in std::iter::once(path).chain(many.then_some(task)) {
             if !places.iter().any(|known| json::same_path(known, &place)) {
                 places.push(place);

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use shoal_schema::Sha256;
-use shoal_schema::plan::{PLAN_FORMAT, Plan};
+use shoal_schema::plan::Plan;
+use shoal_schema::plan_file::{self, PlanFileError};
 
 use crate::error::{CliError, Outcome};
 use crate::host::{Context, read_text};
@@ -45,31 +45,21 @@ impl Args {
 pub(super) fn read_plan(path: &Path) -> Result<Plan, CliError> {
     let shown = path.display();
     let text = read_text(path, MAX_PLAN)?;
-    let no_plan = |error| {
-        CliError::user("plan.unreadable", format!("{shown} is not a plan"))
-            .because(error)
-            .hint("'shoal plan --out FILE' writes one")
-    };
-    let mut value: serde_json::Value = serde_json::from_str(&text).map_err(no_plan)?;
-    let version = value.get("formatVersion").and_then(serde_json::Value::as_str).unwrap_or_default();
-    let major = |version: &str| version.split('.').next().map(str::to_owned);
-    if major(version) != major(PLAN_FORMAT) {
-        let known = major(PLAN_FORMAT).unwrap_or_default();
-        let message = format!("{shown} has the plan format `{version}`; this version reads {known}.x");
-        return Err(CliError::user("plan.format", message));
-    }
-    let plan: Plan = serde_json::from_value(value.clone()).map_err(no_plan)?;
-    // Over what stands in the file, so that what this version does not know counts too.
-    if let Some(map) = value.as_object_mut() {
-        map.remove("id");
-        map.remove("createdAt");
-    }
-    if Sha256::of_value(&value).ok().as_ref() != Some(&plan.id) {
-        return Err(CliError::user(
-            "plan.damaged",
-            format!("{shown} is not what its id says: it was changed"),
-        )
-        .hint("make the plan again; a plan file is not to be edited"));
-    }
-    Ok(plan)
+    plan_file::read(&text).map_err(|error| match error {
+        PlanFileError::NotJson { .. } | PlanFileError::NoFormat | PlanFileError::NotAPlan { .. } => {
+            CliError::user("plan.unreadable", format!("{shown} is not a plan"))
+                .because(error)
+                .hint("'shoal plan --out FILE' writes one")
+        }
+        PlanFileError::Format { found, known } => {
+            let message = format!("{shown} has the plan format `{found}`; this version reads {known}.x");
+            CliError::user("plan.format", message)
+                .hint("make the plan again, or use the version of shoal that made it")
+        }
+        PlanFileError::Damaged => {
+            let message = format!("{shown} is not what its id says: it was changed");
+            CliError::user("plan.damaged", message)
+                .hint("make the plan again; a plan file is not to be edited")
+        }
+    })
 }

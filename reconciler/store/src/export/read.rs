@@ -81,6 +81,7 @@ impl<R: Read> Importer<R> {
     ) -> Result<Contents, ExportError> {
         let input = &mut self.input;
         let mut tables: Vec<(Table, u64)> = Vec::new();
+        let mut before: Option<Vec<u8>> = None;
         loop {
             match input.exactly(1)?[0] {
                 ENTRY => {
@@ -95,9 +96,20 @@ impl<R: Read> Importer<R> {
                         Some((last, _)) if *last > table => {
                             return Err(ExportError::Damaged("its tables are not in their order"));
                         }
-                        _ => tables.push((table, 1)),
+                        _ => {
+                            tables.push((table, 1));
+                            before = None;
+                        }
                     }
                     let key = input.sized(MAX_KEY_BYTES)?;
+                    // What no export writes is told before a store is asked to keep it.
+                    if key.is_empty() {
+                        return Err(ExportError::Damaged("an entry has no key"));
+                    }
+                    if before.as_ref().is_some_and(|before| *before >= key) {
+                        return Err(ExportError::Damaged("its entries are not in their order"));
+                    }
+                    before = Some(key.clone());
                     let value = input.sized(MAX_VALUE_BYTES)?;
                     take(table, key, value)?;
                 }

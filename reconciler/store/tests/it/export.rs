@@ -114,6 +114,42 @@ fn anything() -> impl Strategy<Value = Batch> {
     })
 }
 
+/// An export of these entries, with the digest that it then has.
+fn sealed(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    use sha2::Digest as _;
+    let mut bytes =
+        b"shoal-export 1\n{\"madeAt\":\"1970-01-01T00:00:00Z\",\"madeBy\":\"shoal\",\"format\":1}\n".to_vec();
+    for (table, key) in entries {
+        bytes.extend([b'E', table.len() as u8]);
+        bytes.extend(table.as_bytes());
+        bytes.extend((key.len() as u32).to_be_bytes());
+        bytes.extend(*key);
+        bytes.extend([0; 4]);
+    }
+    bytes.push(b'.');
+    bytes.extend((entries.len() as u64).to_be_bytes());
+    let digest = sha2::Sha256::digest(&bytes);
+    bytes.extend(digest);
+    bytes
+}
+
+#[test]
+fn what_no_export_writes_is_refused_with_and_without_a_store() {
+    let whole = sealed(&[("records", b"a"), ("records", b"b"), ("jobs", b"a")]);
+    assert_eq!(verify(&whole).unwrap().entries, 3);
+    for (entries, words) in [
+        (&[("jobs", &b""[..])][..], "an entry has no key"),
+        (&[("jobs", b"a"), ("jobs", b"a")], "its entries are not in their order"),
+        (&[("jobs", b"b"), ("jobs", b"a")], "its entries are not in their order"),
+        (&[("jobs", b"a"), ("records", b"a")], "its tables are not in their order"),
+    ] {
+        let bytes = sealed(entries);
+        for error in [verify(&bytes).unwrap_err(), import(&MemoryStore::new(), &bytes).unwrap_err()] {
+            assert_eq!(error.to_string(), format!("it is damaged: {words}"));
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_a_store_holds_comes_back(batch in anything()) {
