@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use shoal_core::inventory::Inventory;
 use shoal_git::CommitId;
-use shoal_inventory::{Checks, DirectorySource, DirectoryWatcher, Loader};
+use shoal_inventory::{Checks, DirectorySource, DirectoryWatcher, Loader, SourceError};
 use shoal_schema::status::RefusedCommit;
 use shoal_store::{Batch, Table};
 use tokio::time::Instant;
@@ -195,7 +195,7 @@ impl Watcher {
         let source = repository.files(id).map_err(|error| with_hint(&error))?;
         let watched_branch = repository.watched_branch();
         let checks = Checks { watched_branch, now: Some(now) };
-        let inventory = self.loader.load(&*source, &checks).map_err(|error| chain(&error))?.inventory;
+        let inventory = self.loader.load(&*source, &checks).map_err(|error| unread(&error))?.inventory;
         self.seen = Some(Seen { commit: Some(commit), inventory });
         Ok(())
     }
@@ -203,15 +203,25 @@ impl Watcher {
     fn look_at_directory(&mut self, dir: &Path, now: jiff::Timestamp) -> Result<(), String> {
         let checks = Checks { watched_branch: None, now: Some(now) };
         let source = DirectorySource::new(dir);
-        let inventory = self.loader.load(&source, &checks).map_err(|error| chain(&error))?.inventory;
+        let inventory = self.loader.load(&source, &checks).map_err(|error| unread(&error))?.inventory;
         self.seen = Some(Seen { commit: None, inventory });
         Ok(())
     }
 }
 
 fn with_hint(error: &shoal_git::GitError) -> String {
-    let text = chain(error);
-    error.hint().map_or_else(|| text.clone(), |hint| format!("{text} ({hint})"))
+    hinted(chain(error), error.hint().as_deref())
+}
+
+fn unread(error: &SourceError) -> String {
+    hinted(chain(error), error.hint())
+}
+
+fn hinted(text: String, hint: Option<&str>) -> String {
+    match hint {
+        Some(hint) => format!("{text} ({hint})"),
+        None => text,
+    }
 }
 
 /// Takes over what was read. Says whether what was read is in force.

@@ -231,7 +231,11 @@ impl From<WorktreeError> for CliError {
 impl From<SourceError> for CliError {
     fn from(error: SourceError) -> Self {
         let source = owned_source(&error);
-        Self { source, ..Self::user("inventory.unreadable", error.to_string()) }
+        let said = Self { source, ..Self::user("inventory.unreadable", error.to_string()) };
+        match error.hint() {
+            Some(hint) => said.hint(hint),
+            None => said,
+        }
     }
 }
 

@@ -17,12 +17,14 @@ use super::{FileEntry, FileSource, MAX_ENTRIES, MAX_FILE_BYTES, Refused, SourceE
 #[derive(Clone, Debug)]
 pub struct DirectorySource {
     root: PathBuf,
+    /// Files and directories that are listed at most.
+    most: usize,
 }
 
 impl DirectorySource {
     /// The files below `root`, which may itself be a link.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), most: MAX_ENTRIES }
     }
 
     /// The root.
@@ -34,6 +36,7 @@ impl DirectorySource {
 impl FileSource for DirectorySource {
     fn list(&self) -> Result<Vec<FileEntry>, SourceError> {
         let mut entries = Vec::new();
+        let mut seen = 0;
         let mut waiting = vec![(self.root.clone(), String::new())];
         while let Some((directory, prefix)) = waiting.pop() {
             let failed = |source: io::Error| failed("list", &directory, source);
@@ -42,6 +45,12 @@ impl FileSource for DirectorySource {
                 let name = item.file_name();
                 if name.as_encoded_bytes().starts_with(b".") {
                     continue;
+                }
+                // Directories cost a look too, whatever is in them.
+                seen += 1;
+                if seen > self.most {
+                    let subject = self.root.display().to_string();
+                    return Err(SourceError::TooManyEntries { subject, limit: self.most });
                 }
                 let path = format!("{prefix}{}", name.to_string_lossy());
                 // Neither call follows a link. What is gone again was not there.
@@ -67,10 +76,6 @@ impl FileSource for DirectorySource {
                 } else {
                     None
                 };
-                if entries.len() >= MAX_ENTRIES {
-                    let subject = self.root.display().to_string();
-                    return Err(SourceError::TooManyEntries { subject, limit: MAX_ENTRIES });
-                }
                 entries.push(FileEntry { path, id: None, size: metadata.len(), refused });
             }
         }
@@ -162,6 +167,19 @@ mod tests {
                 ("servers/link.yaml".to_owned(), Some(Refused::Symlink)),
             ]
         );
+    }
+
+    #[test]
+    fn too_many_files_and_directories_are_refused_as_a_whole_with_what_to_do() {
+        let root = tree();
+        let at_most = |most| DirectorySource { most, ..DirectorySource::new(root.path()) }.list();
+        assert_eq!(DirectorySource::new(root.path()).most, MAX_ENTRIES);
+        let all = (1..20).find(|most| at_most(*most).is_ok()).unwrap();
+        fs::create_dir(root.path().join("empty")).unwrap();
+        let error = at_most(all).unwrap_err();
+        assert_eq!(error.to_string(), format!("{} has more than {all} entries", root.path().display()));
+        assert_eq!(error.hint(), Some("keep only the inventory in there"));
+        assert!(at_most(all + 1).is_ok());
     }
 
     #[test]

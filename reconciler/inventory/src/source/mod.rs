@@ -90,3 +90,13 @@ pub enum SourceError {
         limit: usize,
     },
 }
+
+impl SourceError {
+    /// What to do, where something can be done about it here.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Failed { .. } => None,
+            Self::TooManyEntries { .. } => Some("keep only the inventory in there"),
+        }
+    }
+}

@@ -97,9 +97,7 @@ impl<'a> Stream<'_, 'a> {
 fn syntax_fault(error: &ScanError, begun: u32, line: u32, lines: &Lines<'_>) -> Fault {
     let column = error.marker().col() as u32 + 1;
     let span = Span { line, column, end_line: line, end_column: column + 1 };
-    let text = lines.get(line).unwrap_or_default();
-    let indentation = &text[..text.len() - text.trim_start().len()];
-    if indentation.contains('\t') {
+    if let Some(span) = tab(error, line, span, lines) {
         return Fault::error(codes::TAB, span, "a tab in the indentation").with_hint("indent with spaces");
     }
     if let Some((line, width)) = conflict(lines, begun..=line) {
@@ -124,6 +122,25 @@ fn syntax_fault(error: &ScanError, begun: u32, line: u32, lines: &Lines<'_>) -> 
         None
     };
     Fault { hint: hint.map(str::to_owned), ..Fault::error(codes::SYNTAX, span, format!("not YAML: {info}")) }
+}
+
+/// The tab in an indentation that is to blame. A text that goes on behind one is blamed on the line where
+/// it began.
+fn tab(error: &ScanError, line: u32, span: Span, lines: &Lines<'_>) -> Option<Span> {
+    let tab_in = |line: u32| {
+        let text = lines.get(line)?;
+        text.chars().take_while(|c| c.is_whitespace()).position(|c| c == '\t')
+    };
+    if tab_in(line).is_some() {
+        return Some(span);
+    }
+    if !error.info().contains("found a tab") {
+        return None;
+    }
+    let is_text = |line: &u32| lines.get(*line).is_some_and(|text| !text.trim().is_empty());
+    let below = (line + 1..=lines.count()).find(is_text)?;
+    let column = tab_in(below)? as u32 + 1;
+    Some(Span { line: below, column, end_line: below, end_column: column + 1 })
 }
 
 /// The first marker of a merge conflict among some lines, and its width.

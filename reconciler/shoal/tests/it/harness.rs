@@ -73,8 +73,16 @@ impl Sandbox {
 
     /// `git` in a directory, as somebody with a name and a fixed clock; it must succeed.
     pub(crate) fn git(&self, relative: &str, args: &[&str]) -> String {
-        let output = Command::new("git")
+        self.git_fed(relative, args, "")
+    }
+
+    /// As [`Sandbox::git`], with something to read.
+    pub(crate) fn git_fed(&self, relative: &str, args: &[&str], input: &str) -> String {
+        let mut git = Command::new("git")
             .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .current_dir(self.path(relative))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -86,8 +94,11 @@ impl Sandbox {
             .env("GIT_COMMITTER_NAME", "Ada")
             .env("GIT_COMMITTER_EMAIL", "ada@example.org")
             .env("GIT_COMMITTER_DATE", "1790000000 +0000")
-            .output()
+            .spawn()
             .expect("git runs");
+        // Who needs no input may be gone before it comes.
+        let _ = git.stdin.take().expect("piped").write_all(input.as_bytes());
+        let output = git.wait_with_output().expect("git ends");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
         assert!(output.status.success(), "git {args:?}: {}{}", text(&output.stdout), text(&output.stderr));
         text(&output.stdout)

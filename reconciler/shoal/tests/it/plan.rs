@@ -144,7 +144,13 @@ fn a_plan_file_is_shown_again_and_refused_when_it_was_changed() {
         assert!(ran.stderr.contains("plan.damaged"), "{}", ran.stderr);
     }
     sandbox.write("fleet/plan.json", &text.replace("\"1.0\"", "\"2.0\""));
-    sandbox.shoal(&["show", "plan.json"]).at("fleet").run().ends(1).says("reads 1.x");
+    sandbox
+        .shoal(&["show", "plan.json"])
+        .at("fleet")
+        .run()
+        .ends(1)
+        .says("reads 1.x")
+        .says("hint: make the plan again");
 }
 
 #[test]

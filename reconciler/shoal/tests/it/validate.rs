@@ -80,3 +80,61 @@ fn an_inventory_inside_of_another_repository_is_read_as_it_lies() {
     let ran = sandbox.run(&["validate", "fleet/examples/inventory"]).ends(0);
     assert!(ran.stderr.starts_with("7 files"), "{}", ran.stderr);
 }
+
+#[test]
+fn what_must_not_be_read_is_named_with_what_to_do_in_a_directory_and_in_git() {
+    let sandbox = Sandbox::new();
+    write_inventory(&sandbox, "fleet");
+    std::os::unix::fs::symlink("/etc/passwd", sandbox.path("fleet/servers/link.yaml")).expect("a link");
+    std::os::unix::fs::symlink("/etc", sandbox.path("fleet/recipes/linked")).expect("a link");
+    sandbox.write("fleet/servers/large.yaml", &"#".repeat((1 << 20) + 1));
+    sandbox.write("fleet/servers/bad.yaml", "kind: Server\n\tmetadata: {}\n");
+    let wanted: [(&str, &str, &str); 3] = [
+        ("servers/link.yaml", "symbolic links are not followed", "put the file itself here"),
+        ("servers/large.yaml", "the file is over 1 MiB", "one document a file keeps files small"),
+        ("servers/bad.yaml:2", "a tab in the indentation", "indent with spaces"),
+    ];
+    let say = |args: &[&str], more: &[(&str, &str, &str)]| {
+        let ran = sandbox.run(args).ends(7);
+        for (place, message, hint) in wanted.iter().chain(more) {
+            for words in [place, message, hint] {
+                assert!(ran.stdout.contains(words), "{words:?} is not in {}", ran.stdout);
+            }
+        }
+        assert!(!ran.stdout.contains("root:"), "a link was followed: {}", ran.stdout);
+    };
+    say(&["validate", "fleet"], &[("recipes/linked", "symbolic links", "put the file itself here")]);
+    sandbox.git("fleet", &["init", "-q", "-b", "main"]);
+    sandbox.git("fleet", &["add", "-A"]);
+    let submodule = format!("160000,{},servers/vendor", "5".repeat(40));
+    sandbox.git("fleet", &["update-index", "--add", "--cacheinfo", &submodule]);
+    sandbox.git("fleet", &["commit", "-q", "-m", "traps"]);
+    let vendor = ("servers/vendor", "submodules are not read", "put the files themselves here");
+    say(&["validate", "fleet", "--rev", "HEAD"], &[vendor]);
+}
+
+#[test]
+fn repositories_that_are_empty_away_or_too_large_are_named_with_what_to_do() {
+    let sandbox = Sandbox::new();
+    sandbox.git("", &["init", "-q", "-b", "main", "nothing"]);
+    sandbox.run(&["validate", "nothing", "--rev", "HEAD"]).ends(1).says("nothing").says("hint:");
+    sandbox
+        .run(&["plan", "--repo", "https://127.0.0.1:1/fleet.git"])
+        .ends(69)
+        .says("127.0.0.1:1")
+        .says("hint:");
+    let team = Team::without_status();
+    let tree = |entries: &str| team.sandbox.git_fed("fleet", &["mktree"], entries);
+    // Two hundred thousand files and more, out of a few small objects.
+    let blob = team.sandbox.git("fleet", &["rev-parse", "HEAD:shoal.yaml"]).trim().to_owned();
+    let files: Vec<String> = (0..501).map(|n| format!("100644 blob {blob}\t{n}.yaml\n")).collect();
+    let files = tree(&files.concat());
+    let racks: Vec<String> = (0..400).map(|n| format!("040000 tree {files}\t{n}\n")).collect();
+    let servers = tree(&racks.concat());
+    let root = tree(&format!("040000 tree {servers}\tservers\n"));
+    let commit = team.sandbox.git("fleet", &["commit-tree", "-m", "many", &root]).trim().to_owned();
+    let ran = team.sandbox.run(&["validate", "fleet", "--rev", &commit]).ends(1).prints_nothing();
+    for words in ["200000 entries", "hint: keep only the inventory in this repository"] {
+        assert!(ran.stderr.contains(words), "{words:?} is not in {}", ran.stderr);
+    }
+}
