@@ -3,8 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use shoal_schema::Sha256;
-use shoal_schema::plan::{PLAN_FORMAT, Plan};
+use shoal_schema::plan::{PLAN_FORMAT, Plan, id_of_document};
 
 use crate::error::{CliError, Outcome};
 use crate::host::{Context, read_text};
@@ -50,21 +49,16 @@ pub(super) fn read_plan(path: &Path) -> Result<Plan, CliError> {
             .because(error)
             .hint("'shoal plan --out FILE' writes one")
     };
-    let mut value: serde_json::Value = serde_json::from_str(&text).map_err(no_plan)?;
-    let version = value.get("formatVersion").and_then(serde_json::Value::as_str).unwrap_or_default();
-    let major = |version: &str| version.split('.').next().map(str::to_owned);
-    if major(version) != major(PLAN_FORMAT) {
-        let known = major(PLAN_FORMAT).unwrap_or_default();
+    let document: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&text).map_err(no_plan)?;
+    let version = document.get("formatVersion").and_then(serde_json::Value::as_str).unwrap_or_default();
+    if !Plan::is_format_known(version) {
+        let known = PLAN_FORMAT.split('.').next().unwrap_or_default();
         let message = format!("{shown} has the plan format `{version}`; this version reads {known}.x");
-        return Err(CliError::user("plan.format", message));
+        return Err(CliError::user("plan.format", message).hint("make the plan again with this version"));
     }
-    let plan: Plan = serde_json::from_value(value.clone()).map_err(no_plan)?;
-    // Over what stands in the file, so that what this version does not know counts too.
-    if let Some(map) = value.as_object_mut() {
-        map.remove("id");
-        map.remove("createdAt");
-    }
-    if Sha256::of_value(&value).ok().as_ref() != Some(&plan.id) {
+    let plan: Plan = serde_json::from_str(&text).map_err(no_plan)?;
+    if id_of_document(document).ok().as_ref() != Some(&plan.id) {
         return Err(CliError::user(
             "plan.damaged",
             format!("{shown} is not what its id says: it was changed"),
