@@ -26,6 +26,7 @@ use shoal_tls::OwnCertificate;
 use crate::controller::{Controller, Parts};
 use crate::jobs::perform::chain;
 use crate::keys::Keys;
+use crate::known::KnownServers;
 use crate::media::MediaShelf;
 use crate::metrics::Metrics;
 use crate::outside::{NoRandomness, Outside, Random, StatusBranch};
@@ -126,10 +127,11 @@ pub(crate) fn open_in(settings: Settings, outside: Outside) -> Result<Arc<Contro
         fleet: Arc::new(FleetSpec::default()),
         loaded: false,
         commit: None,
+        commit_seen: None,
         refused: None,
         fetched_at: None,
         fetch_error: None,
-        servers: BTreeMap::new(),
+        servers: KnownServers::default(),
         jobs: BTreeMap::new(),
         active: BTreeMap::new(),
         control: rows::get(store, Table::Control, "control")?.unwrap_or_default(),
@@ -137,8 +139,8 @@ pub(crate) fn open_in(settings: Settings, outside: Outside) -> Result<Arc<Contro
         turns: BTreeMap::new(),
         reconciled: false,
     };
-    for (name, row) in rows::all::<ServerRow, _>(store, Table::Records)? {
-        world.servers.insert(name, Arc::new(row));
+    for (_, row) in rows::all::<ServerRow, _>(store, Table::Records)? {
+        world.servers.put(Arc::new(row));
     }
     for (_, job) in rows::all::<Job, _>(store, Table::Jobs)? {
         world.set_job(Arc::new(job));
@@ -239,7 +241,7 @@ pub(crate) async fn take_over(controller: &Arc<Controller>) -> Result<(), String
 async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Result<(), String> {
     let (mut servers, jobs) = {
         let world = controller.world();
-        (world.servers.clone(), world.jobs.clone())
+        (BTreeMap::clone(&world.servers), world.jobs.clone())
     };
     let shown = branch.as_ref().map(|branch| branch.summary.ledger.clone());
     for (path, status) in branch.map(|branch| branch.servers).unwrap_or_default() {
@@ -253,13 +255,13 @@ async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Re
         }
     }
     let mut batch = Batch::new();
-    let mut rows_after = BTreeMap::new();
-    for (name, row) in servers {
+    let mut rows_after = KnownServers::default();
+    for row in servers.into_values() {
         let mut row = (*row).clone();
         row.status_mut().record = record::restored(&row.status.record);
         row.status_mut().job = None;
         rows::put_server(&mut batch, &row);
-        rows_after.insert(name, Arc::new(row));
+        rows_after.put(Arc::new(row));
     }
     let mut jobs_after = BTreeMap::new();
     for (id, job) in jobs {
