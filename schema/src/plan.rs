@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The plan document: what would be done to which machine, why, how bad, and what holds it back.
 //!
-//! The id is the SHA-256 of the canonical JSON without `id` and `createdAt`. Same commit and same
+//! The id is a digest of everything but `id` and `createdAt` (see [`EntrySeal`]). Same commit and same
 //! observations give the same bytes on every machine. Close to OpenTofu's plan JSON in spirit:
 //! `formatVersion`, per-resource actions with before and after, `complete`, `errored`.
+
+mod id;
+
+pub use id::{EntrySeal, id_of_document};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,13 +18,13 @@ use serde::{Deserialize, Serialize};
 use crate::{LedgerId, Sha256};
 
 /// The value of `formatVersion` that this version writes and reads.
-pub const PLAN_FORMAT: &str = "1.0";
+pub const PLAN_FORMAT: &str = "2.0";
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
-    /// `1.0`. Readers accept any `1.x`.
+    /// `2.0`. Readers accept any `2.x`; in `1.x` the id was made in another way.
     pub format_version: String,
     /// Digest of everything below.
     pub id: Sha256,
@@ -395,29 +399,9 @@ pub struct PlanSummary {
 }
 
 impl Plan {
-    /// The digest of everything but `id` and `createdAt`.
-    pub fn compute_id(&self) -> Result<Sha256, crate::digest::CanonicalError> {
-        // The entries of a large fleet are not copied: they go into the digest one by one.
-        let rest = Self {
-            format_version: self.format_version.clone(),
-            id: self.id.clone(),
-            created_at: None,
-            source: self.source.clone(),
-            inputs: self.inputs.clone(),
-            entries: Vec::new(),
-            policy: self.policy.clone(),
-            guards: self.guards.clone(),
-            problems: self.problems.clone(),
-            summary: self.summary,
-            complete: self.complete,
-            errored: self.errored,
-        };
-        let rest = serde_json::to_value(rest).map_err(crate::digest::CanonicalError::Serialize)?;
-        let mut members = match rest {
-            serde_json::Value::Object(members) => members,
-            _ => serde_json::Map::new(),
-        };
-        members.remove("id");
-        Sha256::of_object_with(members, "entries", &self.entries)
+    /// Whether a plan of this format is one that this version reads.
+    pub fn is_format_known(version: &str) -> bool {
+        let major = |version: &str| version.split('.').next().map(str::to_owned);
+        major(version) == major(PLAN_FORMAT)
     }
 }

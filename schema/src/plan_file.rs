@@ -5,8 +5,7 @@
 //! know count too. No error repeats a value of the file but its format.
 //! What it does not do: say whether the plan is still true. That is judged beside the plan now.
 
-use crate::Sha256;
-use crate::plan::{PLAN_FORMAT, Plan};
+use crate::plan::{PLAN_FORMAT, Plan, id_of_document};
 
 /// The most of an unknown format that is shown.
 const FORMAT_SHOWN: usize = 32;
@@ -52,7 +51,7 @@ pub enum PlanFileError {
 ///
 /// What is not a plan, is one of another format, or was changed since it was made.
 pub fn read(text: &str) -> Result<Plan, PlanFileError> {
-    let mut value: serde_json::Value = serde_json::from_str(text)
+    let value: serde_json::Value = serde_json::from_str(text)
         .map_err(|error| PlanFileError::NotJson { line: error.line(), column: error.column() })?;
     let version = value.get("formatVersion").ok_or(PlanFileError::NoFormat)?;
     let major = |version: &str| version.split('.').next().unwrap_or_default().to_owned();
@@ -66,15 +65,11 @@ pub fn read(text: &str) -> Result<Plan, PlanFileError> {
     let plan: Plan = serde_json::from_str(text)
         .map_err(|error| PlanFileError::NotAPlan { line: error.line(), column: error.column() })?;
     // Over what stands in the file, so that what this version does not know counts too.
-    if let Some(map) = value.as_object_mut() {
-        map.remove("id");
-        map.remove("createdAt");
-    }
-    if Sha256::of_value(&value).ok().as_ref() == Some(&plan.id) {
-        Ok(plan)
-    } else {
-        Err(PlanFileError::Damaged)
-    }
+    let id = match value {
+        serde_json::Value::Object(document) => id_of_document(document).ok(),
+        _ => None,
+    };
+    if id.as_ref() == Some(&plan.id) { Ok(plan) } else { Err(PlanFileError::Damaged) }
 }
 
 #[cfg(test)]
@@ -82,12 +77,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::Sha256;
 
     /// A plan of nothing, with its id.
     fn plan() -> Value {
         let nothing = Sha256::of(b"");
         let mut value = json!({
-            "formatVersion": "1.0",
+            "formatVersion": PLAN_FORMAT,
             "source": {"inventory": nothing},
             "inputs": {"tool": "0.1.0", "counter": 0},
             "entries": [], "policy": [], "guards": [], "problems": [],
@@ -105,7 +101,7 @@ mod tests {
         if let Some(map) = value.as_object_mut() {
             map.remove("id");
         }
-        let id = Sha256::of_value(value).unwrap();
+        let id = id_of_document(value.as_object().unwrap().clone()).unwrap();
         value["id"] = json!(id);
     }
 
@@ -142,9 +138,9 @@ mod tests {
     fn another_format_is_named_and_cut_and_nothing_else_is_repeated() {
         let mut value = plan();
         for (format, wanted) in [
-            (json!("2.0"), "it has the plan format 2.0; this version reads 1.x"),
-            (json!(1.0), "it has the plan format that is no text; this version reads 1.x"),
-            (json!("\u{1b}[31m"), "it has the plan format \\u{1b}[31m; this version reads 1.x"),
+            (json!("1.0"), "it has the plan format 1.0; this version reads 2.x"),
+            (json!(1.0), "it has the plan format that is no text; this version reads 2.x"),
+            (json!("\u{1b}[31m"), "it has the plan format \\u{1b}[31m; this version reads 2.x"),
         ] {
             value["formatVersion"] = format;
             assert_eq!(refused(&value), wanted);

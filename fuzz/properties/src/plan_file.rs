@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use shoal_core::plan::{exit_code, lint, markdown, text};
-use shoal_schema::Sha256;
+use shoal_schema::plan::id_of_document;
 use shoal_schema::plan_file::{self, PlanFileError};
 
 /// The most of an error, whatever the file.
@@ -26,7 +26,7 @@ pub fn plan(input: &[u8]) -> bool {
     };
     let Some(map) = document.as_object_mut() else { return false };
     let (id, created_at) = (map.remove("id"), map.remove("createdAt"));
-    let Ok(digest) = Sha256::of_value(&document) else {
+    let Ok(digest) = id_of_document(map.clone()) else {
         assert!(!taken, "what has no canonical form has no id");
         return false;
     };

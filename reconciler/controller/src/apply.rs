@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use shoal_schema::api::{AppliedEntry, ApplyOutcome};
-use shoal_schema::plan::{Action, Entry, Plan};
+use shoal_schema::plan::{Action, Entry, PLAN_FORMAT, Plan};
 
 /// Why a plan is not applied.
 pub(crate) struct Refusal {
@@ -17,6 +17,16 @@ pub(crate) struct Refusal {
 /// Judges every server by itself: the entry must be the same, by digest. One that changed stops the
 /// whole, unless the rest is asked for with `partial`.
 pub(crate) fn judge(pinned: &Plan, now: &Plan, partial: bool) -> Result<ApplyOutcome, Refusal> {
+    if !Plan::is_format_known(&pinned.format_version) {
+        return Err(Refusal {
+            code: "format",
+            message: format!(
+                "the plan has the format {}; this controller knows {PLAN_FORMAT}",
+                pinned.format_version
+            ),
+            hint: "make the plan again with a shoal of the controller's version".to_owned(),
+        });
+    }
     if pinned.compute_id().ok().as_ref() != Some(&pinned.id) {
         return Err(Refusal {
             code: "damaged",

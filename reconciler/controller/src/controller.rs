@@ -410,7 +410,7 @@ impl Controller {
             let mut world = self.world_mut();
             if let Some((row, record_moved)) = row_after {
                 world.ledger.counter += u64::from(record_moved);
-                world.servers.insert(row.status.name.clone(), Arc::new(row));
+                world.servers.put(Arc::new(row));
             }
             if job.phase != Phase::Complete && after.phase == Phase::Complete {
                 world.control.failures = control_failures(world.control.failures, &after);
@@ -509,7 +509,7 @@ impl Controller {
         if record_moved {
             world.ledger.counter += 1;
         }
-        world.servers.insert(row.status.name.clone(), Arc::new(row));
+        world.servers.put(Arc::new(row));
         drop(world);
         self.publish.notify_one();
         Ok(())

@@ -18,6 +18,7 @@ pub mod http;
 mod janitor;
 mod jobs;
 pub mod keys;
+mod known;
 mod left_alone;
 mod media;
 mod metrics;

@@ -32,6 +32,7 @@ pub struct Metrics {
     media_requests: IntCounterVec,
     http_requests: IntCounterVec,
     http_seconds: HistogramVec,
+    plan_seconds: HistogramVec,
     servers: IntGaugeVec,
     permits: IntCounterVec,
     status_commits: IntCounterVec,
@@ -125,6 +126,13 @@ impl Metrics {
                 0.0005,
                 2.5,
             )?,
+            plan_seconds: histogram(
+                "plan_duration_seconds",
+                "From a fetched commit to the plan at it (commit), and its parts: read, keep, plan.",
+                &["stage"],
+                0.0005,
+                2.2,
+            )?,
             servers: gauge("servers", "Servers by condition.", &["condition"])?,
             permits: counter("permit_decisions_total", "Answers to requests for a permit.", &["decision"])?,
             backups: counter("database_backups_total", "Backups of the database.", &["outcome"])?,
@@ -194,6 +202,11 @@ impl Metrics {
         let code = code.to_string();
         self.http_requests.with_label_values(&[route, code.as_str()]).inc();
         self.http_seconds.with_label_values(&[route, code.as_str()]).observe(took.as_secs_f64());
+    }
+
+    /// A part of the way from a commit to a plan.
+    pub(crate) fn planned(&self, stage: &str, took: Duration) {
+        self.plan_seconds.with_label_values(&[stage]).observe(took.as_secs_f64());
     }
 
     pub(crate) fn servers(&self, condition: &str, count: u32) {

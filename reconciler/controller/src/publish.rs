@@ -164,7 +164,7 @@ impl Published {
         let world = controller.world();
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
         let mut servers = BTreeMap::new();
-        for (name, row) in &world.servers {
+        for (name, row) in world.servers.iter() {
             for condition in row.status.conditions.iter().filter(|condition| condition.status) {
                 match counts.get_mut(condition_word(condition.kind)) {
                     Some(count) => *count += 1,

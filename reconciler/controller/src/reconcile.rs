@@ -7,8 +7,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use shoal_core::alongside::Alongside;
 use shoal_core::decide::{InFlight, Turn, turns};
 use shoal_core::desired::resolve;
 use shoal_core::inventory::Inventory;
@@ -91,22 +92,35 @@ pub(crate) async fn turn(controller: &Arc<Controller>) -> bool {
             too_old |= !start_entry(controller, &plan, entry).await;
         }
     }
-    for entry in &plan.entries {
-        let deed = matches!(entry.action, Action::Tidy | Action::PowerOn | Action::PowerOff);
-        if deed && entry.holds.is_empty() {
-            deeds::spawn(controller, entry, entry.action);
-        } else if tidies_beside(controller, entry) {
-            deeds::spawn(controller, entry, Action::Tidy);
-        }
+    for (entry, deed) in deeds_of(controller, &plan) {
+        deeds::spawn(controller, entry, deed);
     }
     too_old
+}
+
+/// What is done to machines without a job.
+fn deeds_of<'a>(controller: &Controller, plan: &'a Plan) -> Vec<(&'a Arc<Entry>, Action)> {
+    let world = controller.world();
+    let mut rows = Alongside::new(&world.servers);
+    let mut all = Vec::new();
+    for entry in &plan.entries {
+        let row = rows.get(&entry.server);
+        let deed = matches!(entry.action, Action::Tidy | Action::PowerOn | Action::PowerOff);
+        if deed && entry.holds.is_empty() {
+            all.push((entry, entry.action));
+        } else if row.is_some_and(|row| plan::tidies(entry, &row.status)) {
+            // What a job left over is taken out although the entry is about something else.
+            all.push((entry, Action::Tidy));
+        }
+    }
+    all
 }
 
 /// The plan at the commit in force, if there is one and the linter lets it through. Before an
 /// inventory was read there is no plan: it would say that every server left Git.
 pub(crate) fn make_plan(controller: &Controller) -> Option<Planned> {
     let (inventory, fleet, observed, commit) = {
-        let world = controller.world();
+        let mut world = controller.world_mut();
         if !world.loaded {
             return None;
         }
@@ -119,6 +133,7 @@ pub(crate) fn make_plan(controller: &Controller) -> Option<Planned> {
         tool: controller.settings.version,
         now: controller.now(),
     };
+    let began = Instant::now();
     let made = controller.planner.lock().unwrap_or_else(PoisonError::into_inner).make(&request);
     let plan = match made {
         Ok(plan) => plan,
@@ -138,28 +153,32 @@ pub(crate) fn make_plan(controller: &Controller) -> Option<Planned> {
         }
         return None;
     }
-    controller.world_mut().plan = Some(Arc::clone(&plan));
+    let seen = {
+        let mut world = controller.world_mut();
+        world.plan = Some(Arc::clone(&plan));
+        world.commit_seen.take()
+    };
+    controller.metrics.planned("plan", began.elapsed());
+    if let Some(seen) = seen {
+        controller.metrics.planned("commit", seen.elapsed());
+    }
     Some(Planned { plan, inventory, fleet })
-}
-
-/// What a job left over is taken out although the entry is about something else.
-fn tidies_beside(controller: &Controller, entry: &Entry) -> bool {
-    let row = controller.world().servers.get(&entry.server).cloned();
-    row.is_some_and(|row| plan::tidies(entry, &row.status))
 }
 
 /// Records move to the names that their machines have in Git now. What stays behind keeps approvals
 /// of the old name void.
 async fn rename(controller: &Controller) -> Result<(), String> {
     let renames = {
-        let world = controller.world();
+        let mut world = controller.world_mut();
         let held = world.control.observe_only
             || world.control.paused
             || world.plan.as_ref().is_some_and(|plan| !plan.guards.is_empty());
         if held {
             return Ok(());
         }
-        plan::renames(&world.inventory, &world.observed())
+        let (inventory, observed) = (Arc::clone(&world.inventory), world.observed());
+        drop(world);
+        plan::renames(&inventory, &observed)
     };
     for (new, old) in renames {
         let _first = controller.lock(old.as_str().min(new.as_str())).await;
@@ -186,8 +205,8 @@ async fn rename(controller: &Controller) -> Result<(), String> {
         controller.commit(&new, batch).await.map_err(|error| chain(&error))?;
         let mut world = controller.world_mut();
         world.ledger.counter += 1;
-        world.servers.insert(old.clone(), Arc::new(left));
-        world.servers.insert(new.clone(), Arc::new(moved));
+        world.servers.put(Arc::new(left));
+        world.servers.put(Arc::new(moved));
         drop(world);
         controller.bmcs.forget(&old);
         tracing::info!(old, new, "server renamed, its record moved along");
@@ -238,7 +257,9 @@ fn decide<'a>(controller: &Controller, plan: &'a Plan) -> Vec<(&'a Arc<Entry>, T
         server.map(|server| server.value.metadata.labels.clone()).unwrap_or_default()
     };
     let mut stalled = BTreeMap::new();
-    for entry in plan.entries.iter().filter(|entry| entry.class == Class::Destructive) {
+    // Nobody asks of the others.
+    let could = |entry: &&Arc<Entry>| entry.class == Class::Destructive && entry.holds.is_empty();
+    for entry in plan.entries.iter().filter(could) {
         let Some(row) = world.servers.get(&entry.server) else { continue };
         if let Some(why) = stall(row, entry, &world.inventory, now) {
             stalled.insert(entry.server.clone(), why);

@@ -10,15 +10,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use shoal_core::inventory::Inventory;
+use shoal_core::alongside::Alongside;
+use shoal_core::inventory::{Inventory, Located};
 use shoal_git::CommitId;
 use shoal_inventory::{Checks, DirectorySource, DirectoryWatcher, Loader, SourceError};
+use shoal_schema::kinds::Server;
 use shoal_schema::status::RefusedCommit;
 use shoal_store::{Batch, Table};
 use tokio::time::Instant;
 
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
+use crate::known::KnownServers;
 use crate::outside::Repository;
 use crate::rows::{self, AcceptedRow};
 use crate::settings::Source;
@@ -92,6 +95,8 @@ struct Watcher {
 struct Seen {
     commit: Option<String>,
     inventory: Inventory,
+    /// Since when it was there to be read.
+    since: std::time::Instant,
 }
 
 impl Watcher {
@@ -192,19 +197,21 @@ impl Watcher {
         commit: String,
         now: jiff::Timestamp,
     ) -> Result<(), String> {
+        let since = std::time::Instant::now();
         let source = repository.files(id).map_err(|error| with_hint(&error))?;
         let watched_branch = repository.watched_branch();
         let checks = Checks { watched_branch, now: Some(now) };
         let inventory = self.loader.load(&*source, &checks).map_err(|error| unread(&error))?.inventory;
-        self.seen = Some(Seen { commit: Some(commit), inventory });
+        self.seen = Some(Seen { commit: Some(commit), inventory, since });
         Ok(())
     }
 
     fn look_at_directory(&mut self, dir: &Path, now: jiff::Timestamp) -> Result<(), String> {
         let checks = Checks { watched_branch: None, now: Some(now) };
+        let since = std::time::Instant::now();
         let source = DirectorySource::new(dir);
         let inventory = self.loader.load(&source, &checks).map_err(|error| unread(&error))?.inventory;
-        self.seen = Some(Seen { commit: None, inventory });
+        self.seen = Some(Seen { commit: None, inventory, since });
         Ok(())
     }
 }
@@ -226,7 +233,8 @@ fn hinted(text: String, hint: Option<&str>) -> String {
 
 /// Takes over what was read. Says whether what was read is in force.
 async fn accept(controller: &Arc<Controller>, watcher: &mut Watcher) -> bool {
-    let Some(Seen { commit, mut inventory }) = watcher.seen.take() else { return true };
+    let Some(Seen { commit, mut inventory, since }) = watcher.seen.take() else { return true };
+    controller.metrics.planned("read", since.elapsed());
     let (last, first, same) = {
         let world = controller.world();
         let same = world.loaded && world.inventory.digest == inventory.digest && world.commit == commit;
@@ -240,15 +248,18 @@ async fn accept(controller: &Arc<Controller>, watcher: &mut Watcher) -> bool {
     }
     let clean = inventory.problems.is_empty();
     inventory.keep_last_good(&last);
+    let began = std::time::Instant::now();
     if let Err(error) = keep(controller, commit.clone(), clean, &last, &inventory, first).await {
         tracing::error!(error, "a new commit could not be kept; the last good state stays in force");
         return false;
     }
+    controller.metrics.planned("keep", began.elapsed());
     let servers = inventory.servers.len();
     {
         let mut world = controller.world_mut();
         world.set_inventory(Arc::new(inventory));
         world.commit.clone_from(&commit);
+        world.commit_seen = Some(since);
     }
     tracing::info!(commit = commit.as_deref().unwrap_or("directory"), servers, clean, "inventory in force");
     controller.wake.notify_one();
@@ -280,16 +291,8 @@ async fn keep(
     let mut guards = Vec::new();
     let mut changed = Vec::new();
     if !again {
-        let names: Vec<String> = controller.world().servers.keys().cloned().collect();
-        for name in names {
-            let protect = inventory.servers.get(&name).is_some_and(|server| server.value.spec.protect);
-            let row = controller.world().servers.get(&name).cloned();
-            let Some(row) = row else { continue };
-            let was = row.status.record.protected
-                || last.servers.get(&name).is_some_and(|server| server.value.spec.protect);
-            if row.status.record.protected == protect && row.status.record.protected_before == was {
-                continue;
-            }
+        let moved = protection_moved(&controller.world().servers, last, inventory);
+        for Moved { name, was, protect } in moved {
             guards.push(controller.lock(&name).await);
             let Some(row) = controller.world().servers.get(&name).cloned() else { continue };
             let mut row = (*row).clone();
@@ -302,11 +305,34 @@ async fn keep(
     controller.commit("the commit in force", batch).await.map_err(|error| chain(&error))?;
     let mut world = controller.world_mut();
     for row in changed {
-        world.servers.insert(row.status.name.clone(), Arc::new(row));
+        world.servers.put(Arc::new(row));
     }
     drop(world);
     drop(guards);
     Ok(())
+}
+
+/// A server whose protection is another one with a new commit.
+struct Moved {
+    name: String,
+    was: bool,
+    protect: bool,
+}
+
+fn protection_moved(rows: &KnownServers, last: &Inventory, inventory: &Inventory) -> Vec<Moved> {
+    let mut before = Alongside::new(&last.servers);
+    let mut now = Alongside::new(&inventory.servers);
+    let mut moved = Vec::new();
+    for (name, row) in rows.iter() {
+        let protects = |server: Option<&Arc<Located<Server>>>| server.is_some_and(|it| it.value.spec.protect);
+        let (before, protect) = (protects(before.get(name)), protects(now.get(name)));
+        let record = &row.status.record;
+        let was = record.protected || before;
+        if record.protected != protect || record.protected_before != was {
+            moved.push(Moved { name: name.clone(), was, protect });
+        }
+    }
+    moved
 }
 
 impl Controller {

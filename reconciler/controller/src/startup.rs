@@ -23,6 +23,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::controller::{Controller, Parts};
 use crate::jobs::perform::chain;
 use crate::keys::Keys;
+use crate::known::KnownServers;
 use crate::media::MediaShelf;
 use crate::metrics::Metrics;
 use crate::outside::{NoRandomness, Outside, Random, StatusBranch};
@@ -124,10 +125,11 @@ pub(crate) fn open_in(settings: Settings, outside: Outside) -> Result<Arc<Contro
         fleet: Arc::new(FleetSpec::default()),
         loaded: false,
         commit: None,
+        commit_seen: None,
         refused: None,
         fetched_at: None,
         fetch_error: None,
-        servers: BTreeMap::new(),
+        servers: KnownServers::default(),
         jobs: BTreeMap::new(),
         active: BTreeMap::new(),
         control: rows::get(store, Table::Control, "control")?.unwrap_or_default(),
@@ -135,8 +137,8 @@ pub(crate) fn open_in(settings: Settings, outside: Outside) -> Result<Arc<Contro
         turns: BTreeMap::new(),
         reconciled: false,
     };
-    for (name, row) in rows::all::<ServerRow, _>(store, Table::Records)? {
-        world.servers.insert(name, Arc::new(row));
+    for (_, row) in rows::all::<ServerRow, _>(store, Table::Records)? {
+        world.servers.put(Arc::new(row));
     }
     for (_, job) in rows::all::<Job, _>(store, Table::Jobs)? {
         world.set_job(Arc::new(job));
@@ -245,7 +247,7 @@ async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Re
     let _held = lock_all(controller, branch.as_ref()).await;
     let (mut servers, jobs, marked) = {
         let world = controller.world();
-        (world.servers.clone(), world.jobs.clone(), world.control.restored)
+        (BTreeMap::clone(&world.servers), world.jobs.clone(), world.control.restored)
     };
     let shown = branch.as_ref().map(|branch| branch.summary.ledger.clone());
     let shown_servers = branch.map(|branch| branch.servers).unwrap_or_default();
@@ -268,7 +270,7 @@ async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Re
     let mut world = controller.world_mut();
     world.counter_found = ledger.counter;
     world.ledger = ledger;
-    world.servers = servers;
+    world.servers = servers.into_values().collect();
     world.jobs = jobs;
     world.active.clear();
     world.control = control;
@@ -324,7 +326,7 @@ async fn learn_since(controller: &Arc<Controller>, branch: Option<StatusBranch>)
     world.ledger.counter += 1;
     world.control.restored = false;
     for row in newer {
-        world.servers.insert(row.status.name.clone(), Arc::new(row));
+        world.servers.put(Arc::new(row));
     }
     Ok(())
 }

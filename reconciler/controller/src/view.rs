@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use shoal_core::alongside::{Alongside, Following};
 use shoal_core::conditions::{View, conditions};
 use shoal_core::decide::Turn;
 use shoal_core::desired::{account, bmc_target};
@@ -26,8 +27,11 @@ use crate::world::World;
 /// What every server's conditions were last judged by.
 #[derive(Default)]
 pub(crate) struct Viewed {
-    servers: HashMap<String, Basis>,
+    servers: BTreeMap<String, Basis>,
     fleet: Option<Arc<FleetSpec>>,
+    secrets: BTreeMap<String, Arc<Located<Secret>>>,
+    /// The conditions that people see numbers of are those of these rows.
+    counted: bool,
 }
 
 /// What one server's conditions are judged by.
@@ -42,19 +46,29 @@ struct Basis {
     broken: Option<String>,
 }
 
-impl PartialEq for Basis {
-    /// Rows, entries and documents are never changed where they are.
-    fn eq(&self, other: &Self) -> bool {
-        fn same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
-            a.map(Arc::as_ptr) == b.map(Arc::as_ptr)
-        }
-        same(self.row.as_ref(), other.row.as_ref())
-            && same(self.entry.as_ref(), other.entry.as_ref())
-            && same(self.server.as_ref(), other.server.as_ref())
-            && same(self.account.as_ref(), other.account.as_ref())
-            && same(self.job.as_ref(), other.job.as_ref())
-            && (&self.turn, &self.broken) == (&other.turn, &other.broken)
+impl Basis {
+    /// Whether these are what it was judged by. Rows, entries and documents are never changed where they are.
+    fn is(&self, now: &Now<'_>) -> bool {
+        same(self.row.as_ref(), now.row)
+            && same(self.entry.as_ref(), now.entry)
+            && same(self.server.as_ref(), now.server)
+            && same(self.job.as_ref(), now.job)
+            && (self.turn.as_ref(), self.broken.as_deref()) == (now.turn, now.broken)
     }
+}
+
+fn same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
+    a.map(Arc::as_ptr) == b.map(Arc::as_ptr)
+}
+
+/// What one server's conditions are judged by now, but for its account.
+struct Now<'a> {
+    row: Option<&'a Arc<ServerRow>>,
+    entry: Option<&'a Arc<Entry>>,
+    server: Option<&'a Arc<Located<Server>>>,
+    job: Option<&'a Arc<Job>>,
+    turn: Option<&'a Turn>,
+    broken: Option<&'a str>,
 }
 
 /// What is the same for all servers in one turn.
@@ -75,6 +89,39 @@ impl<'a> Of<'a> {
             }
         }
         Self { plan, turns, broken, now }
+    }
+
+    /// Every name that has a row or a document, in order, with what it is judged by. All that there is by name is gone
+    /// through side by side.
+    fn each<'b>(&'b self, world: &'b World, mut each: impl FnMut(&'b String, &Now<'b>)) {
+        let mut rows = world.servers.iter().peekable();
+        let mut servers = self.plan.inventory.servers.iter().peekable();
+        let mut active = Alongside::new(&world.active);
+        let mut entries = self.plan.entries.iter().peekable();
+        loop {
+            let name = match (rows.peek(), servers.peek()) {
+                (None, None) => return,
+                (Some((name, _)), None) | (None, Some((name, _))) => *name,
+                (Some((a, _)), Some((b, _))) => (*a).min(*b),
+            };
+            let row = rows.next_if(|(known, _)| *known == name).map(|(_, row)| row);
+            let server = servers.next_if(|(known, _)| *known == name).map(|(_, server)| server);
+            while entries.next_if(|entry| entry.server < *name).is_some() {}
+            let now = Now {
+                row,
+                entry: entries.next_if(|entry| entry.server == *name),
+                server,
+                job: active.get(name).and_then(|id| world.jobs.get(id)),
+                turn: if self.turns.is_empty() { None } else { self.turns.get(name.as_str()).copied() },
+                broken: if self.broken.is_empty() { None } else { self.broken.get(name.as_str()).copied() },
+            };
+            each(name, &now);
+        }
+    }
+
+    fn account(&self, now: &Now<'_>) -> Option<&Arc<Located<Secret>>> {
+        let account = now.server.and_then(|server| account(&self.plan.fleet, &server.value.spec.bmc));
+        account.and_then(|account| self.plan.inventory.secrets.get(account))
     }
 
     fn basis(&self, world: &World, name: &str) -> Basis {
@@ -135,18 +182,30 @@ pub(crate) async fn publish(
         viewed.servers.clear();
         viewed.fleet = Some(Arc::clone(&plan.fleet));
     }
+    let secrets = &plan.inventory.secrets;
+    let same_secrets = viewed.secrets.len() == secrets.len()
+        && viewed.secrets.iter().zip(secrets).all(|((a, x), (b, y))| Arc::ptr_eq(x, y) && a == b);
+    if !same_secrets {
+        viewed.secrets.clone_from(secrets);
+    }
     // Whoever holds the locks of several servers takes them in the order of their names.
     let names: Vec<String> = {
         let world = controller.world();
-        let mut all: Vec<&String> = plan.inventory.servers.keys().chain(world.servers.keys()).collect();
-        all.sort();
-        all.dedup();
-        if viewed.servers.len() > all.len() {
-            viewed.servers.retain(|name, _| all.binary_search(&name).is_ok());
-        }
-        let moved = |name: &&String| viewed.servers.get(*name) != Some(&of.basis(&world, name));
-        all.into_iter().filter(moved).cloned().collect()
+        let mut known = Following::new(&mut viewed.servers);
+        let mut names = Vec::new();
+        of.each(&world, |name, now| {
+            let basis = known.get(name);
+            let stays = basis.is_some_and(|basis| {
+                basis.is(now) && (same_secrets || same(basis.account.as_ref(), of.account(now)))
+            });
+            if !stays {
+                names.push(name.clone());
+            }
+        });
+        known.end().apply(&mut viewed.servers);
+        names
     };
+    viewed.counted &= names.is_empty();
     let mut held_back = Vec::new();
     let mut guards = Vec::new();
     let mut batch = Batch::new();
@@ -176,7 +235,7 @@ pub(crate) async fn publish(
         for (row, basis) in changed {
             let name = row.status.name.clone();
             viewed.servers.insert(name.clone(), Basis { row: Some(Arc::clone(&row)), ..basis });
-            world.servers.insert(name, row);
+            world.servers.put(row);
         }
         world.turns = of.turns.iter().map(|(name, turn)| ((*name).to_owned(), (*turn).clone())).collect();
         world.reconciled = true;
@@ -194,7 +253,10 @@ pub(crate) async fn publish(
         let hint = Some(format!("shoal approve {server}"));
         controller.tell(&Message { kind: "held".to_owned(), server, text, hint, job: None, time: of.now });
     }
-    count_conditions(controller);
+    if !viewed.counted {
+        count_conditions(controller);
+        viewed.counted = true;
+    }
 }
 
 fn newly_held(before: Option<&ServerRow>, after: &ServerRow) -> bool {

@@ -17,7 +17,8 @@ use shoal_schema::plan::Plan;
 use shoal_schema::status::RefusedCommit;
 use tokio::time::Instant;
 
-use crate::rows::{ControlRow, ServerRow};
+use crate::known::KnownServers;
+use crate::rows::ControlRow;
 
 /// What the controller knows at this moment.
 pub struct World {
@@ -35,6 +36,8 @@ pub struct World {
     pub loaded: bool,
     /// The commit in force.
     pub commit: Option<String>,
+    /// When it was seen, until there is a plan at it.
+    pub commit_seen: Option<std::time::Instant>,
     /// A newer commit that was not taken.
     pub refused: Option<RefusedCommit>,
     /// When Git was last fetched well.
@@ -42,7 +45,7 @@ pub struct World {
     /// Why it could not be fetched.
     pub fetch_error: Option<String>,
     /// Servers by name.
-    pub servers: BTreeMap<String, Arc<ServerRow>>,
+    pub servers: KnownServers,
     /// Jobs that are kept.
     pub jobs: BTreeMap<JobId, Arc<Job>>,
     /// The active job of a server.
@@ -59,14 +62,14 @@ pub struct World {
 
 impl World {
     /// What the status branch would say, for the plan.
-    pub fn observed(&self) -> Observed {
-        Observed {
+    pub fn observed(&mut self) -> Arc<Observed> {
+        self.servers.observed(Observed {
             ledger: Some(self.ledger.id.clone()),
             counter: self.ledger.counter,
             commit: self.commit.clone(),
             paused: self.control.paused,
-            servers: self.servers.iter().map(|(name, row)| (name.clone(), Arc::clone(&row.status))).collect(),
-        }
+            servers: BTreeMap::new(),
+        })
     }
 
     /// The job that is active on a server.

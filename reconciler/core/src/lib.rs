@@ -10,6 +10,7 @@
 //! Guarantees: no IO, no clock, no randomness; the same arguments give the same answer.
 //! Assumptions: the caller hands in times, identifiers and everything that was observed.
 
+pub mod alongside;
 pub mod conditions;
 pub mod decide;
 pub mod desired;

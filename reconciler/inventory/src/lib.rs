@@ -33,5 +33,7 @@ pub use check::Checks;
 pub use diagnostic::{Diagnostic, Related, Severity, Span, Subject};
 pub use load::{Loaded, Loader};
 pub use render::{Format, UnknownFormat, render};
-pub use source::{DirectorySource, FileEntry, FileSource, MAX_ENTRIES, MAX_FILE_BYTES, Refused, SourceError};
+pub use source::{
+    ContentId, DirectorySource, FileEntry, FileSource, MAX_ENTRIES, MAX_FILE_BYTES, Refused, SourceError,
+};
 pub use watch::DirectoryWatcher;

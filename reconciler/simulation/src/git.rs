@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use shoal_controller::outside::{Judge, Repository, StatusBranch, StatusFiles};
 use shoal_git::{Cause, CommitId, Fetched, GitError, PublishOutcome, RemoteUrl, StatusCommit, StatusError};
-use shoal_inventory::{FileEntry, FileSource, SourceError};
+use shoal_inventory::{ContentId, FileEntry, FileSource, SourceError};
 use shoal_schema::Sha256;
 use shoal_schema::status::{SUMMARY_PATH, StatusSummary};
 
@@ -235,8 +235,8 @@ struct Files(Arc<Tree>);
 impl FileSource for Files {
     fn list(&self) -> Result<Vec<FileEntry>, SourceError> {
         let entry = |(path, blob): (&String, &Blob)| FileEntry {
-            path: path.clone(),
-            id: Some(blob.id.clone()),
+            path: path.as_str().into(),
+            id: Some(ContentId::new(blob.id.as_bytes())),
             size: blob.bytes.len() as u64,
             refused: None,
         };
@@ -244,9 +244,9 @@ impl FileSource for Files {
     }
 
     fn read(&self, entry: &FileEntry) -> Result<Vec<u8>, SourceError> {
-        let blob = self.0.get(&entry.path).ok_or_else(|| SourceError::Failed {
+        let blob = self.0.get(&*entry.path).ok_or_else(|| SourceError::Failed {
             action: "read",
-            subject: entry.path.clone(),
+            subject: entry.path.to_string(),
             source: "no such file".into(),
         })?;
         Ok(blob.bytes.to_vec())

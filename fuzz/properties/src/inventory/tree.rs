@@ -106,7 +106,7 @@ fn place(document: &[u8]) -> &'static str {
 impl FileSource for Tree {
     fn list(&self) -> Result<Vec<FileEntry>, SourceError> {
         let entry = |(path, content): (&String, &Result<Vec<u8>, Refused>)| FileEntry {
-            path: path.clone(),
+            path: path.as_str().into(),
             id: None,
             size: content.as_ref().map_or(0, Vec::len) as u64,
             refused: content.as_ref().err().copied(),

@@ -177,7 +177,7 @@ pub(crate) async fn start(
     {
         let mut world = controller.world_mut();
         world.ledger.counter += 1;
-        world.servers.insert(entry.server.clone(), Arc::new(row));
+        world.servers.put(Arc::new(row));
         world.set_job(Arc::clone(&job));
     }
     drop(held);

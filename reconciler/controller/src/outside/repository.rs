@@ -4,11 +4,11 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use shoal_git::{
     CommitId, Credential, Fetched, GitError, Mirror, PublishOutcome, Refuse, RemoteSpec, RemoteUrl,
-    StatusCommit, StatusError,
+    StatusCommit, StatusError, TreeSnapshot,
 };
 use shoal_inventory::FileSource;
 use shoal_schema::Sha256;
@@ -67,7 +67,11 @@ pub trait Repository: Send + Sync {
 }
 
 /// A bare mirror of a real repository.
-pub struct MirrorRepository(Mirror);
+pub struct MirrorRepository {
+    mirror: Mirror,
+    /// What was at the commit that was read last.
+    last: Mutex<Option<Arc<TreeSnapshot>>>,
+}
 
 impl MirrorRepository {
     /// Opens the mirror, or makes it. Does not touch the network.
@@ -79,48 +83,55 @@ impl MirrorRepository {
     ) -> Result<Self, GitError> {
         let credentials = Arc::new(credential.clone());
         let spec = RemoteSpec { branch, credentials, ..RemoteSpec::new(url.clone()) };
-        Ok(Self(Mirror::open_or_init(dir, spec)?))
+        Ok(Self { mirror: Mirror::open_or_init(dir, spec)?, last: Mutex::default() })
     }
 }
 
 impl Repository for MirrorRepository {
     fn fetch(&self) -> Result<Fetched, GitError> {
-        self.0.fetch()
+        self.mirror.fetch()
     }
 
     fn watched_branch(&self) -> Option<String> {
-        self.0.watched().ok().flatten().map(|(branch, _)| branch)
+        self.mirror.watched().ok().flatten().map(|(branch, _)| branch)
     }
 
     fn follows(&self, tip: CommitId, old: CommitId) -> Result<bool, GitError> {
-        self.0.reader()?.is_descendant(tip, old)
+        self.mirror.reader()?.is_descendant(tip, old)
     }
 
     fn files(&self, commit: CommitId) -> Result<Box<dyn FileSource>, GitError> {
-        Ok(Box::new(CommitSource::at(self.0.reader()?, commit)?))
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = self.mirror.reader()?;
+        let source = match &*last {
+            Some(earlier) => CommitSource::after(reader, earlier, commit)?,
+            None => CommitSource::at(reader, commit)?,
+        };
+        *last = Some(Arc::clone(source.snapshot()));
+        Ok(Box::new(source))
     }
 
     fn status(&self) -> Result<Option<StatusBranch>, GitError> {
-        if self.0.fetch_status()?.is_none() {
+        if self.mirror.fetch_status()?.is_none() {
             return Ok(None);
         }
-        let Some(tip) = self.0.status_tip()? else { return Ok(None) };
-        let reader = self.0.reader()?;
+        let Some(tip) = self.mirror.status_tip()? else { return Ok(None) };
+        let reader = self.mirror.reader()?;
         let Some(summary) = read_summary(&reader, tip)? else { return Ok(None) };
         Ok(Some(StatusBranch { summary, servers: read_servers(&reader, tip)? }))
     }
 
     fn status_files(&self) -> Result<Option<StatusFiles>, GitError> {
-        if self.0.fetch_status()?.is_none() {
+        if self.mirror.fetch_status()?.is_none() {
             return Ok(None);
         }
-        let Some(tip) = self.0.status_tip()? else { return Ok(None) };
-        let reader = self.0.reader()?;
+        let Some(tip) = self.mirror.status_tip()? else { return Ok(None) };
+        let reader = self.mirror.reader()?;
         Ok(Some(StatusFiles { summary: read_summary(&reader, tip)?, files: read_digests(&reader, tip)? }))
     }
 
     fn publish(&self, commit: &StatusCommit, judge: &mut Judge<'_>) -> Result<PublishOutcome, StatusError> {
-        self.0.status_writer().publish(commit, &mut |tip| {
+        self.mirror.status_writer().publish(commit, &mut |tip| {
             let summary = match tip {
                 Some(tip) => read_summary(tip.reader, tip.commit).map_err(Box::new)?,
                 None => None,
@@ -130,6 +141,6 @@ impl Repository for MirrorRepository {
     }
 
     fn maintain(&self) -> Result<(), GitError> {
-        self.0.maintain().map(|_| ())
+        self.mirror.maintain().map(|_| ())
     }
 }

@@ -2,20 +2,33 @@
 //! Whether two servers may claim one machine or one BMC, told from one inventory to the next by what
 //! changed: in all but a few inventories none do, and nothing need be compared with everything.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use shoal_schema::kinds::Server;
 
 use super::conflicts::claims_of;
+use crate::alongside::Following;
 use crate::inventory::{Inventory, Located};
 
 /// Who claims what, as hashes: two that are equal by chance cost a comparison of everything, and no more.
 #[derive(Default)]
 pub(super) struct Claims {
-    by_server: HashMap<String, (Arc<Located<Server>>, Vec<u64>)>,
-    counts: HashMap<u64, u32>,
+    by_server: BTreeMap<String, Claimed>,
+    counts: Counts,
+}
+
+/// What one server claims.
+struct Claimed {
+    server: Arc<Located<Server>>,
+    claims: Vec<u64>,
+}
+
+/// How many claim the same.
+#[derive(Default)]
+struct Counts {
+    by_claim: HashMap<u64, u32>,
     /// Claims that several have.
     shared: usize,
 }
@@ -23,43 +36,44 @@ pub(super) struct Claims {
 impl Claims {
     /// Takes over an inventory. Whether any two servers of it may claim the same.
     pub(super) fn follow(&mut self, inventory: &Inventory) -> bool {
+        let counts = &mut self.counts;
+        let mut known = Following::new(&mut self.by_server);
         for (name, server) in &inventory.servers {
-            let known = self.by_server.get(name);
-            if known.is_some_and(|(known, _)| Arc::ptr_eq(known, server)) {
+            let before = known.get(name);
+            if before.as_ref().is_some_and(|before| Arc::ptr_eq(&before.server, server)) {
                 continue;
             }
-            let before = self.by_server.remove(name);
-            self.forget(before);
-            let claims: Vec<u64> = claims_of(&server.value.spec).map(|claim| hash(&claim)).collect();
-            for claim in &claims {
-                let count = self.counts.entry(*claim).or_default();
-                *count += 1;
-                self.shared += usize::from(*count == 2);
-            }
-            self.by_server.insert(name.clone(), (Arc::clone(server), claims));
-        }
-        if self.by_server.len() > inventory.servers.len() {
-            let gone: Vec<String> = self
-                .by_server
-                .keys()
-                .filter(|name| !inventory.servers.contains_key(*name))
-                .cloned()
-                .collect();
-            for name in gone {
-                let before = self.by_server.remove(&name);
-                self.forget(before);
+            let claims = claims_of(&server.value.spec).map(|claim| hash(&claim)).collect();
+            let now = Claimed { server: Arc::clone(server), claims };
+            counts.add(&now);
+            match before {
+                Some(before) => counts.forget(&std::mem::replace(before, now)),
+                None => known.add(name, now),
             }
         }
-        self.shared > 0
+        for gone in known.end().apply(&mut self.by_server) {
+            counts.forget(&gone);
+        }
+        counts.shared > 0
+    }
+}
+
+impl Counts {
+    fn add(&mut self, claimed: &Claimed) {
+        for claim in &claimed.claims {
+            let count = self.by_claim.entry(*claim).or_default();
+            *count += 1;
+            self.shared += usize::from(*count == 2);
+        }
     }
 
-    fn forget(&mut self, claims: Option<(Arc<Located<Server>>, Vec<u64>)>) {
-        for claim in claims.into_iter().flat_map(|(_, claims)| claims) {
-            let Some(count) = self.counts.get_mut(&claim) else { continue };
+    fn forget(&mut self, claimed: &Claimed) {
+        for claim in &claimed.claims {
+            let Some(count) = self.by_claim.get_mut(claim) else { continue };
             *count -= 1;
             self.shared -= usize::from(*count == 1);
             if *count == 0 {
-                self.counts.remove(&claim);
+                self.by_claim.remove(claim);
             }
         }
     }

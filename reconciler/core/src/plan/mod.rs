@@ -29,8 +29,8 @@ use std::sync::Arc;
 
 use shoal_schema::digest::CanonicalError;
 use shoal_schema::plan::{
-    Action, ApprovalState, Change, Class, Entry, EntryKey, Guard, HoldCode, PLAN_FORMAT, Plan, PlanInputs,
-    PlanSource, PlanSummary, Problem,
+    Action, ApprovalState, Change, Class, Entry, EntryKey, EntrySeal, Guard, HoldCode, PLAN_FORMAT, Plan,
+    PlanInputs, PlanSource, PlanSummary, Problem,
 };
 use shoal_schema::{LedgerId, Sha256};
 
@@ -80,13 +80,14 @@ pub fn make(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
 fn put_together(
     request: &PlanRequest<'_>,
     last: Option<&Arc<Plan>>,
-    entries: Vec<Arc<Entry>>,
+    entries: Vec<(Arc<Entry>, EntrySeal)>,
     guards: Vec<Guard>,
     problems: Vec<Problem>,
     unchanged: u32,
     broken: usize,
 ) -> Result<Arc<Plan>, PlanError> {
     let inventory = request.inventory;
+    let (entries, seals): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
     let summary = summarise(inventory, &entries, unchanged, broken);
     let mut plan = Plan {
         format_version: PLAN_FORMAT.to_owned(),
@@ -116,7 +117,7 @@ fn put_together(
     {
         return Ok(Arc::clone(last));
     }
-    seal(&mut plan)?;
+    plan.id = plan.id_by(&seals).map_err(no_id)?;
     Ok(Arc::new(plan))
 }
 
@@ -135,7 +136,7 @@ pub fn against_base(plan: &Plan, base: &Plan) -> Result<Plan, PlanError> {
         ..counted(&narrowed.entries, plan.summary)
     };
     narrowed.problems.retain(|problem| !base.problems.contains(problem));
-    seal(&mut narrowed)?;
+    narrowed.id = narrowed.compute_id().map_err(no_id)?;
     Ok(narrowed)
 }
 
@@ -175,10 +176,8 @@ fn same_deed(a: &Entry, b: &Entry) -> bool {
         && a.changes.iter().map(without_place).eq(b.changes.iter().map(without_place))
 }
 
-fn seal(plan: &mut Plan) -> Result<(), PlanError> {
-    plan.id =
-        plan.compute_id().map_err(|source| PlanError::Digest { subject: "the plan".to_owned(), source })?;
-    Ok(())
+fn no_id(source: CanonicalError) -> PlanError {
+    PlanError::Digest { subject: "the plan".to_owned(), source }
 }
 
 /// Waits for agreement. While a job is active, nothing is to be agreed to: what it leaves behind
@@ -198,27 +197,32 @@ fn unresolved(inventory: &Inventory, name: &str, error: &DesiredError) -> Proble
 }
 
 fn summarise(inventory: &Inventory, entries: &[Arc<Entry>], unchanged: u32, broken: usize) -> PlanSummary {
-    let noted = entries.iter().filter(|e| e.action == Action::None).count() as u32;
     let whole = PlanSummary {
         servers: inventory.servers.len() as u32,
-        unchanged: unchanged + noted,
         broken: broken as u32,
         ..PlanSummary::default()
     };
-    counted(entries, whole)
+    let counted = counted(entries, whole);
+    let noted = entries.len() as u32 - counted.safe - counted.disruptive - counted.destructive;
+    PlanSummary { unchanged: unchanged + noted, ..counted }
 }
 
 /// A summary with what can be counted among the entries.
 fn counted(entries: &[Arc<Entry>], summary: PlanSummary) -> PlanSummary {
-    let count = |class| entries.iter().filter(|e| e.class == class).count() as u32;
-    PlanSummary {
-        safe: count(Class::Safe),
-        disruptive: count(Class::Disruptive),
-        destructive: count(Class::Destructive),
-        unapproved: entries.iter().filter(|e| unapproved(e)).count() as u32,
-        held: entries.iter().filter(|e| !e.holds.is_empty()).count() as u32,
-        ..summary
+    let mut counted =
+        PlanSummary { safe: 0, disruptive: 0, destructive: 0, unapproved: 0, held: 0, ..summary };
+    // Once through: entries lie anywhere in memory.
+    for entry in entries {
+        match entry.class {
+            Class::None => {}
+            Class::Safe => counted.safe += 1,
+            Class::Disruptive => counted.disruptive += 1,
+            Class::Destructive => counted.destructive += 1,
+        }
+        counted.unapproved += u32::from(unapproved(entry));
+        counted.held += u32::from(!entry.holds.is_empty());
     }
+    counted
 }
 
 /// How bad an action is.

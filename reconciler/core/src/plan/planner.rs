@@ -7,12 +7,12 @@
 //! the plan.
 //! Assumptions: a document or a status behind the same [`Arc`] is the same.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shoal_schema::LedgerId;
 use shoal_schema::kinds::{FleetSpec, Server};
-use shoal_schema::plan::{Class, Entry, Guard, Hold, HoldCode, Plan, Problem};
+use shoal_schema::plan::{Class, Entry, EntrySeal, Guard, Hold, HoldCode, Plan, Problem};
 use shoal_schema::status::ServerStatus;
 
 use super::approvals::{Approvals, Asked};
@@ -20,6 +20,7 @@ use super::busy::Busy;
 use super::claims::Claims;
 use super::judge::{Judge, PlannedCommit};
 use super::{PlanError, PlanRequest, conflicts, guards, put_together, removed, unresolved};
+use crate::alongside::{Alongside, Following};
 use crate::desired::{fleet_spec, resolve};
 use crate::inventory::{Inventory, Located};
 use crate::observed::Observed;
@@ -28,7 +29,7 @@ use crate::references::{Documents, References};
 /// Makes plans one after another.
 #[derive(Default)]
 pub struct Planner {
-    servers: HashMap<String, Kept>,
+    servers: BTreeMap<String, Kept>,
     common: Option<Common>,
     approvals: Approvals,
     claims: Claims,
@@ -54,8 +55,14 @@ struct Kept {
     suspended: Option<(jiff::Timestamp, bool)>,
     asked: Asked,
     outcome: Outcome,
-    /// The entry with what holds the fleet as a whole.
-    shown: Option<(Vec<Hold>, Arc<Entry>)>,
+    shown: Option<Shown>,
+}
+
+/// An entry with what holds the fleet as a whole, as it stands in the plan.
+struct Shown {
+    whole: Vec<Hold>,
+    entry: Arc<Entry>,
+    seal: EntrySeal,
 }
 
 enum Outcome {
@@ -102,9 +109,9 @@ impl Planner {
             if self.claims.follow(inventory) { conflicts::conflicts(inventory) } else { BTreeMap::new() };
         // Whoever is not judged now is forgotten: what changes meanwhile would not be held against what is
         // known of it, and a revert brings back the very same document.
-        let mut before = std::mem::take(&mut self.servers);
-        self.servers.reserve(inventory.servers.len());
-        let mut entries = Vec::new();
+        let mut known = Following::new(&mut self.servers);
+        let mut statuses = Alongside::new(&observed.servers);
+        let mut entries = Vec::with_capacity(self.last.as_ref().map_or(0, |last| last.entries.len() + 1));
         let mut unchanged = 0;
         for (name, server) in &inventory.servers {
             if let Some(conflict) = conflicts.get(name.as_str()) {
@@ -117,18 +124,21 @@ impl Planner {
             if broken.contains(name) && !last_good.contains(name.as_str()) {
                 continue;
             }
-            let case =
-                Case { request, fleet: &fleet, commit, name, server, renamed: moves.renames.get(name) };
-            let known = before.remove(name).filter(|kept| {
-                kept.holds(&case)
-                    && (!others_changed || kept.references == References::of(inventory, &fleet, server))
-                    && (!approvals_changed || kept.asked.same(&self.approvals))
-            });
-            let judged = match known {
-                Some(kept) => kept,
-                None => case.judge(&self.approvals)?,
+            let (own, renamed) = (statuses.get(name), moves.renames.get(name));
+            let case = Case { request, fleet: &fleet, commit, name, server, own, renamed };
+            let mut new = None;
+            let kept = match known.get(name) {
+                Some(kept) => {
+                    let holds = kept.holds(&case)
+                        && (!others_changed || kept.references == References::of(inventory, &fleet, server))
+                        && (!approvals_changed || kept.asked.same(&self.approvals));
+                    if !holds {
+                        *kept = case.judge(&self.approvals)?;
+                    }
+                    kept
+                }
+                None => new.insert(case.judge(&self.approvals)?),
             };
-            let kept = self.servers.entry(name.clone()).or_insert(judged);
             match &kept.outcome {
                 Outcome::AsWanted => unchanged += 1,
                 Outcome::Unresolved(problem) => {
@@ -142,21 +152,26 @@ impl Planner {
                     let elsewhere = elsewhere
                         .filter(|_| !entry.holds.iter().any(|hold| hold.code == HoldCode::ActiveJob));
                     let entry = match elsewhere {
-                        None => held_too(entry, &whole, &mut kept.shown),
+                        None => show(entry, &whole, &mut kept.shown)?,
                         Some(hold) => {
                             let holds: Vec<Hold> = whole.iter().cloned().chain([hold]).collect();
-                            held_too(entry, &holds, &mut kept.shown)
+                            show(entry, &holds, &mut kept.shown)?
                         }
                     };
                     entries.push(entry);
                 }
             }
+            if let Some(new) = new {
+                known.add(name, new);
+            }
         }
+        known.end().apply(&mut self.servers);
         for name in &moves.gone {
             let entry = Arc::new(removed::entry(name, observed)?);
-            entries.push(held_too(&entry, &whole, &mut None));
+            entries.push(show(&entry, &whole, &mut None)?);
         }
-        entries.sort_by(|a, b| a.server.cmp(&b.server));
+        // Those that are there come in order, and few are gone.
+        entries.sort_by(|(a, _), (b, _)| a.server.cmp(&b.server));
         problems.sort_by(|a, b| {
             (&a.place, &a.code, &a.message, &a.server).cmp(&(&b.place, &b.code, &b.message, &b.server))
         });
@@ -185,23 +200,30 @@ fn holds_of_all(guards: &[Guard], paused: bool) -> Vec<Hold> {
     whole
 }
 
-/// The entry with what holds the fleet as a whole.
-fn held_too(entry: &Arc<Entry>, whole: &[Hold], shown: &mut Option<(Vec<Hold>, Arc<Entry>)>) -> Arc<Entry> {
-    if entry.class == Class::None || whole.is_empty() {
-        *shown = None;
-        return Arc::clone(entry);
-    }
-    if let Some((holds, shown)) = shown
-        && holds == whole
+/// The entry with what holds the fleet as a whole, and its seal: both as before, where they were made before.
+fn show(
+    entry: &Arc<Entry>,
+    whole: &[Hold],
+    shown: &mut Option<Shown>,
+) -> Result<(Arc<Entry>, EntrySeal), PlanError> {
+    let whole = if entry.class == Class::None { &[] } else { whole };
+    if let Some(shown) = shown
+        && shown.whole == whole
     {
-        return Arc::clone(shown);
+        return Ok((Arc::clone(&shown.entry), shown.seal));
     }
-    let mut held = (**entry).clone();
-    held.holds.extend(whole.iter().cloned());
-    held.holds.sort_by_key(|hold| hold.code);
-    let held = Arc::new(held);
-    *shown = Some((whole.to_vec(), Arc::clone(&held)));
-    held
+    let entry = if whole.is_empty() {
+        Arc::clone(entry)
+    } else {
+        let mut held = (**entry).clone();
+        held.holds.extend(whole.iter().cloned());
+        held.holds.sort_by_key(|hold| hold.code);
+        Arc::new(held)
+    };
+    let seal = EntrySeal::of(&entry)
+        .map_err(|source| PlanError::Digest { subject: format!("the entry of {}", entry.server), source })?;
+    *shown = Some(Shown { whole: whole.to_vec(), entry: Arc::clone(&entry), seal });
+    Ok((entry, seal))
 }
 
 /// One server, and all that it is judged by.
@@ -211,6 +233,8 @@ struct Case<'a> {
     commit: PlannedCommit,
     name: &'a str,
     server: &'a Arc<Located<Server>>,
+    /// What is known of it under its own name.
+    own: Option<&'a Arc<ServerStatus>>,
     renamed: Option<&'a String>,
 }
 
@@ -225,7 +249,7 @@ impl Case<'_> {
 
     /// Its status, under its old name where it was renamed.
     fn status(&self) -> Option<&Arc<ServerStatus>> {
-        self.observed().servers.get(self.renamed.map_or(self.name, String::as_str))
+        self.renamed.map_or(self.own, |old| self.observed().servers.get(old))
     }
 
     fn judge(&self, approvals: &Approvals) -> Result<Kept, PlanError> {
@@ -257,7 +281,7 @@ impl Case<'_> {
             server: Arc::clone(self.server),
             references: References::of(self.inventory(), self.fleet, self.server),
             status: self.status().cloned(),
-            renamed: self.renamed.map(|old| (old.clone(), self.observed().servers.get(self.name).cloned())),
+            renamed: self.renamed.map(|old| (old.clone(), self.own.cloned())),
             suspended: suspended.map(|until| (until, until > self.request.now)),
             asked,
             outcome,
@@ -271,9 +295,7 @@ impl Kept {
     fn holds(&self, case: &Case<'_>) -> bool {
         let renamed = match (&self.renamed, case.renamed) {
             (None, None) => true,
-            (Some((old, there)), Some(now)) => {
-                old == now && same(there.as_ref(), case.observed().servers.get(case.name))
-            }
+            (Some((old, there)), Some(now)) => old == now && same(there.as_ref(), case.own),
             _ => false,
         };
         renamed

@@ -15,6 +15,7 @@ mod plan_approvals;
 mod plan_fleet;
 mod plan_follow;
 mod plan_holds;
+mod plan_id;
 mod plan_random;
 mod plan_table;
 mod records;

@@ -36,7 +36,7 @@ fn story() -> impl Strategy<Value = Story> {
 }
 
 #[derive(Clone, Debug)]
-struct Fleet {
+pub(crate) struct Fleet {
     stories: Vec<Story>,
     blank_only: bool,
     share: u8,
@@ -44,7 +44,7 @@ struct Fleet {
     bits: u8,
 }
 
-fn fleet() -> impl Strategy<Value = Fleet> {
+pub(crate) fn fleet() -> impl Strategy<Value = Fleet> {
     (
         proptest::collection::vec(story(), 0..12),
         any::<bool>(),
@@ -143,7 +143,7 @@ fn agree(world: &mut World, names: &[String], stories: &[Story]) {
     }
 }
 
-fn build(fleet: &Fleet) -> World {
+pub(crate) fn build(fleet: &Fleet) -> World {
     let mut world = World::new();
     let bits = u16::from(fleet.bits);
     world.fleet(|spec| {

@@ -8,7 +8,7 @@ use crate::diagnostic::shown;
 
 pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let servers: Vec<&str> = context.inventory.servers.keys().map(String::as_str).collect();
+    let names = || -> Vec<&str> { context.inventory.servers.keys().map(String::as_str).collect() };
     for (name, approval) in &context.inventory.approvals {
         let spec = &approval.value.spec;
         if let (Some(expires), Some(now)) = (spec.expires, context.checks.now)
@@ -31,7 +31,7 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
                 let message = format!("there is no server `{}`", shown(&entry.server));
                 findings.push(
                     Finding::info(codes::APPROVAL_SERVER, at, message)
-                        .maybe_hint(did_you_mean(&entry.server, &servers, "there are the servers"))
+                        .maybe_hint(did_you_mean(&entry.server, &names(), "there are the servers"))
                         .about("Approval", name),
                 );
             }

@@ -13,25 +13,36 @@ use shoal_schema::kinds::{BmcTls, Server};
 use super::{At, Context, Finding, references};
 use crate::codes;
 
-pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
+/// One server's BMC by itself.
+pub(super) fn of_server(
+    context: &Context<'_>,
+    name: &str,
+    server: &Located<Server>,
+    findings: &mut Vec<Finding>,
+) {
+    if normal_address(&server.value.spec.bmc.address).is_none() {
+        findings.push(
+            Finding::error(
+                codes::BMC_ADDRESS,
+                At::of(server, "/spec/bmc/address"),
+                "this is no address of a host",
+            )
+            .hint("write `https://` and a name or address; IPv6 in brackets")
+            .about("Server", name),
+        );
+    }
+    access(context, name, server, findings);
+}
+
+/// Servers behind one BMC that nothing tells apart.
+pub(super) fn duplicates(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let servers = &context.inventory.servers;
     let mut by_address: HashMap<String, Vec<&Arc<Located<Server>>>> = HashMap::with_capacity(servers.len());
-    for (name, server) in servers {
-        let bmc = &server.value.spec.bmc;
-        match normal_address(&bmc.address) {
-            Some(address) => by_address.entry(address).or_default().push(server),
-            None => findings.push(
-                Finding::error(
-                    codes::BMC_ADDRESS,
-                    At::of(server, "/spec/bmc/address"),
-                    "this is no address of a host",
-                )
-                .hint("write `https://` and a name or address; IPv6 in brackets")
-                .about("Server", name),
-            ),
+    for server in servers.values() {
+        if let Some(address) = normal_address(&server.value.spec.bmc.address) {
+            by_address.entry(address).or_default().push(server);
         }
-        access(context, name, server, &mut findings);
     }
     let mut shared: Vec<_> = by_address.into_values().filter(|owners| !are_apart(owners)).collect();
     shared.sort_by_key(|owners| owners[0].value.metadata.name.clone());
@@ -48,7 +59,6 @@ pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
             findings.push(finding);
         }
     }
-    findings.extend(fleet_access(context));
     findings
 }
 
@@ -103,7 +113,8 @@ fn access(context: &Context<'_>, name: &str, server: &Located<Server>, findings:
     }
 }
 
-fn fleet_access(context: &Context<'_>) -> Option<Finding> {
+/// What the fleet says of all BMCs.
+pub(super) fn of_fleet(context: &Context<'_>) -> Option<Finding> {
     let fleet = context.inventory.fleet.as_ref()?;
     let tls = fleet.value.spec.defaults.bmc.tls.as_ref()?;
     insecure(tls, || At::of(fleet, "/spec/defaults/bmc/tls/insecure"))
@@ -119,7 +130,7 @@ fn insecure(tls: &BmcTls, at: impl FnOnce() -> At) -> Option<Finding> {
 
 /// Host and port, so that two spellings of one BMC are one. The scheme does not count: a BMC
 /// answers on both.
-fn normal_address(address: &str) -> Option<String> {
+pub(super) fn normal_address(address: &str) -> Option<String> {
     let url = url::Url::parse(address).ok()?;
     let host = url.host_str()?.trim_end_matches('.').to_ascii_lowercase();
     if host.is_empty() {

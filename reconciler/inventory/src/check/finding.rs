@@ -59,6 +59,7 @@ pub(crate) fn token(name: &str) -> String {
 }
 
 /// A diagnostic before its place is known to the column.
+#[derive(Clone)]
 pub(crate) struct Finding {
     pub(crate) severity: Severity,
     pub(crate) code: &'static str,

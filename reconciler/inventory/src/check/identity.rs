@@ -21,49 +21,75 @@ const PLACEHOLDER_UUIDS: [&str; 4] = [
     "00020003000400050006000700080009",
 ];
 
-pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
+/// Values that prove nothing.
+pub(super) fn placeholders(server: &Located<Server>, findings: &mut Vec<Finding>) {
+    let spec = &server.value.spec;
+    if spec.serial.as_ref().is_some_and(|serial| is_placeholder_serial(serial)) {
+        findings.push(placeholder(server, Field::Serial));
+    }
+    if spec.uuid.as_ref().is_some_and(|uuid| PLACEHOLDER_UUIDS.contains(&hex_of(uuid).as_str())) {
+        findings.push(placeholder(server, Field::Uuid));
+    }
+}
+
+/// What two servers may not share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owned {
+    Serial,
+    Uuid,
+    Mac,
+}
+
+/// Goes through what is a server's alone, each in the form in which it is compared. Placeholders are nobody's.
+pub(super) fn values<'a>(server: &'a Located<Server>, mut each: impl FnMut(Owned, Cow<'a, str>, Field)) {
+    let spec = &server.value.spec;
+    if let Some(serial) = spec.serial.as_ref().filter(|serial| !is_placeholder_serial(serial)) {
+        each(Owned::Serial, serial.trim().to_ascii_lowercase().into(), Field::Serial);
+    }
+    if let Some(uuid) = &spec.uuid {
+        let hex = hex_of(uuid);
+        if !PLACEHOLDER_UUIDS.contains(&hex.as_str()) {
+            each(Owned::Uuid, either_byte_order(hex).into(), Field::Uuid);
+        }
+    }
+    for (index, mac) in spec.macs.iter().enumerate() {
+        each(Owned::Mac, mac.as_str().into(), Field::Mac(index));
+    }
+    for (index, interface) in spec.network.iter().enumerate() {
+        if let Some(mac) = &interface.mac
+            && !spec.macs.contains(mac)
+        {
+            each(Owned::Mac, mac.as_str().into(), Field::Interface(index));
+        }
+    }
+}
+
+/// What two servers have, or one has twice.
+pub(super) fn duplicates(context: &Context<'_>) -> Vec<Finding> {
     let servers = &context.inventory.servers;
-    let mut findings = Vec::new();
     let mut serials = Owners::new("serial", servers.len());
     let mut uuids = Owners::new("UUID", 0);
     let mut macs = Owners::new("hardware address", 2 * servers.len());
     for server in servers.values() {
-        let spec = &server.value.spec;
-        if let Some(serial) = &spec.serial {
-            if is_placeholder_serial(serial) {
-                findings.push(placeholder(server, Field::Serial));
-            } else {
-                serials.add(serial.trim().to_ascii_lowercase().into(), server, Field::Serial);
-            }
-        }
-        if let Some(uuid) = &spec.uuid {
-            let hex: String = uuid.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect();
-            if PLACEHOLDER_UUIDS.contains(&hex.as_str()) {
-                findings.push(placeholder(server, Field::Uuid));
-            } else {
-                uuids.add(either_byte_order(hex).into(), server, Field::Uuid);
-            }
-        }
-        for (index, mac) in spec.macs.iter().enumerate() {
-            macs.add(mac.as_str().into(), server, Field::Mac(index));
-        }
-        for (index, interface) in spec.network.iter().enumerate() {
-            if let Some(mac) = &interface.mac
-                && !spec.macs.contains(mac)
-            {
-                macs.add(mac.as_str().into(), server, Field::Interface(index));
-            }
-        }
+        values(server, |owned, value, field| match owned {
+            Owned::Serial => serials.add(value, server, field),
+            Owned::Uuid => uuids.add(value, server, field),
+            Owned::Mac => macs.add(value, server, field),
+        });
     }
-    findings.extend(serials.findings());
+    let mut findings = serials.findings();
     findings.extend(uuids.findings());
     findings.extend(macs.findings());
     findings
 }
 
+fn hex_of(uuid: &str) -> String {
+    uuid.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect()
+}
+
 /// Where in a server a value stands.
 #[derive(Clone, Copy)]
-enum Field {
+pub(super) enum Field {
     Serial,
     Uuid,
     Mac(usize),

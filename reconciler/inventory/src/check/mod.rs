@@ -14,19 +14,23 @@ mod fleet;
 mod identity;
 mod images;
 mod layout;
+mod memo;
 mod names;
 mod network;
 mod recipes;
 mod references;
 mod secrets;
 mod servers;
+mod shared;
 mod templates;
 mod vars;
 
 pub(crate) use finding::{Aim, At, Finding};
+pub(crate) use memo::Memo;
 
 use std::collections::BTreeSet;
 
+use shared::What;
 use shoal_core::inventory::Inventory;
 
 use crate::codes;
@@ -65,7 +69,7 @@ impl Context<'_> {
 }
 
 /// Runs every check. Recipes with errors, and what must not be used at all, leave the inventory.
-pub(crate) fn run(assembled: &mut Assembled, checks: &Checks) -> Vec<Finding> {
+pub(crate) fn run(assembled: &mut Assembled, checks: &Checks, memo: &mut Memo) -> Vec<Finding> {
     let mut findings = names::doubles(&assembled.doubles);
     findings.extend(fleet::count(assembled));
     let mut broken = Vec::new();
@@ -98,10 +102,18 @@ pub(crate) fn run(assembled: &mut Assembled, checks: &Checks) -> Vec<Finding> {
     let context = context(&assembled.inventory, checks, &assembled.hidden);
     findings.extend(images::check(&context));
     findings.extend(secrets::check(&context));
-    findings.extend(identity::check(&context));
-    findings.extend(bmc::check(&context));
-    findings.extend(network::duplicates(&context));
-    findings.extend(servers::check(&context));
+    memo.shared.follow(&context.inventory.servers);
+    if memo.shared.any(What::Identity) {
+        findings.extend(identity::duplicates(&context));
+    }
+    if memo.shared.any(What::Bmc) {
+        findings.extend(bmc::duplicates(&context));
+    }
+    if memo.shared.any(What::Address) {
+        findings.extend(network::duplicates(&context));
+    }
+    findings.extend(bmc::of_fleet(&context));
+    findings.extend(memo.servers(&context));
     findings.extend(vars::fleet_defaults(&context));
     findings.extend(approvals::check(&context));
     findings

@@ -177,27 +177,33 @@ pub(super) fn duplicates(context: &Context<'_>) -> Vec<Finding> {
     let mut first: HashMap<&str, (&Located<Server>, usize, usize)> = HashMap::new();
     let mut findings = Vec::new();
     for (name, server) in &context.inventory.servers {
-        for (index, interface) in server.value.spec.network.iter().enumerate() {
-            for (number, text) in interface.addresses.iter().enumerate() {
-                let address = text.split('/').next().unwrap_or_default();
-                if let Some((other, other_index, other_number)) = first.get(address) {
-                    let who = format!("server `{}`", other.value.metadata.name);
-                    findings.push(
-                        Finding::warning(
-                            codes::NETWORK_DUPLICATE,
-                            at(server, index, number),
-                            "another interface has the same address",
-                        )
-                        .related(who, at(other, *other_index, *other_number))
-                        .about("Server", name),
-                    );
-                } else {
-                    first.insert(address, (server, index, number));
-                }
+        for (index, number, address) in addresses_of(server) {
+            if let Some((other, other_index, other_number)) = first.get(address) {
+                let who = format!("server `{}`", other.value.metadata.name);
+                findings.push(
+                    Finding::warning(
+                        codes::NETWORK_DUPLICATE,
+                        at(server, index, number),
+                        "another interface has the same address",
+                    )
+                    .related(who, at(other, *other_index, *other_number))
+                    .about("Server", name),
+                );
+            } else {
+                first.insert(address, (server, index, number));
             }
         }
     }
     findings
+}
+
+/// A server's IP addresses without their prefix lengths, by interface and number.
+pub(super) fn addresses_of(server: &Located<Server>) -> impl Iterator<Item = (usize, usize, &str)> {
+    let interfaces = server.value.spec.network.iter().enumerate();
+    interfaces.flat_map(|(index, interface)| {
+        let addresses = interface.addresses.iter().enumerate();
+        addresses.map(move |(number, text)| (index, number, text.split('/').next().unwrap_or_default()))
+    })
 }
 
 #[cfg(test)]

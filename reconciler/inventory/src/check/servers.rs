@@ -13,32 +13,32 @@ use crate::codes;
 use crate::decode::did_you_mean;
 use crate::diagnostic::shown;
 
-pub(super) fn check(context: &Context<'_>) -> Vec<Finding> {
-    let recipes: HashMap<&str, (&Located<Recipe>, Asked)> = context
-        .inventory
-        .recipes
-        .iter()
-        .map(|(name, recipe)| (name.as_str(), (recipe.as_ref(), asked(&recipe.value))))
-        .collect();
-    let mut findings = Vec::new();
-    let mut found = Vec::new();
-    for (name, server) in &context.inventory.servers {
-        one(context, server, &recipes, &mut found);
-        findings.extend(found.drain(..).map(|finding: Finding| {
-            // What is wrong with the fleet's own value is the fleet's, whoever met it first.
-            let own = finding.at.as_ref().is_some_and(|at| at.file == server.file);
-            if own { finding.about("Server", name) } else { finding }
-        }));
-    }
-    findings
+/// Recipes by name, with what their templates ask of a server.
+pub(super) type Recipes<'a> = HashMap<&'a str, (&'a Located<Recipe>, Asked)>;
+
+pub(super) fn recipes<'a>(context: &Context<'a>) -> Recipes<'a> {
+    let recipes = context.inventory.recipes.iter();
+    recipes.map(|(name, recipe)| (name.as_str(), (recipe.as_ref(), asked(&recipe.value)))).collect()
 }
 
-fn one(
+/// One server by itself.
+pub(super) fn of_server(
     context: &Context<'_>,
+    name: &str,
     server: &Located<Server>,
-    recipes: &HashMap<&str, (&Located<Recipe>, Asked)>,
-    found: &mut Vec<Finding>,
+    recipes: &Recipes<'_>,
+    findings: &mut Vec<Finding>,
 ) {
+    let mut found = Vec::new();
+    one(context, server, recipes, &mut found);
+    findings.extend(found.into_iter().map(|finding: Finding| {
+        // What is wrong with the fleet's own value is the fleet's, whoever met it first.
+        let own = finding.at.as_ref().is_some_and(|at| at.file == server.file);
+        if own { finding.about("Server", name) } else { finding }
+    }));
+}
+
+fn one(context: &Context<'_>, server: &Located<Server>, recipes: &Recipes<'_>, found: &mut Vec<Finding>) {
     let spec = &server.value.spec;
     suspension(context, server, found);
     if let Some(disk) = &spec.disk {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use shoal_core::inventory::{Inventory, Located};
 use shoal_schema::Sha256;
 
-use super::{Place, Read};
+use super::Place;
+use super::file::Parsed;
+use super::list::{Delta, File};
 use crate::Diagnostic;
 use crate::check::At;
 use crate::decode::Document;
@@ -24,34 +26,80 @@ pub(crate) struct Assembled {
     pub(crate) hidden: BTreeSet<&'static str>,
 }
 
-pub(crate) fn assemble(files: &[Read]) -> Assembled {
-    let mut assembled = Assembled {
-        inventory: Inventory::default(),
-        diagnostics: Vec::new(),
-        doubles: BTreeMap::new(),
-        hidden: BTreeSet::new(),
+impl Assembled {
+    fn new(inventory: Inventory) -> Self {
+        Self { inventory, diagnostics: Vec::new(), doubles: BTreeMap::new(), hidden: BTreeSet::new() }
+    }
+
+    /// Whether every document that is there is in the inventory.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.doubles.is_empty() && self.hidden.is_empty() && self.inventory.broken.is_empty()
+    }
+}
+
+/// The inventory of other files, from that of the files before: where nothing but whole servers came and went, and
+/// none of them meets another one of its name.
+pub(crate) fn patch(mut before: Inventory, files: &[File], delta: &Delta) -> Option<Assembled> {
+    let servers = |parsed: &Parsed| {
+        let all = parsed.documents.iter().all(|document| matches!(document, Document::Server(_)));
+        all && parsed.broken.is_empty() && parsed.hides.is_none()
     };
+    let new: Option<Vec<&Parsed>> =
+        delta.new.iter().map(|index| files[*index].parsed().map(AsRef::as_ref)).collect();
+    let new = new?;
+    if delta.unread || !delta.gone.iter().map(AsRef::as_ref).chain(new.iter().copied()).all(servers) {
+        return None;
+    }
+    for document in delta.gone.iter().flat_map(|parsed| &parsed.documents) {
+        let Document::Server(server) = document else { return None };
+        before.servers.remove(&server.value.metadata.name)?;
+    }
+    for document in new.iter().flat_map(|parsed| &parsed.documents) {
+        let Document::Server(server) = document else { return None };
+        let there = before.servers.insert(server.value.metadata.name.clone(), Arc::clone(server));
+        if there.is_some() {
+            return None;
+        }
+    }
+    before.digest = Some(digest(files));
+    let mut assembled = Assembled::new(before);
+    let noisy = files.iter().filter(|file| file.noisy).filter_map(File::parsed);
+    assembled.diagnostics.extend(noisy.flat_map(|parsed| parsed.diagnostics.iter().cloned()));
+    Some(assembled)
+}
+
+/// The digest over the paths and contents of all files.
+fn digest(files: &[File]) -> Sha256 {
+    let mut text = String::with_capacity(files.len() * 120);
+    for file in files {
+        let content = match (file.parsed(), file.place) {
+            (_, Place::Elsewhere) => continue,
+            (Some(parsed), Place::For(_)) => parsed.sha256.as_str(),
+            (None, Place::For(_)) => file.entry.refused.map_or("unreadable", crate::source::Refused::word),
+        };
+        for part in [&*file.entry.path, "\0", content, "\0"] {
+            text.push_str(part);
+        }
+    }
+    Sha256::of(text.as_bytes())
+}
+
+pub(crate) fn assemble(files: &[File]) -> Assembled {
+    let mut assembled = Assembled::new(Inventory::default());
     let mut fleets: BTreeMap<String, Arc<Located<_>>> = BTreeMap::new();
     let mut broken: Vec<((&'static str, String), At)> = Vec::new();
-    let mut digest = String::with_capacity(files.len() * 100);
     for file in files {
-        let path = &file.listed.path;
-        let Some(parsed) = &file.parsed else {
-            if let Place::For(kind) = file.listed.place {
+        let path = &file.entry.path;
+        let Some(parsed) = file.parsed() else {
+            if let Place::For(kind) = file.place {
                 assembled.hidden.insert(kind);
-                let word = file.listed.entry.refused.map_or("unreadable", crate::source::Refused::word);
-                digest.push_str(&format!("{path}\0{word}\0"));
             }
             continue;
         };
         assembled.diagnostics.extend(parsed.diagnostics.iter().cloned());
-        if file.listed.place == Place::Elsewhere {
+        if file.place == Place::Elsewhere {
             continue;
         }
-        digest.push_str(path);
-        digest.push('\0');
-        digest.push_str(parsed.sha256.as_str());
-        digest.push('\0');
         assembled.hidden.extend(parsed.hides);
         for document in &parsed.documents {
             let Assembled { inventory, doubles, .. } = &mut assembled;
@@ -79,7 +127,7 @@ pub(crate) fn assemble(files: &[Read]) -> Assembled {
             broken.push(((document.kind, document.name.clone()), at));
         }
     }
-    assembled.inventory.digest = Some(Sha256::of(digest.as_bytes()));
+    assembled.inventory.digest = Some(digest(files));
     assembled.inventory.unreadable = !assembled.hidden.is_empty();
     take_out_doubles(&mut assembled, &mut fleets, broken);
     assembled.inventory.fleet = fleets.into_values().next();

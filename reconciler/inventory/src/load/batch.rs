@@ -24,8 +24,6 @@ pub(crate) struct Job {
     index: usize,
     path: Arc<str>,
     place: Place,
-    /// The source's id for the content, if it has one.
-    source_id: Option<String>,
     /// The content's digest, where it was needed to look the content up.
     sha256: Option<Sha256>,
     bytes: Vec<u8>,
@@ -34,7 +32,6 @@ pub(crate) struct Job {
 /// A file that was parsed.
 pub(crate) struct Done {
     pub(crate) index: usize,
-    pub(crate) id: String,
     pub(crate) parsed: Parsed,
 }
 
@@ -43,26 +40,15 @@ impl Job {
         index: usize,
         path: Arc<str>,
         place: Place,
-        source_id: Option<String>,
+        sha256: Option<Sha256>,
         bytes: Vec<u8>,
     ) -> Self {
-        let sha256 = source_id.is_none().then(|| Sha256::of(&bytes));
-        Self { index, path, place, source_id, sha256, bytes }
-    }
-
-    pub(crate) fn without_source_id(&self) -> bool {
-        self.source_id.is_none()
-    }
-
-    /// What the content is known by.
-    pub(crate) fn id(&self) -> &str {
-        self.source_id.as_deref().or(self.sha256.as_ref().map(Sha256::as_str)).unwrap_or_default()
+        Self { index, path, place, sha256, bytes }
     }
 
     fn run(self) -> Done {
-        let id = self.id().to_owned();
         let sha256 = self.sha256.unwrap_or_else(|| Sha256::of(&self.bytes));
-        Done { index: self.index, id, parsed: parse(&self.path, self.place, &self.bytes, sha256) }
+        Done { index: self.index, parsed: parse(&self.path, self.place, &self.bytes, sha256) }
     }
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! What was parsed, by path and content id.
+//! What was parsed and is not in the tree that was loaded last, by path and content id: a revert, or a base that is
+//! loaded in turn with a head, finds its documents again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::file::Parsed;
 use super::resolve::Spots;
+use crate::source::ContentId;
 
 /// An entry that two loads in a row did not ask for is dropped: two, so that a base and a head
 /// may be loaded in turn.
@@ -17,30 +19,32 @@ pub(crate) struct Cache {
     load: u64,
 }
 
+/// A content that was parsed.
+pub(crate) struct Known {
+    pub(crate) id: ContentId,
+    pub(crate) parsed: Arc<Parsed>,
+    /// The places that were looked up in it, to be added to.
+    pub(crate) spots: Spots,
+}
+
 struct Cached {
-    id: String,
-    parsed: Arc<Parsed>,
-    spots: Spots,
-    used: u64,
+    known: Known,
+    /// The load that put it here.
+    since: u64,
 }
 
 impl Cache {
-    pub(crate) fn get(&mut self, path: &str, id: &str) -> Option<Arc<Parsed>> {
-        let load = self.load;
-        let cached = self.files.get_mut(path)?.iter_mut().find(|cached| cached.id == id)?;
-        cached.used = load;
-        Some(Arc::clone(&cached.parsed))
-    }
-
-    pub(crate) fn put(&mut self, path: &Arc<str>, id: String, parsed: Arc<Parsed>) {
-        let entry = Cached { id, parsed, spots: Spots::default(), used: self.load };
-        self.files.entry(Arc::clone(path)).or_default().push(entry);
-    }
-
-    /// The places that were looked up in a file, to be added to.
-    pub(crate) fn spots(&mut self, path: &str, parsed: &Arc<Parsed>) -> Option<&mut Spots> {
+    /// Hands out what is known of a content, for good.
+    pub(crate) fn take(&mut self, path: &str, id: ContentId) -> Option<Known> {
         let all = self.files.get_mut(path)?;
-        all.iter_mut().find(|cached| Arc::ptr_eq(&cached.parsed, parsed)).map(|cached| &mut cached.spots)
+        let at = all.iter().position(|cached| cached.known.id == id)?;
+        Some(all.swap_remove(at).known)
+    }
+
+    /// Keeps what the tree does not hold any more.
+    pub(crate) fn put(&mut self, path: &Arc<str>, known: Known) {
+        let cached = Cached { known, since: self.load };
+        self.files.entry(Arc::clone(path)).or_default().push(cached);
     }
 
     /// Ends a load.
@@ -48,7 +52,7 @@ impl Cache {
         self.load += 1;
         let load = self.load;
         self.files.retain(|_, all| {
-            all.retain(|cached| cached.used + KEPT_LOADS >= load);
+            all.retain(|cached| cached.since + KEPT_LOADS > load);
             !all.is_empty()
         });
     }

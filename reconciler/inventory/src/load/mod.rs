@@ -7,6 +7,8 @@
 //!
 //! # Guarantees
 //! * A file with the same path and content id is never parsed twice by the same [`Loader`].
+//! * What a load costs beyond a walk over names grows with what changed since the last one, as long as nothing is
+//!   broken; whatever was loaded before, the result is that of a loader that loaded nothing before.
 //! * One broken file hides no other: its documents are in `broken`, or, where not even their kind
 //!   and name can be read, `unreadable` is set.
 //! * Same tree, same result, in the same order; a directory and a Git tree with the same content
@@ -19,6 +21,7 @@ mod assemble;
 mod batch;
 mod cache;
 mod file;
+mod list;
 mod place;
 mod resolve;
 
@@ -31,17 +34,27 @@ use std::sync::Arc;
 use shoal_core::inventory::Inventory;
 use shoal_schema::plan::Problem;
 
-use crate::check::{self, Checks};
+use crate::check::{self, Checks, Memo};
 use crate::codes;
-use crate::source::{FileEntry, FileSource, MAX_ENTRIES, MAX_FILE_BYTES, Refused, SourceError};
+use crate::source::{FileSource, Refused, SourceError};
 use crate::{Diagnostic, Severity};
 use cache::Cache;
-use file::Parsed;
+use list::File;
 
 /// Loads inventories, and remembers what it parsed.
 pub struct Loader {
     threads: NonZeroUsize,
     cache: Cache,
+    last: Last,
+    memo: Memo,
+}
+
+/// What was loaded last.
+#[derive(Default)]
+struct Last {
+    files: Vec<File>,
+    /// What they came to before any check, where every document of them is in it.
+    whole: Option<Inventory>,
 }
 
 /// What came of a load.
@@ -63,107 +76,40 @@ impl Loaded {
     }
 }
 
-/// A file of the listing and what it is for.
-struct Listed {
-    entry: FileEntry,
-    place: Place,
-    path: Arc<str>,
-}
-
-/// A file that was read, in the order of the listing.
-struct Read {
-    listed: Listed,
-    /// Its content, parsed; nothing where it could not be read.
-    parsed: Option<Arc<Parsed>>,
-}
-
 impl Loader {
     /// Parses on so many threads where many files are new.
     pub fn new(threads: NonZeroUsize) -> Self {
-        Self { threads, cache: Cache::default() }
+        Self { threads, cache: Cache::default(), last: Last::default(), memo: Memo::default() }
     }
 
     /// Loads an inventory. An error means that the tree could not be listed at all; a file that
     /// cannot be read is a diagnostic.
     pub fn load(&mut self, source: &dyn FileSource, checks: &Checks) -> Result<Loaded, SourceError> {
         let mut diagnostics = Vec::new();
-        let listed = list(source)?;
-        let (read, parsed) = self.read(source, listed, &mut diagnostics);
-        let files = read.iter().filter(|file| file.listed.place != Place::Elsewhere).count();
-        let mut assembled = assemble::assemble(&read);
-        diagnostics.append(&mut assembled.diagnostics);
-        let findings = check::run(&mut assembled, checks);
-        diagnostics.extend(resolve::resolve(findings, source, &read, &mut self.cache));
+        let entries = list::list(source)?;
+        let last = std::mem::take(&mut self.last);
+        let jobs = batch::Jobs::new(self.threads);
+        let (mut files, delta) =
+            list::read(source, entries, last.files, &mut self.cache, jobs, &mut diagnostics);
         self.cache.drop_unused();
+        let mut assembled = match last.whole.and_then(|whole| assemble::patch(whole, &files, &delta)) {
+            Some(assembled) => assembled,
+            None => assemble::assemble(&files),
+        };
+        diagnostics.append(&mut assembled.diagnostics);
+        let whole = assembled.is_whole().then(|| assembled.inventory.clone());
+        let findings = check::run(&mut assembled, checks, &mut self.memo);
+        // What a check took out must be looked at again each time.
+        let whole = whole.filter(|_| assembled.inventory.broken.is_empty());
+        diagnostics.extend(resolve::resolve(findings, source, &mut files));
         diagnostics.sort_by(Diagnostic::order);
         diagnostics.dedup();
         let mut inventory = assembled.inventory;
         inventory.problems = problems(&diagnostics);
-        Ok(Loaded { inventory, diagnostics, files, parsed })
+        let count = files.iter().filter(|file| file.place != Place::Elsewhere).count();
+        self.last = Last { files, whole };
+        Ok(Loaded { inventory, diagnostics, files: count, parsed: delta.parsed })
     }
-
-    /// Parses what is new. Files that must not or cannot be read become diagnostics.
-    fn read(
-        &mut self,
-        source: &dyn FileSource,
-        listed: Vec<Listed>,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> (Vec<Read>, usize) {
-        let mut files: Vec<Read> = Vec::with_capacity(listed.len());
-        let mut jobs = batch::Jobs::new(self.threads);
-        for listed in listed {
-            let index = files.len();
-            let mut file = Read { listed, parsed: None };
-            let Listed { entry, place, path } = &file.listed;
-            if let Some(refused) = entry.refused {
-                diagnostics.push(refusal(path, refused));
-            } else if let Some(known) = entry.id.as_deref().and_then(|id| self.cache.get(path, id)) {
-                file.parsed = Some(known);
-            } else {
-                match source.read(entry) {
-                    Ok(bytes) if bytes.len() as u64 > MAX_FILE_BYTES => {
-                        diagnostics.push(refusal(path, Refused::TooLarge));
-                    }
-                    Ok(bytes) => {
-                        let job = batch::Job::new(index, Arc::clone(path), *place, entry.id.clone(), bytes);
-                        // Without an id from the source the content has to say whether it is known.
-                        match job.without_source_id().then(|| self.cache.get(path, job.id())).flatten() {
-                            Some(known) => file.parsed = Some(known),
-                            None => jobs.push(job),
-                        }
-                    }
-                    Err(error) => diagnostics.push(unreadable(path, &error)),
-                }
-            }
-            files.push(file);
-        }
-        let done = jobs.finish();
-        let count = done.len();
-        for batch::Done { index, id, parsed } in done {
-            let parsed = Arc::new(parsed);
-            let file = &mut files[index];
-            self.cache.put(&file.listed.path, id, Arc::clone(&parsed));
-            file.parsed = Some(parsed);
-        }
-        (files, count)
-    }
-}
-
-/// The files that count, sorted by path.
-fn list(source: &dyn FileSource) -> Result<Vec<Listed>, SourceError> {
-    let entries = source.list()?;
-    if entries.len() > MAX_ENTRIES {
-        return Err(SourceError::TooManyEntries { subject: "the tree".to_owned(), limit: MAX_ENTRIES });
-    }
-    let mut listed: Vec<Listed> = entries
-        .into_iter()
-        .filter_map(|entry| {
-            let place = Place::of(&entry)?;
-            Some(Listed { path: Arc::from(entry.path.as_str()), entry, place })
-        })
-        .collect();
-    listed.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(listed)
 }
 
 fn refusal(path: &Arc<str>, refused: Refused) -> Diagnostic {

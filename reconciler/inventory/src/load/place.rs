@@ -30,7 +30,7 @@ pub(crate) enum Place {
 impl Place {
     /// What a file is for; nothing where it is of no interest.
     pub(crate) fn of(entry: &FileEntry) -> Option<Self> {
-        let path = entry.path.as_str();
+        let path = &*entry.path;
         if path.split('/').any(|part| part.starts_with('.')) {
             return None;
         }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     fn place(path: &str, refused: Option<Refused>) -> Option<Place> {
-        Place::of(&FileEntry { path: path.to_owned(), id: None, size: 0, refused })
+        Place::of(&FileEntry { path: path.into(), id: None, size: 0, refused })
     }
 
     #[test]

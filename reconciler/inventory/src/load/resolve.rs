@@ -7,9 +7,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::Read;
-use super::cache::Cache;
 use super::file::source_line;
+use super::list::File;
 use crate::Diagnostic;
 use crate::check::{Aim, At, Finding};
 use crate::decode::is_hidden;
@@ -44,8 +43,7 @@ impl Key {
 pub(crate) fn resolve(
     findings: Vec<Finding>,
     source: &dyn FileSource,
-    files: &[Read],
-    cache: &mut Cache,
+    files: &mut [File],
 ) -> Vec<Diagnostic> {
     let mut wanted: BTreeMap<&str, HashSet<Key>> = BTreeMap::new();
     for finding in &findings {
@@ -53,21 +51,20 @@ pub(crate) fn resolve(
             wanted.entry(&at.file).or_default().insert(Key::of(at));
         }
     }
-    let mut known: HashMap<Arc<str>, Spots> = HashMap::new();
+    let mut found: HashMap<Arc<str>, Spots> = HashMap::new();
     for (path, keys) in wanted {
-        let Ok(index) = files.binary_search_by(|file| file.listed.path.as_ref().cmp(path)) else { continue };
-        let file = &files[index];
-        let Some(parsed) = &file.parsed else { continue };
-        let Some(spots) = cache.spots(path, parsed) else { continue };
-        if keys.iter().any(|key| !spots.contains_key(key)) {
+        let Ok(index) = files.binary_search_by(|file| (*file.entry.path).cmp(path)) else { continue };
+        let file = &mut files[index];
+        let Some(known) = &mut file.known else { continue };
+        if keys.iter().any(|key| !known.spots.contains_key(key)) {
             // Gone or changed since: lines are still right for what was parsed.
-            let Ok(bytes) = source.read(&file.listed.entry) else { continue };
-            look_up(&bytes, &keys, spots);
+            let Ok(bytes) = source.read(&file.entry) else { continue };
+            look_up(&bytes, &keys, &mut known.spots);
         }
-        let found = keys.into_iter().filter_map(|key| spots.get(&key).cloned().map(|spot| (key, spot)));
-        known.insert(Arc::clone(&file.listed.path), found.collect());
+        let spots = keys.into_iter().filter_map(|key| known.spots.get(&key).cloned().map(|spot| (key, spot)));
+        found.insert(Arc::clone(&file.entry.path), spots.collect());
     }
-    findings.into_iter().map(|finding| diagnostic(finding, &known)).collect()
+    findings.into_iter().map(|finding| diagnostic(finding, &found)).collect()
 }
 
 fn diagnostic(finding: Finding, known: &HashMap<Arc<str>, Spots>) -> Diagnostic {

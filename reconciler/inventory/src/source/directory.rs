@@ -76,14 +76,14 @@ impl FileSource for DirectorySource {
                 } else {
                     None
                 };
-                entries.push(FileEntry { path, id: None, size: metadata.len(), refused });
+                entries.push(FileEntry { path: path.into(), id: None, size: metadata.len(), refused });
             }
         }
         Ok(entries)
     }
 
     fn read(&self, entry: &FileEntry) -> Result<Vec<u8>, SourceError> {
-        let path = self.root.join(&entry.path);
+        let path = self.root.join(&*entry.path);
         let failed = |source: io::Error| failed("read", &path, source);
         let file = open_below(&self.root, &entry.path).map_err(failed)?;
         if !file.metadata().map_err(failed)?.is_file() {
@@ -126,8 +126,12 @@ mod tests {
     }
 
     fn list(root: &Path) -> Vec<(String, Option<Refused>)> {
-        let mut all: Vec<_> =
-            DirectorySource::new(root).list().unwrap().into_iter().map(|e| (e.path, e.refused)).collect();
+        let mut all: Vec<_> = DirectorySource::new(root)
+            .list()
+            .unwrap()
+            .into_iter()
+            .map(|e| (e.path.to_string(), e.refused))
+            .collect();
         all.sort();
         all
     }

@@ -6,6 +6,9 @@ mod directory;
 pub use directory::DirectorySource;
 
 use std::error::Error;
+use std::sync::Arc;
+
+use shoal_schema::Sha256;
 
 /// Files over this size, in bytes, are refused.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -29,14 +32,39 @@ pub trait FileSource {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileEntry {
     /// Path within the tree, with `/`, without a leading one.
-    pub path: String,
+    pub path: Arc<str>,
     /// What names this very content for good, such as a blob's object id. A file whose id was seen
     /// before is not read again. Nothing where the source would have to read it to know.
-    pub id: Option<String>,
+    pub id: Option<ContentId>,
     /// Size in bytes, where known; 0 otherwise.
     pub size: u64,
     /// Why it must not be read.
     pub refused: Option<Refused>,
+}
+
+/// What names a content for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentId {
+    length: u8,
+    bytes: [u8; Self::MOST],
+}
+
+impl ContentId {
+    const MOST: usize = 32;
+
+    /// A name of any length; what is longer than a digest is digested.
+    pub fn new(name: &[u8]) -> Self {
+        let digest;
+        let name = if name.len() > Self::MOST {
+            digest = Sha256::of(name);
+            &digest.hex().as_bytes()[..Self::MOST]
+        } else {
+            name
+        };
+        let mut bytes = [0; Self::MOST];
+        bytes[..name.len()].copy_from_slice(name);
+        Self { length: name.len() as u8, bytes }
+    }
 }
 
 /// Why a file must not be read.

@@ -3,6 +3,7 @@
 
 mod documents;
 mod example;
+mod follow;
 mod hostile;
 mod load;
 mod properties;

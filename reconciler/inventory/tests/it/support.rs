@@ -8,7 +8,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use shoal_inventory::{
-    Checks, Diagnostic, FileEntry, FileSource, Format, Loaded, Loader, Refused, SourceError, render,
+    Checks, ContentId, Diagnostic, FileEntry, FileSource, Format, Loaded, Loader, Refused, SourceError,
+    render,
 };
 
 /// A tree in memory.
@@ -64,13 +65,13 @@ impl FileSource for Tree {
         let id =
             |content: &[u8]| format!("{:x}-{}", content.len(), shoal_schema::Sha256::of(content).short());
         let files = self.files.iter().map(|(path, content)| FileEntry {
-            path: path.clone(),
-            id: self.with_ids.then(|| id(content)),
+            path: path.as_str().into(),
+            id: self.with_ids.then(|| ContentId::new(id(content).as_bytes())),
             size: content.len() as u64,
             refused: None,
         });
         let refused = self.refused.iter().map(|(path, refused)| FileEntry {
-            path: path.clone(),
+            path: path.as_str().into(),
             id: None,
             size: 0,
             refused: Some(*refused),
@@ -80,12 +81,12 @@ impl FileSource for Tree {
     }
 
     fn read(&self, entry: &FileEntry) -> Result<Vec<u8>, SourceError> {
-        self.reads.borrow_mut().push(entry.path.clone());
-        if self.failing.contains(&entry.path) {
+        self.reads.borrow_mut().push(entry.path.to_string());
+        if self.failing.iter().any(|path| **path == *entry.path) {
             let source = Box::new(std::io::Error::other("input/output error"));
-            return Err(SourceError::Failed { action: "read", subject: entry.path.clone(), source });
+            return Err(SourceError::Failed { action: "read", subject: entry.path.to_string(), source });
         }
-        Ok(self.files[&entry.path].clone())
+        Ok(self.files[&*entry.path].clone())
     }
 }
 

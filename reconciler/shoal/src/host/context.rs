@@ -2,7 +2,7 @@
 //! What every command is given.
 
 use std::future::Future;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -94,11 +94,18 @@ impl Context {
         output.write_all(bytes).and_then(|()| output.flush())
     }
 
-    /// Writes data as JSON.
+    /// Writes data as JSON, piece by piece: a plan is as long as a fleet is large.
     pub(crate) fn json<T: serde::Serialize>(&self, value: &T) -> Result<(), CliError> {
-        let text = serde_json::to_string_pretty(value)
-            .map_err(|error| CliError::internal("json", "cannot write the answer as JSON").because(error))?;
-        self.data(&format!("{text}\n"))
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pieces = BufWriter::with_capacity(1 << 16, &mut *output);
+        serde_json::to_writer_pretty(&mut pieces, value).map_err(|error| {
+            if error.is_io() {
+                CliError::closed_output(error.into())
+            } else {
+                CliError::internal("json", "cannot write the answer as JSON").because(error)
+            }
+        })?;
+        pieces.write_all(b"\n").and_then(|()| pieces.flush()).map_err(CliError::closed_output)
     }
 
     /// Talks. Where nobody listens, nothing is lost.

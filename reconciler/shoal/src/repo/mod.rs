@@ -130,14 +130,14 @@ impl Repository {
         let present: BTreeMap<&str, &FileEntry> = listed
             .iter()
             .filter(|entry| is_inventory_path(&entry.path))
-            .map(|entry| (entry.path.as_str(), entry))
+            .map(|entry| (&*entry.path, entry))
             .collect();
         if present.len() != committed.len() {
             return Ok(true);
         }
         let files = DirectorySource::new(clone.root());
         for entry in &committed {
-            let Some(now) = present.get(entry.path.as_str()) else { return Ok(true) };
+            let Some(now) = present.get(&*entry.path) else { return Ok(true) };
             if now.refused != entry.refused {
                 return Ok(true);
             }

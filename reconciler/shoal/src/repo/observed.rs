@@ -166,7 +166,7 @@ fn from_files(dir: &Path) -> Result<Observed, CliError> {
         if let Some(refused) = entry.refused {
             return Err(damaged(&entry.path, refused.word()));
         }
-        if entry.path == SUMMARY_PATH {
+        if *entry.path == *SUMMARY_PATH {
             observed = Some(observed_of(&parse(SUMMARY_PATH, &source.read(entry)?)?));
         } else if entry.path.starts_with("servers/") {
             servers.push(entry);

@@ -137,20 +137,28 @@ fn a_plan_file_is_shown_again_and_refused_when_it_was_changed() {
     // The time is outside of the id, everything else is inside.
     sandbox.write("fleet/plan.json", &text.replace("\"createdAt\": \"2", "\"createdAt\": \"1"));
     sandbox.shoal(&["show", "plan.json"]).at("fleet").run().ends(0);
-    for (from, to) in [("web-02", "web-03"), ("\"complete\": true", "\"complete\": true, \"extra\": 1")] {
+    let changes = [
+        ("web-02", "web-03"),
+        ("\"steps\": [", "\"steps\": [\"look away\", "),
+        ("\"action\": \"reinstall\"", "\"extra\": 1, \"action\": \"reinstall\""),
+        ("\"complete\": true", "\"complete\": true, \"extra\": 1"),
+    ];
+    for (from, to) in changes {
         assert!(text.contains(from));
         sandbox.write("fleet/plan.json", &text.replace(from, to));
         let ran = sandbox.shoal(&["show", "plan.json"]).at("fleet").run().ends(1).prints_nothing();
         assert!(ran.stderr.contains("plan.damaged"), "{}", ran.stderr);
     }
-    sandbox.write("fleet/plan.json", &text.replace("\"1.0\"", "\"2.0\""));
+    sandbox.write("fleet/plan.json", &text.replace("\"2.0\"", "\"1.0\""));
     sandbox
         .shoal(&["show", "plan.json"])
         .at("fleet")
         .run()
         .ends(1)
-        .says("reads 1.x")
+        .says("reads 2.x")
         .says("hint: make the plan again");
+    sandbox.write("fleet/plan.json", "[]");
+    sandbox.shoal(&["show", "plan.json"]).at("fleet").run().ends(1).says("is not a plan");
 }
 
 #[test]

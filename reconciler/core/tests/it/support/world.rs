@@ -310,6 +310,7 @@ impl World {
         let plan = plan::make(&request).expect("a plan");
         let followed = self.planner.lock().expect("no test panicked in it").make(&request).expect("a plan");
         assert_eq!(*followed, plan, "a planner that made other plans before makes another one");
+        assert_eq!(plan.compute_id().expect("an id"), plan.id, "the id is not that of the content");
         plan
     }
 

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! The files of a tree, beside those of the tree that was loaded last: what did not change is not looked at again.
+
+use std::sync::Arc;
+
+use super::batch::{Done, Job, Jobs};
+use super::cache::{Cache, Known};
+use super::file::Parsed;
+use super::{Place, refusal, unreadable};
+use crate::Diagnostic;
+use crate::source::{ContentId, FileEntry, FileSource, MAX_ENTRIES, MAX_FILE_BYTES, Refused, SourceError};
+
+/// A file of the listing, what it is for, and what is in it.
+pub(crate) struct File {
+    pub(crate) entry: FileEntry,
+    pub(crate) place: Place,
+    /// Its content; nothing where it could not be read.
+    pub(crate) known: Option<Known>,
+    /// Something is to be said about its content.
+    pub(crate) noisy: bool,
+}
+
+impl File {
+    pub(crate) fn parsed(&self) -> Option<&Arc<Parsed>> {
+        self.known.as_ref().map(|known| &known.parsed)
+    }
+}
+
+/// What changed since the tree that was loaded last.
+#[derive(Default)]
+pub(crate) struct Delta {
+    /// Files that were not there, or not with this content.
+    pub(crate) new: Vec<usize>,
+    /// Contents that are not there any more.
+    pub(crate) gone: Vec<Arc<Parsed>>,
+    /// A file could not be read, now or then.
+    pub(crate) unread: bool,
+    /// How many contents had to be parsed.
+    pub(crate) parsed: usize,
+}
+
+/// The files that count, sorted by path, as they come from the source.
+pub(crate) fn list(source: &dyn FileSource) -> Result<Vec<FileEntry>, SourceError> {
+    let mut entries = source.list()?;
+    if entries.len() > MAX_ENTRIES {
+        return Err(SourceError::TooManyEntries { subject: "the tree".to_owned(), limit: MAX_ENTRIES });
+    }
+    if !entries.is_sorted_by(|a, b| a.path <= b.path) {
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+    Ok(entries)
+}
+
+/// Goes through a listing and the files of the last one side by side. Parses what is new; files that must not or cannot
+/// be read become diagnostics.
+pub(crate) fn read(
+    source: &dyn FileSource,
+    entries: Vec<FileEntry>,
+    before: Vec<File>,
+    cache: &mut Cache,
+    mut jobs: Jobs,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Vec<File>, Delta) {
+    let mut delta = Delta::default();
+    let mut files: Vec<File> = Vec::with_capacity(entries.len());
+    let mut before = before.into_iter().peekable();
+    for entry in entries {
+        while let Some(gone) = before.next_if(|file| file.entry.path < entry.path) {
+            retire(gone, cache, &mut delta);
+        }
+        let last = before.next_if(|file| file.entry.path == entry.path);
+        if let Some(last) = last {
+            if let Some(known) = &last.known
+                && entry.refused.is_none()
+                && entry.id == Some(known.id)
+            {
+                files.push(File { entry, ..last });
+                continue;
+            }
+            retire(last, cache, &mut delta);
+        }
+        let Some(place) = Place::of(&entry) else { continue };
+        let index = files.len();
+        let known = match content(source, &entry, cache) {
+            Ok(Content::Known(known)) => Some(known),
+            Ok(Content::New(sha256, bytes)) => {
+                jobs.push(Job::new(index, Arc::clone(&entry.path), place, sha256, bytes));
+                None
+            }
+            Err(diagnostic) => {
+                diagnostics.push(diagnostic);
+                delta.unread = true;
+                files.push(File { entry, place, known: None, noisy: false });
+                continue;
+            }
+        };
+        delta.new.push(index);
+        let noisy = known.as_ref().is_some_and(|known| !known.parsed.diagnostics.is_empty());
+        files.push(File { entry, place, known, noisy });
+    }
+    before.for_each(|gone| retire(gone, cache, &mut delta));
+    let done = jobs.finish();
+    delta.parsed = done.len();
+    for Done { index, parsed } in done {
+        let file = &mut files[index];
+        let id = file.entry.id.unwrap_or_else(|| by_digest(&parsed.sha256));
+        file.noisy = !parsed.diagnostics.is_empty();
+        file.known = Some(Known { id, parsed: Arc::new(parsed), spots: super::resolve::Spots::default() });
+    }
+    (files, delta)
+}
+
+fn retire(gone: File, cache: &mut Cache, delta: &mut Delta) {
+    match gone.known {
+        Some(known) => {
+            delta.gone.push(Arc::clone(&known.parsed));
+            cache.put(&gone.entry.path, known);
+        }
+        None => delta.unread = true,
+    }
+}
+
+enum Content {
+    Known(Known),
+    New(Option<shoal_schema::Sha256>, Vec<u8>),
+}
+
+fn content(source: &dyn FileSource, entry: &FileEntry, cache: &mut Cache) -> Result<Content, Diagnostic> {
+    if let Some(refused) = entry.refused {
+        return Err(refusal(&entry.path, refused));
+    }
+    if let Some(known) = entry.id.and_then(|id| cache.take(&entry.path, id)) {
+        return Ok(Content::Known(known));
+    }
+    let bytes = source.read(entry).map_err(|error| unreadable(&entry.path, &error))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(refusal(&entry.path, Refused::TooLarge));
+    }
+    if entry.id.is_some() {
+        return Ok(Content::New(None, bytes));
+    }
+    // Without an id from the source the content has to say whether it is known.
+    let sha256 = shoal_schema::Sha256::of(&bytes);
+    Ok(match cache.take(&entry.path, by_digest(&sha256)) {
+        Some(known) => Content::Known(known),
+        None => Content::New(Some(sha256), bytes),
+    })
+}
+
+fn by_digest(sha256: &shoal_schema::Sha256) -> ContentId {
+    ContentId::new(sha256.as_str().as_bytes())
+}
