@@ -36,6 +36,7 @@ pub struct Metrics {
     servers: IntGaugeVec,
     permits: IntCounterVec,
     status_commits: IntCounterVec,
+    status_seconds: HistogramVec,
     oci: RegistryMetrics,
 }
 
@@ -135,6 +136,13 @@ impl Metrics {
             servers: gauge("servers", "Servers by condition.", &["condition"])?,
             permits: counter("permit_decisions_total", "Answers to requests for a permit.", &["decision"])?,
             status_commits: counter("status_commits_total", "Publications of status.", &["outcome"])?,
+            status_seconds: histogram(
+                "status_commit_duration_seconds",
+                "Length of publications of status.",
+                &["outcome"],
+                0.005,
+                2.2,
+            )?,
             oci: RegistryMetrics::register(&registry)?,
             registry,
         })
@@ -215,8 +223,9 @@ impl Metrics {
         self.permits.with_label_values(&[decision]).inc();
     }
 
-    pub(crate) fn status_commit(&self, outcome: &str) {
+    pub(crate) fn status_commit(&self, outcome: &str, took: Duration) {
         self.status_commits.with_label_values(&[outcome]).inc();
+        self.status_seconds.with_label_values(&[outcome]).observe(took.as_secs_f64());
     }
 }
 

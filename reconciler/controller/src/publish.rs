@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shoal_git::{Author, PublishOutcome, Reader, StatusCommit, StatusError};
 use shoal_schema::Sha256;
@@ -200,6 +200,7 @@ impl Controller {
             return Err("this controller only observes until 'shoal takeover'".to_owned());
         }
         let mut published = self.published.lock().await;
+        let began = Instant::now();
         let (changed, wanted) = published.compare(self);
         if changed.is_empty() {
             return Ok(());
@@ -212,7 +213,7 @@ impl Controller {
                 write_files(&self.settings.storage_root.join("status"), &files).map_err(|error| chain(&error))
             }
         };
-        self.metrics.status_commit(if result.is_ok() { "ok" } else { "failed" });
+        self.metrics.status_commit(if result.is_ok() { "ok" } else { "failed" }, began.elapsed());
         result?;
         for (path, digest) in changed {
             match digest {

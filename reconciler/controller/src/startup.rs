@@ -27,6 +27,7 @@ use crate::controller::{Controller, Parts};
 use crate::jobs::perform::chain;
 use crate::keys::Keys;
 use crate::known::KnownServers;
+use crate::known_jobs::KnownJobs;
 use crate::media::MediaShelf;
 use crate::metrics::Metrics;
 use crate::outside::{NoRandomness, Outside, Random, StatusBranch};
@@ -132,7 +133,7 @@ pub(crate) fn open_in(settings: Settings, outside: Outside) -> Result<Arc<Contro
         fetched_at: None,
         fetch_error: None,
         servers: KnownServers::default(),
-        jobs: BTreeMap::new(),
+        jobs: KnownJobs::default(),
         active: BTreeMap::new(),
         control: rows::get(store, Table::Control, "control")?.unwrap_or_default(),
         plan: None,
@@ -241,7 +242,7 @@ pub(crate) async fn take_over(controller: &Arc<Controller>) -> Result<(), String
 async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Result<(), String> {
     let (mut servers, jobs) = {
         let world = controller.world();
-        (BTreeMap::clone(&world.servers), world.jobs.clone())
+        (BTreeMap::clone(&world.servers), BTreeMap::clone(&world.jobs))
     };
     let shown = branch.as_ref().map(|branch| branch.summary.ledger.clone());
     for (path, status) in branch.map(|branch| branch.servers).unwrap_or_default() {
@@ -263,8 +264,8 @@ async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Re
         rows::put_server(&mut batch, &row);
         rows_after.put(Arc::new(row));
     }
-    let mut jobs_after = BTreeMap::new();
-    for (id, job) in jobs {
+    let mut jobs_after = KnownJobs::default();
+    for job in jobs.into_values() {
         let job = if job.is_active() {
             let over = over(&job, controller.now());
             rows::put_job(&mut batch, &over);
@@ -273,7 +274,7 @@ async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Re
         } else {
             job
         };
-        jobs_after.insert(id, job);
+        jobs_after.put(job);
     }
     let _switching = controller.switching.lock().await;
     let control = ControlRow { failures: 0, observe_only: false, ..controller.world().control.clone() };
