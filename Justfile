@@ -127,6 +127,15 @@ bench-machines: machines _dispatcher
     ln -f target/machines/*.tar.zst target/machines-bench/
     SHOAL_MACHINES="$PWD/target/machines-bench" target/debug/xtask demo-vm --no-colour | tee target/machines-bench/log
 
+# Ten thousand servers beside check-jsonschema, ajv-cli and xorriso: load and plan, one change, status, idle, task media,
+# reports of machines, 200 jobs at once. Tables in Markdown, medians of five; takes half an hour.
+bench *ARGS: _peers
+    cargo build --release --quiet -p shoal -p shoal-testbed -p shoal-bench
+    target/release/shoal-bench fleet {{ ARGS }}
+    target/release/shoal-bench iso
+    target/release/shoal-bench webhooks
+    target/release/shoal-bench jobs
+
 # The registry beside docker-registry and nginx, medians as a table; on a tmpfs the disk bounds nothing.
 # Needs Debian's docker-registry and nginx-light, which start services where they are installed.
 bench-registry DIR *ARGS:
@@ -138,6 +147,14 @@ bench-sweep *ARGS: _sushy
     cargo build --release --quiet -p shoal -p shoal-testbed -p shoal-bench
     target/release/shoal-bench sweep --changed {{ ARGS }}
     target/release/shoal-bench job
+
+_peers:
+    if ! target/bench-python/bin/check-jsonschema --version >/dev/null 2>&1; then \
+        if ! target/bench-python/bin/python -c '' 2>/dev/null; then python3 -m venv --clear target/bench-python; fi; \
+        target/bench-python/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r bench/peers/check-jsonschema.txt; fi
+    if [ ! -x target/bench-node/node_modules/.bin/ajv ]; then \
+        mkdir -p target/bench-node; cp bench/peers/package.json bench/peers/package-lock.json target/bench-node/; \
+        npm ci --silent --ignore-scripts --no-audit --no-fund --prefix target/bench-node; fi
 
 _sushy:
     if ! target/bench-python/bin/python -c 'import sushy' 2>/dev/null; then \

@@ -105,7 +105,7 @@ async fn run(profile: &str, time_scale: &str) -> Result<Vec<Call>> {
     let place = Place::new("shoal-bench-", None)?;
     let programs = Programs::find(&place)?;
     let emulator = Emulator::start(&["--profile", profile, "--powered-on", "--time-scale", time_scale])?;
-    fleet::make(&programs, &place, &emulator.bmcs, "blankOnly")?;
+    fleet::make(&programs, &place, &emulator.bmcs, fleet::plain("blankOnly"))?;
     let settings = ["--log-level", "warn"].map(str::to_owned);
     let (controller, _) = Controller::start(&programs, &place, &Addresses::any(), &settings).await?;
     let peer = Peer::Socket(place.socket());

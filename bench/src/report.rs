@@ -48,7 +48,11 @@ pub(super) fn table(peers: &[&str], rows: &[Row]) -> String {
         }
         for other in &medians[1..] {
             match (medians[0], other) {
-                (Some(own), Some(other)) if *other > 0.0 => out.push_str(&format!(" {:.2} |", own / other)),
+                (Some(own), Some(other)) if *other > 0.0 => {
+                    let ratio = own / other;
+                    let digits = if ratio < 0.01 { 4 } else { 2 };
+                    out.push_str(&format!(" {ratio:.digits$} |"));
+                }
                 _ => out.push_str(" |"),
             }
         }
@@ -67,7 +71,7 @@ fn amount(value: f64, unit: &str) -> String {
     format!("{value:.digits$} {unit}").trim_end().to_owned()
 }
 
-fn median(rounds: &[f64]) -> Option<f64> {
+pub(super) fn median(rounds: &[f64]) -> Option<f64> {
     let mut sorted = rounds.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied()

@@ -57,7 +57,7 @@ pub(crate) struct Args {
 /// Servers that are adopted by one file: the controller reads none over 1 MiB.
 const ADOPTED_AT_ONCE: usize = 1000;
 /// Adoption takes no longer than this.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(900);
 const PEERS: [&str; 3] = ["shoal", "sushy", "curl"];
 
 pub(crate) fn main(args: &Args) -> Result<()> {
@@ -80,7 +80,7 @@ async fn run(args: &Args, count: usize) -> Result<()> {
         "--time-scale",
         "0",
     ])?;
-    fleet::make(&programs, &place, &emulator.bmcs, "approve")?;
+    fleet::make(&programs, &place, &emulator.bmcs, fleet::plain("approve"))?;
     let isos = place.storage().join("static/isos");
     std::fs::create_dir_all(&isos)?;
     std::fs::copy(place.maintenance_iso(), isos.join("other.iso"))?;
@@ -138,7 +138,7 @@ async fn run(args: &Args, count: usize) -> Result<()> {
 }
 
 /// Every server is recorded as it is, so that nothing is to be done.
-async fn adopt(programs: &Programs, place: &Place, count: usize) -> Result<()> {
+pub(crate) async fn adopt(programs: &Programs, place: &Place, count: usize) -> Result<()> {
     #[derive(serde::Deserialize)]
     struct Plan {
         entries: Vec<serde::de::IgnoredAny>,
@@ -167,7 +167,8 @@ async fn adopt(programs: &Programs, place: &Place, count: usize) -> Result<()> {
     controller.stop().await.map(drop)
 }
 
-async fn until<F: Future<Output = Result<bool>>>(holds: impl Fn() -> F) -> Result<()> {
+/// Waits until something holds, but not forever.
+pub(crate) async fn until<F: Future<Output = Result<bool>>>(holds: impl Fn() -> F) -> Result<()> {
     let began = Instant::now();
     while !holds().await? {
         if began.elapsed() > PATIENCE {

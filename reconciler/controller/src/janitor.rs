@@ -103,7 +103,7 @@ async fn forget_jobs(controller: &Controller) -> Result<(), String> {
             }
         }
         controller.commit(&format!("the end of job {id}"), batch).await.map_err(|error| chain(&error))?;
-        controller.world_mut().jobs.remove(&id);
+        controller.world_mut().jobs.forget(&id);
     }
     Ok(())
 }

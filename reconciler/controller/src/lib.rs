@@ -19,6 +19,7 @@ mod janitor;
 mod jobs;
 pub mod keys;
 mod known;
+mod known_jobs;
 mod left_alone;
 mod media;
 mod metrics;
@@ -38,6 +39,8 @@ pub mod startup;
 mod tls;
 mod view;
 mod world;
+
+pub use jobs::task::{TaskError, task_medium};
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};

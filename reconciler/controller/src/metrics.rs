@@ -37,6 +37,7 @@ pub struct Metrics {
     permits: IntCounterVec,
     status_commits: IntCounterVec,
     backups: IntCounterVec,
+    status_seconds: HistogramVec,
     oci: RegistryMetrics,
 }
 
@@ -137,6 +138,13 @@ impl Metrics {
             permits: counter("permit_decisions_total", "Answers to requests for a permit.", &["decision"])?,
             backups: counter("database_backups_total", "Backups of the database.", &["outcome"])?,
             status_commits: counter("status_commits_total", "Publications of status.", &["outcome"])?,
+            status_seconds: histogram(
+                "status_commit_duration_seconds",
+                "Length of publications of status.",
+                &["outcome"],
+                0.005,
+                2.2,
+            )?,
             oci: RegistryMetrics::register(&registry)?,
             registry,
         })
@@ -221,8 +229,9 @@ impl Metrics {
         self.backups.with_label_values(&[outcome]).inc();
     }
 
-    pub(crate) fn status_commit(&self, outcome: &str) {
+    pub(crate) fn status_commit(&self, outcome: &str, took: Duration) {
         self.status_commits.with_label_values(&[outcome]).inc();
+        self.status_seconds.with_label_values(&[outcome]).observe(took.as_secs_f64());
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shoal_git::{Author, PublishOutcome, Reader, StatusCommit, StatusError};
 use shoal_schema::Sha256;
@@ -235,6 +235,7 @@ impl Controller {
 
     /// Publishes what differs from what is known to be there.
     pub(crate) async fn publish_changes(&self, published: &mut Published) -> Result<Written, String> {
+        let began = Instant::now();
         let (changed, wanted) = published.compare(self);
         if changed.is_empty() {
             return Ok(Written::default());
@@ -247,7 +248,7 @@ impl Controller {
                 write_files(&self.settings.storage_root.join("status"), &files).map_err(|error| chain(&error))
             }
         };
-        self.metrics.status_commit(if result.is_ok() { "ok" } else { "failed" });
+        self.metrics.status_commit(if result.is_ok() { "ok" } else { "failed" }, began.elapsed());
         result?;
         let mut written = Written::default();
         for (path, digest) in changed {

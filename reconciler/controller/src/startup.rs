@@ -24,6 +24,7 @@ use crate::controller::{Controller, Parts};
 use crate::jobs::perform::chain;
 use crate::keys::Keys;
 use crate::known::KnownServers;
+use crate::known_jobs::KnownJobs;
 use crate::media::MediaShelf;
 use crate::metrics::Metrics;
 use crate::outside::{NoRandomness, Outside, Random, StatusBranch};
@@ -130,7 +131,7 @@ pub(crate) fn open_in(settings: Settings, outside: Outside) -> Result<Arc<Contro
         fetched_at: None,
         fetch_error: None,
         servers: KnownServers::default(),
-        jobs: BTreeMap::new(),
+        jobs: KnownJobs::default(),
         active: BTreeMap::new(),
         control: rows::get(store, Table::Control, "control")?.unwrap_or_default(),
         plan: None,
@@ -247,7 +248,7 @@ async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Re
     let _held = lock_all(controller, branch.as_ref()).await;
     let (mut servers, jobs, marked) = {
         let world = controller.world();
-        (BTreeMap::clone(&world.servers), world.jobs.clone(), world.control.restored)
+        (BTreeMap::clone(&world.servers), BTreeMap::clone(&world.jobs), world.control.restored)
     };
     let shown = branch.as_ref().map(|branch| branch.summary.ledger.clone());
     let shown_servers = branch.map(|branch| branch.servers).unwrap_or_default();
@@ -271,7 +272,7 @@ async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Re
     world.counter_found = ledger.counter;
     world.ledger = ledger;
     world.servers = servers.into_values().collect();
-    world.jobs = jobs;
+    world.jobs = jobs.into_values().collect();
     world.active.clear();
     world.control = control;
     Ok(())

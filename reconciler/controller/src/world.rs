@@ -18,6 +18,7 @@ use shoal_schema::status::RefusedCommit;
 use tokio::time::Instant;
 
 use crate::known::KnownServers;
+use crate::known_jobs::KnownJobs;
 use crate::rows::ControlRow;
 
 /// What the controller knows at this moment.
@@ -47,7 +48,7 @@ pub struct World {
     /// Servers by name.
     pub servers: KnownServers,
     /// Jobs that are kept.
-    pub jobs: BTreeMap<JobId, Arc<Job>>,
+    pub jobs: KnownJobs,
     /// The active job of a server.
     pub active: BTreeMap<String, JobId>,
     /// Switches.
@@ -91,6 +92,6 @@ impl World {
         } else if self.active.get(&job.server) == Some(&job.id) {
             self.active.remove(&job.server);
         }
-        self.jobs.insert(job.id.clone(), job);
+        self.jobs.put(job);
     }
 }

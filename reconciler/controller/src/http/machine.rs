@@ -130,15 +130,7 @@ pub(crate) async fn webhook(
 /// finds its answer.
 fn jobs_of(controller: &Controller, serial: &str) -> Vec<Arc<Job>> {
     let world = controller.world();
-    let is = |value: &Option<String>| value.as_deref().is_some_and(|v| v.eq_ignore_ascii_case(serial));
-    let mut jobs: Vec<Arc<Job>> = world
-        .jobs
-        .values()
-        .filter(|job| {
-            job.machine.eq_ignore_ascii_case(serial) || is(&job.identity.serial) || is(&job.identity.uuid)
-        })
-        .cloned()
-        .collect();
+    let mut jobs: Vec<Arc<Job>> = world.jobs.of_machine(serial).cloned().collect();
     jobs.sort_by_key(|job| (std::cmp::Reverse(job.is_active()), std::cmp::Reverse(job.created_at)));
     jobs.truncate(4);
     jobs

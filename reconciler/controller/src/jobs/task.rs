@@ -7,6 +7,7 @@ use shoal_schema::wire::task::{Callback, TASK_FORMAT, Task};
 use shoal_taskiso::{BuildError, DEFAULT_LIMIT, Iso, TaskFiles, TaskFilesError, TaskMedium, build};
 
 use crate::controller::Controller;
+use crate::keys::Keys;
 
 /// The task medium cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +49,17 @@ pub enum TaskError {
     },
 }
 
-/// Builds the task medium. The same job and attempt give the same bytes.
+/// Builds the task medium.
 pub(crate) fn build_task(controller: &Controller, job: &Job) -> Result<Iso, TaskError> {
     let url = controller
         .callback_url(&job.server)
         .ok_or_else(|| TaskError::NoCallback { server: job.server.clone() })?;
     let pins = if url.starts_with("https:") { controller.pins() } else { Vec::new() };
+    task_medium(job, Callback { url, pins }, &controller.keys)
+}
+
+/// The task medium of a job. The same job and attempt give the same bytes.
+pub fn task_medium(job: &Job, callback: Callback, keys: &Keys) -> Result<Iso, TaskError> {
     let task = Task {
         format: TASK_FORMAT,
         job_id: job.id.clone(),
@@ -66,8 +72,8 @@ pub(crate) fn build_task(controller: &Controller, job: &Job) -> Result<Iso, Task
         disk: Some(job.install.disk.clone()),
         require_blank: job.disk_must_be_blank(),
         image_format: Some(job.install.format),
-        callback: Callback { url, pins },
-        token: controller.keys.token(job),
+        callback,
+        token: keys.token(job),
         network: job.install.network.clone(),
         on_failure: job.on_failure,
     };

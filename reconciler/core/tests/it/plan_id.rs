@@ -104,7 +104,9 @@ proptest! {
 #[test]
 fn entries_in_another_order_are_another_plan() {
     let mut world = crate::support::world::World::new();
-    ["web-01", "web-02", "web-03"].into_iter().for_each(|name| world.add(name));
+    for name in ["web-01", "web-02", "web-03"] {
+        world.add(name);
+    }
     let mut plan = world.plan();
     plan.entries.swap(0, 2);
     assert_ne!(plan.compute_id().unwrap(), plan.id);

@@ -88,7 +88,7 @@ pub(crate) fn read(
                 None
             }
             Err(diagnostic) => {
-                diagnostics.push(diagnostic);
+                diagnostics.push(*diagnostic);
                 delta.unread = true;
                 files.push(File { entry, place, known: None, noisy: false });
                 continue;
@@ -125,16 +125,20 @@ enum Content {
     New(Option<shoal_schema::Sha256>, Vec<u8>),
 }
 
-fn content(source: &dyn FileSource, entry: &FileEntry, cache: &mut Cache) -> Result<Content, Diagnostic> {
+fn content(
+    source: &dyn FileSource,
+    entry: &FileEntry,
+    cache: &mut Cache,
+) -> Result<Content, Box<Diagnostic>> {
     if let Some(refused) = entry.refused {
-        return Err(refusal(&entry.path, refused));
+        return Err(Box::new(refusal(&entry.path, refused)));
     }
     if let Some(known) = entry.id.and_then(|id| cache.take(&entry.path, id)) {
         return Ok(Content::Known(known));
     }
-    let bytes = source.read(entry).map_err(|error| unreadable(&entry.path, &error))?;
+    let bytes = source.read(entry).map_err(|error| Box::new(unreadable(&entry.path, &error)))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(refusal(&entry.path, Refused::TooLarge));
+        return Err(Box::new(refusal(&entry.path, Refused::TooLarge)));
     }
     if entry.id.is_some() {
         return Ok(Content::New(None, bytes));

@@ -120,7 +120,9 @@ proptest! {
             if how % 5 == 0 {
                 tree = trees[usize::from(how) % trees.len()].clone();
             } else {
-                steps.into_iter().for_each(|step| take(&mut tree, step));
+                for step in steps {
+                    take(&mut tree, step);
+                }
             }
             trees.push(tree.clone());
             let now = if how % 7 == 0 { "2026-07-01T00:00:00Z" } else { "2026-06-01T00:00:00Z" };

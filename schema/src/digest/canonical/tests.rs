@@ -71,7 +71,7 @@ struct Odd {
     alpha: Shape,
     many: Vec<Shape>,
     by_number: HashMap<i16, char>,
-    by_word: BTreeMap<bool, ()>,
+    by_word: BTreeMap<bool, Option<u8>>,
     wide: (i128, u128, i64),
     not_a_number: f32,
     #[serde(flatten)]
@@ -93,7 +93,7 @@ fn every_kind_of_type_is_written_as_by_way_of_its_tree() {
         alpha: Shape::Nothing,
         many: vec![Shape::One(1), Shape::Pair(2, "é"), Shape::Named { b: 3, a: Some(4) }],
         by_number: HashMap::from([(-3, 'x'), (20, 'y'), (3, '"')]),
-        by_word: BTreeMap::from([(true, ()), (false, ())]),
+        by_word: BTreeMap::from([(true, None), (false, Some(1))]),
         wide: (-5, 6, i64::MIN),
         not_a_number: f32::NAN,
         more: BTreeMap::from([("aa", 1), ("zz", 2), ("many", 3)]),
