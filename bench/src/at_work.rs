@@ -96,7 +96,7 @@ pub(super) fn boot_id(index: usize) -> String {
 
 /// Puts the jobs into a database that a controller made and that nobody has open.
 pub(super) fn keep(place: &Place, jobs: impl FnOnce(&Ledger) -> Result<Vec<Job>>) -> Result<Vec<Job>> {
-    let store = RedbStore::open(&place.database(), &Opening::new("shoal-bench", jiff::Timestamp::now()))
+    let store = RedbStore::open(&place.database(), &Opening::new("shoal-bench", Timestamp::now()))
         .context("open the database")?;
     let ledger = ledger::read(&store)?.context("the database has no ledger")?;
     let jobs = jobs(&ledger)?;
@@ -118,7 +118,7 @@ pub(super) fn keep(place: &Place, jobs: impl FnOnce(&Ledger) -> Result<Vec<Job>>
 
 /// How many of all jobs are kept with an outcome, in a database that nobody has open.
 pub(super) fn ended(place: &Place) -> Result<usize> {
-    let store = RedbStore::open(&place.database(), &Opening::new("shoal-bench", jiff::Timestamp::now()))
+    let store = RedbStore::open(&place.database(), &Opening::new("shoal-bench", Timestamp::now()))
         .context("open the database")?;
     let jobs = rows::all::<Job, _>(&store, Table::Jobs)?;
     Ok(jobs.iter().filter(|(_, job)| job.outcome.is_some()).count())

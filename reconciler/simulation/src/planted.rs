@@ -31,7 +31,7 @@ pub(crate) fn parse(text: &str) -> Result<Which, String> {
 #[expect(clippy::print_stdout, reason = "this is what it is for")]
 pub(crate) fn find(which: Which, first: u64, count: u64) -> bool {
     if !cfg!(debug_assertions) {
-        println!("error: nothing can be planted in a release; build with --profile checked");
+        println!("error: nothing can be planted in a release; run it without --release");
         return false;
     }
     let all: Vec<Mistake> = match which {
