@@ -69,7 +69,7 @@ fuzz SECONDS="60": _fuzz
     for target in $(cargo fuzz list); do \
         mkdir -p target/fuzz/found/$target; \
         cargo +nightly fuzz run --target-dir target/fuzz $target target/fuzz/found/$target fuzz/corpus/$target \
-            -- -max_total_time={{ SECONDS }} -max_len=4096 -timeout=10; \
+            -- -max_total_time={{ SECONDS }} -max_len=8192 -timeout=10; \
     done
 
 _fuzz:

@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use rustix::process::{Resource, Rlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
@@ -157,6 +158,9 @@ fn job(world: &World) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_readers_at_once_get_each_the_bytes_that_it_asked_for() {
+    // Both ends of every connection are here; shells often allow 1,024 files.
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
     let (mut world, media) = media().await;
     let url = url::Url::parse(&media[0]).unwrap();
     let (_, _, whole) = get(url.as_str(), None).await;
