@@ -58,7 +58,7 @@ async fn the_fingerprint_is_the_one_of_the_wire() {
 #[tokio::test]
 async fn ports_follow_each_other_from_a_given_one() {
     // Somewhere there are three free ports in a row; another process may take one between look and use.
-    for _ in 0..50 {
+    for _ in 0..500 {
         let probe = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let first = probe.local_addr().expect("bound");
         drop(probe);

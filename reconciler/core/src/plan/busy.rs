@@ -27,8 +27,8 @@ impl<'a> Busy<'a> {
 
     /// What holds a server whose machine is at work under another name.
     pub(super) fn hold(&self, server: &str, spec: &ServerSpec) -> Option<Hold> {
-        let machines = [&spec.serial, &spec.uuid].into_iter().flatten();
-        let (other, hold) = machines.filter_map(|machine| self.0.get(&key(machine))).next()?;
+        let mut machines = [&spec.serial, &spec.uuid].into_iter().flatten();
+        let (other, hold) = machines.find_map(|machine| self.0.get(&key(machine)))?;
         (*other != server)
             .then(|| Hold { message: format!("{}, as server {other}", hold.message), ..hold.clone() })
     }
