@@ -32,7 +32,7 @@ pub struct ServerRow {
     #[serde(default)]
     pub not_before: Option<jiff::Timestamp>,
     /// A job of another controller, or of a database that is gone, may be writing for so many milliseconds more:
-    /// nothing is done to the machine before ([`crate::left_alone`]).
+    /// nothing is done to the machine before (`left_alone`).
     #[serde(default)]
     pub left_alone_ms: Option<u64>,
     /// Why it needs a person; a retry or another entry takes it away.
