@@ -28,6 +28,11 @@ impl Sha256 {
         Self::from_hash(sha2::Sha256::new_with_prefix(bytes))
     }
 
+    /// The same as bytes, where it is only a part of another digest.
+    pub fn bytes_of(bytes: &[u8]) -> [u8; 32] {
+        sha2::Sha256::digest(bytes).into()
+    }
+
     fn from_hash(hash: sha2::Sha256) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = String::with_capacity(71);

@@ -143,10 +143,10 @@ pub(crate) fn make_plan(controller: &Controller) -> Option<Planned> {
         }
     };
     let known = controller.world().plan.clone();
-    if known.is_some_and(|known| Arc::ptr_eq(&known, &plan)) {
+    if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, &plan)) {
         return Some(Planned { plan, inventory, fleet });
     }
-    let lints = lint::rules(&plan);
+    let lints = lint::rules_after(&plan, known.as_deref());
     if !lints.is_empty() {
         for lint in &lints {
             tracing::error!(%lint, plan = plan.id.short(), "the plan breaks a rule of its own; nothing is done");

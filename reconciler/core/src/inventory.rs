@@ -55,15 +55,32 @@ impl<T> Located<T> {
     }
 }
 
-/// Lines by JSON pointer, sorted.
+/// Lines by JSON pointer, sorted. Documents of one shape share their pointers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lines(Box<[(Box<str>, u32)]>);
+pub struct Lines {
+    pointers: Arc<[Box<str>]>,
+    lines: Box<[u32]>,
+}
 
 impl Lines {
     /// From pairs of pointer and line (from 1), in any order.
-    pub fn new(mut pairs: Vec<(Box<str>, u32)>) -> Self {
+    pub fn new(pairs: Vec<(Box<str>, u32)>) -> Self {
+        Self::beside(pairs, [])
+    }
+
+    /// The same, for a document that is likely of the shape of one of these.
+    pub fn beside<'a>(mut pairs: Vec<(Box<str>, u32)>, others: impl IntoIterator<Item = &'a Self>) -> Self {
         pairs.sort();
-        Self(pairs.into_boxed_slice())
+        let is_same = |other: &&Self| other.pointers.iter().eq(pairs.iter().map(|(pointer, _)| pointer));
+        let same = others.into_iter().find(is_same);
+        let (pointers, lines): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let pointers = same.map_or_else(|| pointers.into(), |same| Arc::clone(&same.pointers));
+        Self { pointers, lines: lines.into() }
+    }
+
+    /// Whether these share their pointers.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pointers, &other.pointers)
     }
 
     /// The line of a field; of the nearest parent that is known where the field itself is not
@@ -71,8 +88,8 @@ impl Lines {
     pub fn line_of(&self, pointer: &str) -> u32 {
         let mut rest = pointer;
         loop {
-            if let Ok(index) = self.0.binary_search_by(|(key, _)| key.as_ref().cmp(rest)) {
-                return self.0[index].1;
+            if let Ok(index) = self.pointers.binary_search_by(|key| key.as_ref().cmp(rest)) {
+                return self.lines[index];
             }
             match rest.rfind('/') {
                 Some(cut) => rest = &rest[..cut],
@@ -131,5 +148,17 @@ mod tests {
         assert_eq!(lines.line_of("/spec/bmc/address"), 5);
         assert_eq!(lines.line_of("/metadata/name"), 2);
         assert_eq!(Lines::default().line_of("/spec"), 1);
+    }
+
+    #[test]
+    fn documents_of_one_shape_share_its_pointers_and_keep_their_own_lines() {
+        let at = |line| vec![("/spec".into(), line), ("".into(), 1)];
+        let one = Lines::new(at(3));
+        let same = Lines::beside(at(7), [&one]);
+        assert!(one.is_beside(&same));
+        assert_eq!((one.line_of("/spec"), same.line_of("/spec/os"), same.line_of("")), (3, 7, 1));
+        let other = Lines::beside(vec![("/metadata".into(), 2)], [&one]);
+        assert_eq!((other.line_of("/metadata"), other.line_of("/spec")), (2, 1));
+        assert_eq!(Lines::new(at(7)), same);
     }
 }

@@ -10,7 +10,6 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sha2::Digest as _;
 
 use super::{Entry, Guard, Plan, PlanInputs, PlanSource, PlanSummary, Problem};
 use crate::Sha256;
@@ -27,7 +26,7 @@ impl EntrySeal {
     }
 
     fn of_value<T: Serialize>(entry: &T) -> Result<Self, CanonicalError> {
-        Ok(Self(sha2::Sha256::digest(canonical_json(entry)?).into()))
+        Ok(Self(Sha256::bytes_of(&canonical_json(entry)?)))
     }
 }
 

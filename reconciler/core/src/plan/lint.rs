@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The plan linter: what must hold of every plan, checked before one is shown or carried out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use shoal_schema::plan::{Action, ApprovalState, Class, Entry, HoldCode, Plan};
 
@@ -71,46 +73,73 @@ pub fn check(plan: &Plan) -> Vec<Lint> {
 
 /// Everything that is wrong with a plan but its id, for whoever just made it.
 pub fn rules(plan: &Plan) -> Vec<Lint> {
-    let mut lints = Vec::new();
-    let mut servers = BTreeSet::new();
-    let mut machines: BTreeMap<String, Action> = BTreeMap::new();
+    rules_after(plan, None)
+}
+
+/// The same, where nothing was wrong with the plan before: entries that it has as well are not looked at again.
+pub fn rules_after(plan: &Plan, before: Option<&Plan>) -> Vec<Lint> {
+    let mut lints = twice(plan);
+    let mut known = before.map_or(&[][..], |before| before.entries.as_slice()).iter().peekable();
     for entry in &plan.entries {
-        let server = || entry.server.clone();
-        if !servers.insert(&entry.server) {
-            lints.push(Lint::Twice { server: server() });
-        }
-        if !entry.machine.is_empty() {
-            let other = machines.insert(entry.machine.to_ascii_lowercase(), entry.action);
-            // A machine may leave one name and stand behind another that has a record of its own.
-            let leaves = |action| action == Action::Release;
-            if other.is_some_and(|other| !leaves(other) && !leaves(entry.action)) {
-                lints.push(Lint::SameMachine { machine: entry.machine.clone() });
-            }
-        }
-        if class_of(entry.action) != entry.class {
-            lints.push(Lint::WrongClass { server: server() });
-        }
-        if !is_agreed(entry) {
-            lints.push(Lint::Unagreed { server: server() });
-        }
-        if installs(entry) || entry.class == Class::Destructive {
-            let position = |word: &str| entry.steps.iter().rposition(|step| step.contains(word));
-            if position("boot from it once") >= position("eject, clear the boot override") {
-                lints.push(Lint::NoEject { server: server() });
-            }
-            if entry.loses.is_empty() {
-                lints.push(Lint::NoLoss { server: server() });
-            }
-        }
         let guarded = entry.holds.iter().any(|hold| hold.code == HoldCode::Guard);
         if !plan.guards.is_empty() && entry.class != Class::None && !guarded {
-            lints.push(Lint::Unguarded { server: server() });
+            lints.push(Lint::Unguarded { server: entry.server.clone() });
+        }
+        while known.next_if(|known| known.server < entry.server).is_some() {}
+        if known.next_if(|known| Arc::ptr_eq(known, entry)).is_none() {
+            of_entry(entry, &mut lints);
         }
     }
     if counted(&plan.entries, plan.summary) != plan.summary {
         lints.push(Lint::WrongSummary);
     }
     lints
+}
+
+/// Servers and machines that stand in a plan more than once.
+fn twice(plan: &Plan) -> Vec<Lint> {
+    let mut lints = Vec::new();
+    if !plan.entries.is_sorted_by(|a, b| a.server < b.server) {
+        let mut servers = HashSet::new();
+        let again = plan.entries.iter().filter(|entry| !servers.insert(&entry.server));
+        lints.extend(again.map(|entry| Lint::Twice { server: entry.server.clone() }));
+    }
+    let mut machines: HashMap<Cow<'_, str>, Action> = HashMap::with_capacity(plan.entries.len());
+    for entry in plan.entries.iter().filter(|entry| !entry.machine.is_empty()) {
+        let upper = entry.machine.bytes().any(|byte| byte.is_ascii_uppercase());
+        let machine = if upper {
+            Cow::Owned(entry.machine.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(&*entry.machine)
+        };
+        let other = machines.insert(machine, entry.action);
+        // A machine may leave one name and stand behind another that has a record of its own.
+        let leaves = |action| action == Action::Release;
+        if other.is_some_and(|other| !leaves(other) && !leaves(entry.action)) {
+            lints.push(Lint::SameMachine { machine: entry.machine.clone() });
+        }
+    }
+    lints
+}
+
+/// What is wrong with an entry by itself.
+fn of_entry(entry: &Entry, lints: &mut Vec<Lint>) {
+    let server = || entry.server.clone();
+    if class_of(entry.action) != entry.class {
+        lints.push(Lint::WrongClass { server: server() });
+    }
+    if !is_agreed(entry) {
+        lints.push(Lint::Unagreed { server: server() });
+    }
+    if installs(entry) || entry.class == Class::Destructive {
+        let position = |word: &str| entry.steps.iter().rposition(|step| step.contains(word));
+        if position("boot from it once") >= position("eject, clear the boot override") {
+            lints.push(Lint::NoEject { server: server() });
+        }
+        if entry.loses.is_empty() {
+            lints.push(Lint::NoLoss { server: server() });
+        }
+    }
 }
 
 fn installs(entry: &Entry) -> bool {

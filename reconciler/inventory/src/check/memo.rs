@@ -34,6 +34,8 @@ struct Environment {
 
 struct Judged {
     server: Arc<Located<Server>>,
+    /// The same document may be judged otherwise later.
+    hangs_on_time: bool,
     findings: Vec<Finding>,
 }
 
@@ -50,14 +52,14 @@ impl Memo {
             identity::placeholders(server, &mut findings);
             bmc::of_server(context, name, server, &mut findings);
             servers::of_server(context, name, server, &recipes, &mut findings);
-            Judged { server: Arc::clone(server), findings }
+            Judged { server: Arc::clone(server), hangs_on_time: hangs_on_time(server), findings }
         };
         let mut all = Vec::new();
         let mut known = Following::new(&mut self.servers);
         for (name, server) in &context.inventory.servers {
             match known.get(name) {
                 Some(judged) => {
-                    if !Arc::ptr_eq(&judged.server, server) || hangs_on_time(server) {
+                    if !Arc::ptr_eq(&judged.server, server) || judged.hangs_on_time {
                         *judged = judge(name, server);
                     }
                     all.extend(judged.findings.iter().cloned());

@@ -13,6 +13,7 @@ mod violations;
 pub(crate) use suggest::{closest, did_you_mean};
 pub(crate) use typed::Document;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -37,6 +38,24 @@ pub(crate) struct Decoded {
     pub(crate) faults: Vec<Fault>,
 }
 
+/// Shapes of documents that were read lately: what is of one of them shares its pointers.
+#[derive(Default)]
+pub(crate) struct Shapes(VecDeque<Lines>);
+
+impl Shapes {
+    /// A fleet has few.
+    const KEPT: usize = 8;
+
+    fn lines(&mut self, pairs: Vec<(Box<str>, u32)>) -> Lines {
+        let lines = Lines::beside(pairs, self.0.iter());
+        if !self.0.iter().any(|known| known.is_beside(&lines)) {
+            self.0.truncate(Self::KEPT - 1);
+            self.0.push_front(lines.clone());
+        }
+        lines
+    }
+}
+
 /// Text that goes to a machine, or that only its readers can read: never shown.
 const HIDDEN: [&str; 4] = ["/spec/userData/text", "/spec/unattendXml/text", "/spec/ksCfg/text", "/spec/age"];
 
@@ -47,7 +66,12 @@ pub(crate) fn is_hidden(kind: Option<&str>, pointer: &str) -> bool {
 
 /// Decodes one document of a file that is for documents of the kind `expected`. Nothing where it
 /// is empty.
-pub(crate) fn decode(file: &Arc<str>, expected: &str, document: yaml::Document<'_>) -> Option<Decoded> {
+pub(crate) fn decode(
+    file: &Arc<str>,
+    expected: &str,
+    document: yaml::Document<'_>,
+    shapes: &mut Shapes,
+) -> Option<Decoded> {
     let yaml::Document { root, complete, mut faults } = document;
     let Some(root) = root else {
         // Empty, or broken before its first value.
@@ -77,13 +101,13 @@ pub(crate) fn decode(file: &Arc<str>, expected: &str, document: yaml::Document<'
         decoded.faults.iter_mut().for_each(|fault| fault.show = Show::Nothing);
     }
     if let (Some(kind), true) = (decoded.kind, complete) {
-        check(file, kind, &root, &mut decoded);
+        check(file, kind, &root, &mut decoded, shapes);
     }
     Some(decoded)
 }
 
 /// Checks a complete document of a known kind, and types it where nothing is wrong.
-fn check(file: &Arc<str>, kind: &'static str, root: &Node<'_>, decoded: &mut Decoded) {
+fn check(file: &Arc<str>, kind: &'static str, root: &Node<'_>, decoded: &mut Decoded, shapes: &mut Shapes) {
     let mut converted = convert::convert(root, kind);
     if let (Value::Object(map), Some(entry)) = (&mut converted.value, root.get("status")) {
         map.remove("status");
@@ -105,7 +129,7 @@ fn check(file: &Arc<str>, kind: &'static str, root: &Node<'_>, decoded: &mut Dec
     if decoded.faults.iter().any(Fault::is_error) {
         return;
     }
-    match Document::read(kind, converted.value, file, Lines::new(converted.lines)) {
+    match Document::read(kind, converted.value, file, shapes.lines(converted.lines)) {
         Ok(document) => decoded.document = Some(document),
         Err(pointer) => {
             let found = root.find(&pointer);

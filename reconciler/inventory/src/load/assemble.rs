@@ -68,20 +68,10 @@ pub(crate) fn patch(mut before: Inventory, files: &[File], delta: &Delta) -> Opt
     Some(assembled)
 }
 
-/// The digest over the paths and contents of all files.
+/// The digest over the paths and contents of all files: over the seals of all of them.
 fn digest(files: &[File]) -> Sha256 {
-    let mut text = String::with_capacity(files.len() * 120);
-    for file in files {
-        let content = match (file.parsed(), file.place) {
-            (_, Place::Elsewhere) => continue,
-            (Some(parsed), Place::For(_)) => parsed.sha256.as_str(),
-            (None, Place::For(_)) => file.entry.refused.map_or("unreadable", crate::source::Refused::word),
-        };
-        for part in [&*file.entry.path, "\0", content, "\0"] {
-            text.push_str(part);
-        }
-    }
-    Sha256::of(text.as_bytes())
+    let counts = files.iter().filter(|file| file.place != Place::Elsewhere);
+    Sha256::of(&counts.flat_map(|file| file.seal).collect::<Vec<u8>>())
 }
 
 pub(crate) fn assemble(files: &[File]) -> Assembled {

@@ -8,7 +8,7 @@ use shoal_schema::Sha256;
 use super::Place;
 use crate::Diagnostic;
 use crate::codes;
-use crate::decode::{self, Decoded, Document};
+use crate::decode::{self, Decoded, Document, Shapes};
 use crate::diagnostic::{Related, Severity, Span, Subject, clean, shown};
 use crate::yaml::{self, Fault, Lines, Show};
 
@@ -37,7 +37,13 @@ pub(crate) struct Broken {
 const MAX_DIAGNOSTICS: usize = 500;
 
 /// Parses a file. `sha256` is the digest of `bytes`.
-pub(crate) fn parse(path: &Arc<str>, place: Place, bytes: &[u8], sha256: Sha256) -> Parsed {
+pub(crate) fn parse(
+    path: &Arc<str>,
+    place: Place,
+    bytes: &[u8],
+    sha256: Sha256,
+    shapes: &mut Shapes,
+) -> Parsed {
     let mut parsed =
         Parsed { sha256, documents: Vec::new(), broken: Vec::new(), hides: None, diagnostics: Vec::new() };
     let Place::For(expected) = place else {
@@ -58,7 +64,7 @@ pub(crate) fn parse(path: &Arc<str>, place: Place, bytes: &[u8], sha256: Sha256)
     parsed.diagnostics.extend(faults.into_iter().map(|fault| diagnostic(path, fault, &lines, None)));
     let mut count = 0;
     for document in yaml::read(&text) {
-        let Some(decoded) = decode::decode(path, expected, document) else { continue };
+        let Some(decoded) = decode::decode(path, expected, document, shapes) else { continue };
         count += 1;
         one(path, expected, bad_text, in_secrets, decoded, &lines, &mut parsed);
     }

@@ -18,9 +18,22 @@ pub(crate) struct File {
     pub(crate) known: Option<Known>,
     /// Something is to be said about its content.
     pub(crate) noisy: bool,
+    /// A digest of its path and content, which the inventory's digest is made of.
+    pub(crate) seal: [u8; 32],
 }
 
 impl File {
+    fn new(entry: FileEntry, place: Place) -> Self {
+        let seal = seal(&entry.path, entry.refused.map_or("unreadable", Refused::word));
+        Self { entry, place, known: None, noisy: false, seal }
+    }
+
+    fn know(&mut self, known: Known) {
+        self.seal = seal(&self.entry.path, known.parsed.sha256.as_str());
+        self.noisy = !known.parsed.diagnostics.is_empty();
+        self.known = Some(known);
+    }
+
     pub(crate) fn parsed(&self) -> Option<&Arc<Parsed>> {
         self.known.as_ref().map(|known| &known.parsed)
     }
@@ -65,10 +78,15 @@ pub(crate) fn read(
     let mut files: Vec<File> = Vec::with_capacity(entries.len());
     let mut before = before.into_iter().peekable();
     for entry in entries {
-        while let Some(gone) = before.next_if(|file| file.entry.path < entry.path) {
-            retire(gone, cache, &mut delta);
+        // A source that was there before hands out the very same path.
+        let is_same = |file: &File| Arc::ptr_eq(&file.entry.path, &entry.path);
+        let mut last = before.next_if(is_same);
+        if last.is_none() {
+            while let Some(gone) = before.next_if(|file| file.entry.path < entry.path) {
+                retire(gone, cache, &mut delta);
+            }
+            last = before.next_if(|file| file.entry.path == entry.path);
         }
-        let last = before.next_if(|file| file.entry.path == entry.path);
         if let Some(last) = last {
             if let Some(known) = &last.known
                 && entry.refused.is_none()
@@ -81,22 +99,21 @@ pub(crate) fn read(
         }
         let Some(place) = Place::of(&entry) else { continue };
         let index = files.len();
-        let known = match content(source, &entry, cache) {
-            Ok(Content::Known(known)) => Some(known),
+        let mut file = File::new(entry, place);
+        match content(source, &file.entry, cache) {
+            Ok(Content::Known(known)) => file.know(known),
             Ok(Content::New(sha256, bytes)) => {
-                jobs.push(Job::new(index, Arc::clone(&entry.path), place, sha256, bytes));
-                None
+                jobs.push(Job::new(index, Arc::clone(&file.entry.path), place, sha256, bytes));
             }
             Err(diagnostic) => {
                 diagnostics.push(*diagnostic);
                 delta.unread = true;
-                files.push(File { entry, place, known: None, noisy: false });
+                files.push(file);
                 continue;
             }
-        };
+        }
         delta.new.push(index);
-        let noisy = known.as_ref().is_some_and(|known| !known.parsed.diagnostics.is_empty());
-        files.push(File { entry, place, known, noisy });
+        files.push(file);
     }
     before.for_each(|gone| retire(gone, cache, &mut delta));
     let done = jobs.finish();
@@ -104,8 +121,7 @@ pub(crate) fn read(
     for Done { index, parsed } in done {
         let file = &mut files[index];
         let id = file.entry.id.unwrap_or_else(|| by_digest(&parsed.sha256));
-        file.noisy = !parsed.diagnostics.is_empty();
-        file.known = Some(Known { id, parsed: Arc::new(parsed), spots: super::resolve::Spots::default() });
+        file.know(Known { id, parsed: Arc::new(parsed), spots: super::resolve::Spots::default() });
     }
     (files, delta)
 }
@@ -149,6 +165,15 @@ fn content(
         Some(known) => Content::Known(known),
         None => Content::New(Some(sha256), bytes),
     })
+}
+
+/// The word for what stands there is no digest, so that the two are never the same.
+fn seal(path: &str, content: &str) -> [u8; 32] {
+    let mut text = String::with_capacity(path.len() + content.len() + 1);
+    text.push_str(path);
+    text.push('\0');
+    text.push_str(content);
+    shoal_schema::Sha256::bytes_of(text.as_bytes())
 }
 
 fn by_digest(sha256: &shoal_schema::Sha256) -> ContentId {

@@ -55,14 +55,17 @@ fn take(tree: &mut Tree, (what, which, how): Step) {
         10 => drop(tree.refused.insert("servers/link.yaml".to_owned(), Refused::Symlink)),
         11 => drop(tree.refused.remove("servers/link.yaml")),
         12 => {
-            // The recipe changes, or becomes wrong, or is as it was.
+            // The recipe changes, or asks for more, or becomes wrong, or is as it was.
             let recipe = tree.files.iter().find(|(path, _)| path.starts_with("recipes/"));
             let (path, content) = recipe.map(|(path, content)| (path.clone(), content.clone())).unwrap();
             let was = String::from_utf8(content).unwrap();
             let line = "# changed\n";
-            let now = match how % 3 {
+            let asks = "  parameters:\n    must: {}\n";
+            let now = match how % 4 {
                 0 => format!("{line}{was}"),
-                1 => was.replace(line, ""),
+                1 => was.replace(line, "").replace(asks, "  parameters:\n").replace("  nonsense: 1\n", ""),
+                // Every server lacks a value now.
+                2 => was.replace("  parameters:\n    hostname", &format!("{asks}    hostname")),
                 _ => format!("{was}  nonsense: 1\n"),
             };
             tree.files.insert(path, now.into_bytes());

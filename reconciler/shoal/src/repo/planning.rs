@@ -97,7 +97,7 @@ fn plan_of(
         now: context.now(),
     })
     .map_err(|error| CliError::internal("plan.failed", "no plan could be made").because(error))?;
-    let lints = lint::check(&plan);
+    let lints = lint::rules(&plan);
     if lints.is_empty() {
         return Ok(plan);
     }
