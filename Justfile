@@ -23,8 +23,12 @@ demo *ARGS:
 # Everything that must hold before a change lands.
 test: fmt-check lint docs licences gen-check unit sim-check e2e
 
+# Everything at once, so that no package is built again for another selection of them.
+_built:
+    cargo build --quiet --workspace --all-targets
+
 # Every test. Uses nextest where it is installed.
-unit *ARGS:
+unit *ARGS: _built
     if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace --no-fail-fast {{ ARGS }}; else cargo test --workspace --all-targets {{ ARGS }}; fi
 
 # Property tests with cases of their own in each round; the seed of a round that fails is the last one printed.
@@ -81,8 +85,8 @@ gen:
     cargo run --quiet -p xtask -- gen
 
 # Fails where a generated file is not what the code says.
-gen-check:
-    cargo run --quiet -p xtask -- gen --check
+gen-check: _built
+    target/debug/xtask gen --check
 
 # A QEMU machine, a controller, a push: watch Debian being installed, with the console in view. As root.
 demo-vm *ARGS: machines
@@ -99,9 +103,8 @@ static := "target/x86_64-unknown-linux-gnu/release"
 emulated := "target/x86_64-unknown-linux-gnu/debug"
 
 # Machines in QEMU from a push to their first boot: as many as fit into a run of the tests. As root.
-e2e: machines
-    cargo build --quiet -p shoal -p shoal-testbed-qemu
-    if cargo nextest --version >/dev/null 2>&1; then SHOAL_REQUIRE_E2E=1 cargo nextest run -p shoal-testbed-machines --no-fail-fast -E 'not ({{ longest }})'; else SHOAL_REQUIRE_E2E=1 cargo test -p shoal-testbed-machines -- --test-threads 2; fi
+e2e: machines _built
+    if cargo nextest --version >/dev/null 2>&1; then SHOAL_REQUIRE_E2E=1 cargo nextest run --workspace --no-fail-fast -E 'package(shoal-testbed-machines) and not ({{ longest }})'; else SHOAL_REQUIRE_E2E=1 cargo test -p shoal-testbed-machines -- --test-threads 2; fi
 
 # Several installs or attempts each, or as long as that, and variants of what is run.
 longest := "test(an_image_of_a_whole_disk) | test(a_disc_and_a_usb_stick) | test(an_image_that_cannot_be_had) | test(power_cuts_while_partitioning) | test(after_a_power_cut_in_the_bootloader) | test(a_lost_webhook_is_repeated) | test(a_machine_that_was_kept) | test(a_whole_disk_that_was_cut_short) | test(what_a_disk_cannot_hold_or_boot) | test(a_seed_that_has_no_place) | test(a_version_bump_waits)"
@@ -110,8 +113,10 @@ longest := "test(an_image_of_a_whole_disk) | test(a_disc_and_a_usb_stick) | test
 sim *ARGS="100":
     cargo run --quiet -p shoal-simulation -- {{ ARGS }}
 
-# As many seeds as fit into a run of the tests.
-sim-check: (sim "300")
+# Every event at every place of a job's life, and every planted mistake found.
+sim-check: _built
+    target/debug/shoal-simulation 10000 --table
+    target/debug/shoal-simulation 10000 --planted
 
 # All of them, those of the testbed's own included.
 e2e-full: machines

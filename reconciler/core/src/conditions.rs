@@ -130,9 +130,15 @@ fn stalled(view: &View<'_>) -> Option<Judged> {
         RecordState::Dirty => ("DiskWritten", format!("disk written: {why}")),
         _ => ("Failed", why.to_owned()),
     });
+    // The brake of the whole fleet: time alone does not release it.
+    let halted = match view.turn {
+        Some(Turn::Wait { code: HoldCode::Halted, message }) => Some(("Halted", message.clone())),
+        _ => None,
+    };
     let broken =
         view.broken.map(|why| ("InvalidInventory", format!("the last good version stays in force: {why}")));
-    let all: Vec<(&'static str, String)> = failed.into_iter().chain(refused(view)).chain(broken).collect();
+    let all: Vec<(&'static str, String)> =
+        failed.into_iter().chain(halted).chain(refused(view)).chain(broken).collect();
     let reason = all.first()?.0;
     let message = all.into_iter().map(|(_, message)| message).collect::<Vec<_>>().join("; ");
     Some(Judged { kind: ConditionType::Stalled, status: true, reason, message })
@@ -168,6 +174,8 @@ fn waiting(view: &View<'_>) -> Option<Judged> {
         return judged("Held", hold.message.clone());
     }
     match view.turn {
+        // Nothing goes on by itself: it is stalled.
+        Some(Turn::Wait { code: HoldCode::Halted, .. }) => None,
         Some(Turn::Wait { message, .. }) => judged("Waiting", message.clone()),
         _ => judged("Pending", "waits for its turn".to_owned()),
     }

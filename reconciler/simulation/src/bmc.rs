@@ -269,6 +269,7 @@ impl Bmc for Session {
                 self.line.touch(state, "boot override");
                 if state.bmcs[number].lies != Some(Lie::Override) {
                     state.bmcs[number].boot_once = Some(way % hardware::BOOT_TARGETS);
+                    state.bmcs[number].boot_once_by = state.incarnations[self.line.incarnation].side;
                 }
                 Ok(Effect::Changed)
             })

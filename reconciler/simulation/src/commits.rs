@@ -21,7 +21,15 @@ pub(crate) fn commit(world: &World) {
 fn stands(world: &World, wanted: Wanted, rewritten: bool) {
     let tip = world.git(|git| git.main);
     let now = world.elapsed();
+    let fetched = world.git(|git| git.fetched);
     world.with(|state| {
+        if rewritten {
+            for seen in fetched.iter().flatten() {
+                if let Some(seen) = state.commits.get(seen).cloned() {
+                    state.oracle.stays(now, seen);
+                }
+            }
+        }
         state.rewritten |= rewritten;
         state.commits.extend(tip.map(|tip| (tip, wanted.clone())));
         state.oracle.stands(now, wanted, state.rewritten);

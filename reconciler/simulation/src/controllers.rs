@@ -110,7 +110,7 @@ pub(crate) fn start(world: &Arc<World>, side: usize, store: Arc<MemoryStore>) {
     });
     let outside = Outside {
         store: Arc::new(SimStore::new(Arc::clone(world), number, side, store)),
-        repository: Some(Arc::new(SimMirror::new(Arc::clone(world)))),
+        repository: Some(Arc::new(SimMirror::new(Arc::clone(world), side))),
         bmcs: Arc::new(SimDoor::new(Arc::clone(world), number)),
         random: Arc::new(SeededRandom::new(seed)),
         blocking: Blocking::Inline,
@@ -199,7 +199,9 @@ pub(crate) async fn ask(
     {
         let attempt = asked["attempt"].as_u64().unwrap_or_default();
         world.with(|state| {
-            state.oracle.answered(job, boot, world.elapsed());
+            let blank = asked["disk"]["blank"] == true;
+            let disk = asked["disk"]["serial"].as_str().filter(|_| blank);
+            state.oracle.answered(job, boot, disk, world.elapsed());
             let current = state.jobs[side].get(job).map(|job| job.attempt);
             if current.is_some_and(|current| current != attempt) {
                 let text = format!("job {job} is at attempt {current:?}, and attempt {attempt} got a permit");

@@ -57,8 +57,10 @@ pub enum Event {
     Stop,
     /// Its database is gone.
     LoseDatabase,
-    /// Its database is what it was at the last backup.
+    /// Its database is made anew out of the last backup, as `shoal restore` does it.
     RestoreBackup,
+    /// The file of its database is what it was at the last backup, and nobody says so.
+    CopyBack,
     /// A backup is taken.
     Backup,
     /// Somebody starts a second controller: on a copy of the database, or on an empty one.
@@ -133,6 +135,7 @@ pub const EVENTS: &[&str] = &[
     "Stop",
     "LoseDatabase",
     "RestoreBackup",
+    "CopyBack",
     "Backup",
     "SecondController",
     "EndSecond",

@@ -12,7 +12,7 @@ use shoal_controller::outside::{Judge, Repository, StatusBranch, StatusFiles};
 use shoal_git::{Cause, CommitId, Fetched, GitError, PublishOutcome, RemoteUrl, StatusCommit, StatusError};
 use shoal_inventory::{ContentId, FileEntry, FileSource, SourceError};
 use shoal_schema::Sha256;
-use shoal_schema::status::{SUMMARY_PATH, StatusSummary};
+use shoal_schema::status::{SUMMARY_PATH, ServerStatus, StatusSummary};
 
 use crate::world::World;
 
@@ -47,6 +47,8 @@ pub(crate) struct Remote {
     pub down: bool,
     /// The next push arrives, but its answer does not.
     pub lose_next_answer: bool,
+    /// The tip of the watched branch that each side fetched last.
+    pub fetched: [Option<CommitId>; 2],
     made: u64,
 }
 
@@ -86,6 +88,13 @@ impl Remote {
         all
     }
 
+    /// Every server's status at a commit of the status branch.
+    pub(crate) fn statuses(&self, id: CommitId) -> Vec<ServerStatus> {
+        let files = self.commits.get(&id).into_iter().flat_map(|commit| commit.tree.iter());
+        let servers = files.filter(|(path, _)| *path != SUMMARY_PATH);
+        servers.filter_map(|(_, blob)| serde_json::from_slice(&blob.bytes).ok()).collect()
+    }
+
     /// The summary at a commit of the status branch.
     pub(crate) fn summary(&self, id: CommitId) -> Option<StatusSummary> {
         let tree = &self.commits.get(&id)?.tree;
@@ -96,6 +105,7 @@ impl Remote {
 /// What a controller has of the remote.
 pub(crate) struct SimMirror {
     world: Arc<World>,
+    side: usize,
     known: Mutex<Known>,
 }
 
@@ -107,8 +117,8 @@ struct Known {
 
 impl SimMirror {
     /// An empty mirror.
-    pub(crate) fn new(world: Arc<World>) -> Self {
-        Self { world, known: Mutex::default() }
+    pub(crate) fn new(world: Arc<World>, side: usize) -> Self {
+        Self { world, side, known: Mutex::default() }
     }
 
     fn reach(&self) -> Result<MutexGuard<'_, Remote>, GitError> {
@@ -132,8 +142,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Repository for SimMirror {
     fn fetch(&self) -> Result<Fetched, GitError> {
-        let remote = self.reach()?;
+        let mut remote = self.reach()?;
         let tip = remote.main.ok_or_else(|| GitError::EmptyRepository { repository: url().to_string() })?;
+        remote.fetched[self.side] = Some(tip);
         let mut known = lock(&self.known);
         let previous = known.main.replace(tip);
         Ok(Fetched { branch: "main".to_owned(), tip, previous, changed: previous != Some(tip) })

@@ -10,11 +10,12 @@ use shoal_store::MemoryStore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::backup;
 use crate::commits::{commit, pick_name, revert, write};
 use crate::controllers::{alive, bury, start};
 use crate::event::{Event, Whom};
 use crate::hardware::{Bmc, Content, Disk, Machine};
-use crate::journal::{JobSeen, jobs_in};
+use crate::journal::JobSeen;
 use crate::machine;
 use crate::operators::{accept, approve, cancel, post};
 use crate::world::{State, World};
@@ -45,29 +46,24 @@ pub(crate) async fn happen(world: &Arc<World>, event: &Event) {
             });
         }
         Event::GitAnswerLost => world.git(|git| git.lose_next_answer = true),
-        Event::StatusStale(n) => world.git(|git| {
-            if let Some(tip) = git.status {
-                let history = git.history(tip);
-                git.status = Some(history[(*n as usize) % history.len()]);
-            }
-        }),
+        Event::StatusStale(n) => {
+            world.git(|git| {
+                if let Some(tip) = git.status {
+                    let history = git.history(tip);
+                    git.status = Some(history[(*n as usize) % history.len()]);
+                }
+            });
+            backup::branch_forgets(world);
+        }
         Event::Revert(n) => revert(world, *n, false),
         Event::ForcePush(n) => revert(world, *n, true),
         Event::Crash => crash(world, 0),
         Event::CrashAfter(effects) => world.with(|state| state.crash_after = Some(*effects)),
         Event::Stop => stop(world).await,
-        Event::LoseDatabase => {
-            crash(world, 0);
-            world.with(|state| another_database(state, MemoryStore::new()));
-        }
-        Event::Backup => world.with(|state| state.backup = Some(Arc::new(state.store.copy()))),
-        Event::RestoreBackup => {
-            let backup = world.with(|state| state.backup.clone());
-            if let Some(backup) = backup {
-                crash(world, 0);
-                world.with(|state| another_database(state, backup.copy()));
-            }
-        }
+        Event::LoseDatabase => backup::lose(world),
+        Event::Backup => backup::take(world),
+        Event::RestoreBackup => backup::restore(world),
+        Event::CopyBack => backup::put_back(world),
         Event::SecondController(copy) => {
             if alive(world, 1).is_none() {
                 let store = world.with(|state| if *copy { state.store.copy() } else { MemoryStore::new() });
@@ -133,15 +129,6 @@ fn count(state: &mut State, event: &Event) {
     }
     for phase in phases {
         *state.cells.entry((event.name(), phase)).or_default() += 1;
-    }
-}
-
-fn another_database(state: &mut State, store: MemoryStore) {
-    state.jobs[0] = jobs_in(&store);
-    state.store = Arc::new(store);
-    // What ran meanwhile, nobody knows of.
-    for machine in &mut state.machines {
-        machine.writes = None;
     }
 }
 
@@ -252,6 +239,7 @@ pub(crate) fn build(state: &mut State, count: usize, foreign: u64) {
             slots: [None, None],
             slots_there,
             boot_once: None,
+            boot_once_by: 0,
             starts_by,
             down_until: None,
             lies: None,

@@ -20,6 +20,8 @@ pub(crate) struct Bmc {
     pub slots_there: usize,
     /// The target of the next start, of those that may lead to the boot slot.
     pub boot_once: Option<usize>,
+    /// The side whose controller set that.
+    pub boot_once_by: usize,
     /// The target that does: the other is listed, taken, and starts nothing.
     pub starts_by: usize,
     /// Does not answer before this time.

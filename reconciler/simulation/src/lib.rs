@@ -6,6 +6,7 @@
 //! controller's own word.
 //! What it does not do: Redfish over HTTP, libgit2 and redb have tests of their own.
 
+mod backup;
 mod bmc;
 mod commits;
 mod controllers;

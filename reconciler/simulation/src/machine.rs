@@ -252,7 +252,7 @@ async fn permit(
         match decision["decision"].as_str() {
             Some("granted") => {
                 world.with(|state| {
-                    state.granted(number, job, task["attempt"].as_u64().unwrap_or_default(), boot_id);
+                    state.granted(job, task["attempt"].as_u64().unwrap_or_default(), boot_id);
                 });
                 return Some(serde_json::from_value(decision["stamp"].clone()).ok());
             }

@@ -65,21 +65,40 @@ pub(crate) fn seeds(first: u64, count: u64, each: impl Fn(&Scenario, Outcome) ->
     });
 }
 
+/// How far it is, every ten seconds, for whoever waits.
+struct Progress {
+    began: Instant,
+    told: u64,
+}
+
+impl Progress {
+    #[expect(clippy::print_stderr, reason = "this is what it is for")]
+    fn of(&mut self, sum: &Sum, count: u64) {
+        let tens = self.began.elapsed().as_secs() / 10;
+        if tens > self.told {
+            self.told = tens;
+            eprintln!("{} of {count} seeds, {} failed", sum.seeds, sum.failed.len());
+        }
+    }
+}
+
 /// Runs seeds, and tells the least of the first that fails. With `table`: every event has to meet every phase.
 #[expect(clippy::print_stdout, reason = "this is what it is for")]
 pub(crate) fn run_all(first: u64, count: u64, table: bool) -> bool {
-    let sum: Mutex<Sum> = Mutex::default();
     let began = Instant::now();
+    let sum = Mutex::new((Sum::default(), Progress { began, told: 0 }));
     seeds(first, count, |scenario, outcome| {
         if let Some(why) = &outcome.violation {
             println!("seed {}: {why}", scenario.seed);
         }
-        let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = sum.lock().unwrap_or_else(PoisonError::into_inner);
+        let (sum, progress) = &mut *held;
         sum.add(scenario, outcome);
+        progress.of(sum, count);
         // Ten tell as much as a thousand.
         sum.failed.len() < 10
     });
-    let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (mut sum, _) = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     sum.events.sort_unstable();
     sum.servers.sort_unstable();
     let median = |all: &[u64]| all.get(all.len() / 2).copied().unwrap_or_default();

@@ -57,6 +57,15 @@ pub(crate) struct Write<'a> {
     pub image: char,
 }
 
+/// The permits that were given.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Permits {
+    /// Which boot got the permit of a job's attempt.
+    boots: BTreeMap<(String, u64), String>,
+    /// The newest attempt of a job that got a permit.
+    newest: BTreeMap<String, u64>,
+}
+
 /// What was and what must not be.
 #[derive(Default)]
 pub(crate) struct Oracle {
@@ -66,15 +75,13 @@ pub(crate) struct Oracle {
     pub agreed: BTreeMap<String, Agreed>,
     /// Which job used an agreed entry for a permit.
     used: BTreeMap<String, String>,
-    /// Which boot got the permit of a job's attempt.
-    permits: BTreeMap<(String, u64), String>,
-    /// The newest attempt of a job that got a permit.
-    newest: BTreeMap<String, u64>,
+    /// Permits.
+    permits: Permits,
     /// What stood in Git, and could be in force: from when, until when.
     pub wants: Vec<Stood>,
     /// When a boot was granted the permit of a job, answer lost or not.
     first_grant: BTreeMap<(String, String), Duration>,
-    /// Disks that a job wrote first when they were blank: disk serial, job.
+    /// Disks that were blank when a job got its permit: disk serial, job.
     began_blank: BTreeSet<(String, String)>,
     /// Writes to disks.
     pub writes: u64,
@@ -113,9 +120,26 @@ impl Oracle {
         }
     }
 
-    /// A controller answered a machine.
-    pub(crate) fn answered(&mut self, job: &str, boot: &str, now: Duration) {
+    /// A controller granted a permit to a machine that showed this blank disk, or one that is not.
+    pub(crate) fn answered(&mut self, job: &str, boot: &str, blank: Option<&str>, now: Duration) {
         self.first_grant.entry((job.to_owned(), boot.to_owned())).or_insert(now);
+        // From then on what is on it counts as written by the job, also where the answer came too late.
+        self.began_blank.extend(blank.map(|disk| (disk.to_owned(), job.to_owned())));
+    }
+
+    /// The permits that were given so far.
+    pub(crate) fn permits(&self) -> Permits {
+        self.permits.clone()
+    }
+
+    /// Nobody can know of permits that were given later.
+    pub(crate) fn knows_only(&mut self, permits: Permits) {
+        self.permits = permits;
+    }
+
+    /// The branch was rewritten; what a controller fetched last stays in force.
+    pub(crate) fn stays(&mut self, now: Duration, wanted: Wanted) {
+        self.wants.push(Stood { from: now, until: None, wanted });
     }
 
     /// A controller asks its database to keep something.
@@ -154,29 +178,25 @@ const LEFT_ALONE: Duration = Duration::from_secs(6 * 3600);
 
 impl State {
     /// A machine was granted the permit.
-    pub(crate) fn granted(&mut self, machine: usize, job: &str, attempt: u64, boot: &str) {
+    pub(crate) fn granted(&mut self, job: &str, attempt: u64, boot: &str) {
         let key = (job.to_owned(), attempt);
-        let before = self.oracle.permits.insert(key, boot.to_owned());
+        let before = self.oracle.permits.boots.insert(key, boot.to_owned());
         if before.as_ref().is_some_and(|before| before != boot) {
             let text = format!("job {job} attempt {attempt}: a permit for {boot} after one for {before:?}");
             self.oracle.broken(text);
         }
-        let newest = self.oracle.newest.entry(job.to_owned()).or_default();
+        let newest = self.oracle.permits.newest.entry(job.to_owned()).or_default();
         if attempt < *newest {
             let text = format!("job {job}: a permit for attempt {attempt} after one for {newest}");
             self.oracle.broken(text);
         } else {
             *newest = attempt;
         }
-        let disk = &self.machines[machine].disk;
-        if disk.content == Content::Blank {
-            self.oracle.began_blank.insert((disk.serial.clone(), job.to_owned()));
-        }
     }
 
     /// A machine read the task medium that is in its BMC.
     pub(crate) fn read_medium(&mut self, job: &str, attempt: u64) {
-        let newest = self.oracle.newest.entry(job.to_owned()).or_default();
+        let newest = self.oracle.permits.newest.entry(job.to_owned()).or_default();
         *newest = attempt.max(*newest);
     }
 

@@ -196,6 +196,7 @@ async fn settle(world: &Arc<World>) {
         if !lives_until(world, world.elapsed() + LOOK).await {
             return;
         }
+        go_on_after_failures(world).await;
         last = unsettled(world).await;
         if last.is_none() {
             break;
@@ -213,6 +214,19 @@ async fn settle(world: &Arc<World>) {
     // What is tidied is seen and taken out by the looks that follow.
     lives_until(world, world.elapsed() + 4 * LOOK).await;
     judge_end(world).await;
+}
+
+/// Where so many jobs failed that the whole fleet stands still, somebody looks, and lets it go on.
+async fn go_on_after_failures(world: &Arc<World>) {
+    let views = shown(world, "/api/v1/servers").await.unwrap_or_default();
+    let views = views.as_array().or_else(|| views["servers"].as_array()).cloned().unwrap_or_default();
+    let halted = views.iter().find(|view| {
+        let conditions = view["status"]["conditions"].as_array();
+        conditions.is_some_and(|all| all.iter().any(|condition| condition["reason"] == "Halted"))
+    });
+    if let Some(name) = halted.and_then(|view| view["status"]["name"].as_str()) {
+        post(world, &format!("/api/v1/servers/{name}/retry"), json!({})).await;
+    }
 }
 
 /// What neither came to its end nor waits for somebody.
@@ -258,7 +272,9 @@ async fn judge_end(world: &Arc<World>) {
         for (name, server) in &state.wanted.servers {
             let bmc = &state.bmcs[server.bmc];
             let ours = bmc.slots.iter().flatten().any(|url| url.starts_with("http://media-a/"));
-            if (ours || (bmc.boot_once.is_some() && bmc.slots[0].is_none()))
+            // What the second controller left is that one's.
+            let our_override = bmc.boot_once.is_some() && bmc.boot_once_by == 0 && bmc.slots[0].is_none();
+            if (ours || our_override)
                 && !server.suspended
                 && !server.broken
             {

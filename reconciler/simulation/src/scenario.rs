@@ -6,7 +6,7 @@ use std::time::Duration;
 use shoal_core::job::Phase;
 
 use crate::dice::Dice;
-use crate::event::Event;
+use crate::event::{EVENTS, Event};
 use crate::hardware::Lie;
 
 /// A run before it begins.
@@ -69,6 +69,7 @@ impl Scenario {
         if let Some((phase, event)) = chain.next() {
             events.push(Planned { at: from, phase, event, then: chain.collect() });
         }
+        events.push(draw_cell(seed, horizon));
         events.sort_by_key(|planned| planned.at);
         Self { seed, servers, blank_only: dice.percent(60), foreign: dice.below(60), events }
     }
@@ -79,6 +80,17 @@ impl Scenario {
         let events = places.iter().filter_map(|place| self.events.get(*place).cloned()).collect();
         Self { events, ..self.clone() }
     }
+}
+
+/// One event at one place of a job's life, which go round with the seed: so that every event meets every place.
+fn draw_cell(seed: u64, horizon: u64) -> Planned {
+    let mut dice = Dice::new(seed ^ 0x0ce1_1000);
+    let cell = usize::try_from(seed % (EVENTS.len() * Phase::ALL.len()) as u64).unwrap_or_default();
+    let (kind, phase) = (EVENTS[cell / Phase::ALL.len()], Phase::ALL[cell % Phase::ALL.len()]);
+    let mut draws = std::iter::repeat_with(|| draw_event(&mut dice)).take(100_000);
+    let event = draws.find(|event| event.name() == kind).expect("every kind is drawn now and then");
+    let at = Duration::from_millis(dice.below(horizon * 30_000));
+    Planned::new(at, (phase != Phase::Complete).then_some(phase), event)
 }
 
 /// What goes wrong only where several things come together, which chance alone seldom lets happen.
@@ -113,11 +125,14 @@ fn draw_chain(dice: &mut Dice) -> Vec<(Option<Phase>, Event)> {
             (None, Event::Version(n)),
         ],
         // The past comes back.
-        5 => vec![
-            (None, Event::Backup),
-            (Some(Phase::CleanOverride), Event::RestoreBackup),
-            (Some(Phase::CleanPower), Event::RestoreBackup),
-        ],
+        5 => {
+            let again = || if n.is_multiple_of(2) { Event::RestoreBackup } else { Event::CopyBack };
+            vec![
+                (None, Event::Backup),
+                (Some(Phase::CleanOverride), again()),
+                (Some(Phase::CleanPower), again()),
+            ]
+        }
         // The power of the controller goes while machines write.
         6 => vec![(Some(Phase::AwaitResult), Event::Crash), (Some(Phase::AwaitResult), Event::Crash)],
         // The database is gone while a machine writes, and somebody agrees to whatever waits.
@@ -164,7 +179,8 @@ fn draw_event(dice: &mut Dice) -> Event {
         48..=56 => Event::CrashAfter(dice.below(60) as u32),
         57 => Event::Stop,
         58 => Event::LoseDatabase,
-        59..=60 => Event::RestoreBackup,
+        59 => Event::RestoreBackup,
+        60 => Event::CopyBack,
         61..=62 => Event::Backup,
         63 => Event::SecondController(dice.percent(50)),
         64 => Event::EndSecond,

@@ -12,6 +12,7 @@ use shoal_store::MemoryStore;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::backup::Backup;
 use crate::controllers::Incarnation;
 use crate::dice::Dice;
 use crate::git::Remote;
@@ -52,7 +53,7 @@ pub(crate) struct State {
     /// The database of the controller that should be there.
     pub store: Arc<MemoryStore>,
     /// The last backup of it.
-    pub backup: Option<Arc<MemoryStore>>,
+    pub backup: Option<Backup>,
     /// Jobs that are not over, as they stand in the database of each side.
     pub jobs: [ActiveJobs; 2],
     /// Events that wait for a job to be somewhere.
@@ -141,6 +142,11 @@ impl World {
     /// Time that really passed.
     pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// What clocks show.
+    pub(crate) fn now(self: &Arc<Self>) -> jiff::Timestamp {
+        WorldClock(Arc::clone(self)).now()
     }
 
     /// Something happened.

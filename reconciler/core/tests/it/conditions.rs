@@ -185,6 +185,27 @@ fn who_waits_for_a_place_says_for_what() {
 }
 
 #[test]
+fn where_the_fleet_is_halted_a_server_needs_a_person() {
+    let mut world = World::one_installed();
+    world.version("web-01", "13.2");
+    world.approve("web-01");
+    let entry = world.entry("web-01");
+    let status = world.status("web-01").clone();
+    let turn = Turn::Wait { code: HoldCode::Halted, message: "halted: 5 jobs failed".into() };
+    let view = View {
+        status: &status,
+        entry: entry.as_ref(),
+        turn: Some(&turn),
+        job: None,
+        broken: None,
+        stalled: None,
+    };
+    let seen = conditions(&view, at(0));
+    assert_eq!(short(&seen), "-Ready/Outdated +Stalled/Halted");
+    assert_eq!(seen[1].message, "halted: 5 jobs failed");
+}
+
+#[test]
 fn there_is_one_condition_of_each_type_and_its_time_stays_while_it_does() {
     let mut world = World::one_installed();
     world.record("web-01").state = RecordState::Dirty;
