@@ -93,6 +93,8 @@ pub(crate) fn restored(row: &ServerRow, under_way: &UnderWay, now: Timestamp) ->
     row.status_mut().job = None;
     if is_under_way {
         row.left_alone_ms = Some(under_way.ms);
+        // That job will not tidy up any more.
+        row.left_behind = true;
         row.status_mut().next_try = now.checked_add(Duration::from_millis(under_way.ms)).ok();
     }
     row
@@ -258,6 +260,7 @@ mod tests {
         let under_way = UnderWay::of([], &shown, 7_200_000);
         let after = restored(&busy, &under_way, Timestamp::UNIX_EPOCH);
         assert_eq!(after.left_alone_ms, Some(7_200_000));
+        assert!(after.left_behind, "a boot that the job set is ours to clear");
         assert_eq!(after.status.next_try, Timestamp::from_second(7200).ok());
         assert_eq!(after.status.record.state, RecordState::Restored, "by now it may be in use");
         let idle = restored(&row("web-02", 1, RecordState::Unknown), &under_way, Timestamp::UNIX_EPOCH);

@@ -106,7 +106,7 @@ pub(crate) fn branch_forgets(world: &Arc<World>) {
 
 fn forget(state: &mut State, knows: impl Fn(&String) -> bool) {
     for machine in &mut state.machines {
-        machine.writes = machine.writes.take().filter(|(job, _)| knows(job));
+        machine.writes = machine.writes.take().filter(|writing| knows(&writing.job));
     }
 }
 

@@ -200,7 +200,8 @@ impl Bmc for Session {
                     self.line.touch(state, "power off");
                 }
                 let machine = state.bmcs[number].machine;
-                state.switched_off(machine);
+                let side = state.incarnations[self.line.incarnation].side;
+                state.switched_off(machine, side);
                 state.machines[machine].switch_off();
                 Ok(how)
             })

@@ -199,9 +199,7 @@ pub(crate) async fn ask(
     {
         let attempt = asked["attempt"].as_u64().unwrap_or_default();
         world.with(|state| {
-            let blank = asked["disk"]["blank"] == true;
-            let disk = asked["disk"]["serial"].as_str().filter(|_| blank);
-            state.oracle.answered(job, boot, disk, world.elapsed());
+            state.oracle.answered(job, boot, world.elapsed());
             let current = state.jobs[side].get(job).map(|job| job.attempt);
             if current.is_some_and(|current| current != attempt) {
                 let text = format!("job {job} is at attempt {current:?}, and attempt {attempt} got a permit");

@@ -66,6 +66,7 @@ pub(crate) async fn happen(world: &Arc<World>, event: &Event) {
         Event::CopyBack => backup::put_back(world),
         Event::SecondController(copy) => {
             if alive(world, 1).is_none() {
+                world.with(|state| state.second_is_copy |= *copy);
                 let store = world.with(|state| if *copy { state.store.copy() } else { MemoryStore::new() });
                 start(world, 1, Arc::new(store));
             }

@@ -84,8 +84,19 @@ pub(crate) struct Machine {
     pub fails_next: u32,
     /// Somebody changed its disk by hand since it was written last.
     pub tampered: bool,
-    /// What it writes at the moment: the job, since when.
-    pub writes: Option<(String, Instant)>,
+    /// What it writes at the moment.
+    pub writes: Option<Writing>,
+}
+
+/// What a machine writes.
+#[derive(Clone, Debug)]
+pub(crate) struct Writing {
+    /// The job.
+    pub job: String,
+    /// Since when.
+    pub since: Instant,
+    /// The side whose controller permitted it.
+    pub side: usize,
 }
 
 /// A disk.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 use shoal_core::job::Phase;
+use shoal_schema::disk::DiskFacts;
 use shoal_store::{Batch, MemoryStore, Reader as _, Scan, Table, Write};
 
 use crate::event::Event;
@@ -24,6 +25,15 @@ pub(crate) struct JobSeen {
     pub attempt: u64,
     /// Where it is.
     pub phase: Phase,
+    /// The permit of the attempt.
+    pub permit: Option<PermitSeen>,
+}
+
+/// A permit, as it stands in the database.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct PermitSeen {
+    /// The disk.
+    disk: DiskFacts,
 }
 
 /// The jobs that are not over, by id.
@@ -80,6 +90,9 @@ pub(crate) fn wrote(world: &Arc<World>, side: usize, jobs: Vec<(String, JobSeen)
             if job.phase == Phase::Complete {
                 state.jobs[side].remove(&id);
                 continue;
+            }
+            if let Some(serial) = job.permit.as_ref().and_then(|permit| permit.disk.serial.as_ref()) {
+                state.permitted(&id, serial);
             }
             let moved = state.jobs[side].get(&id).is_none_or(|known| known.phase != job.phase);
             let other = state.jobs[side]

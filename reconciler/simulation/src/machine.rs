@@ -12,8 +12,8 @@ use shoal_taskiso::reader::open_task;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::controllers::{Answer, ask};
-use crate::hardware::Content;
+use crate::controllers::{Answer, ask, hosts};
+use crate::hardware::{Content, Writing};
 use crate::oracle::Write;
 use crate::world::{State, World};
 
@@ -187,7 +187,8 @@ async fn maintenance(world: &Arc<World>, number: usize, boot: u32, (task, recipe
         let write = Write { job: &job, server: &server, boot: &boot_id, entry: &entry, image };
         state.writes(number, &write, world.elapsed());
         let machine = &mut state.machines[number];
-        machine.writes = Some((job.clone(), Instant::now()));
+        let side = usize::from(callback.contains(hosts(1).0));
+        machine.writes = Some(Writing { job: job.clone(), since: Instant::now(), side });
         machine.disk.becomes(Content::Half, None, world.elapsed());
     });
     let (work, fails) = world.with(|state| {

@@ -9,7 +9,7 @@ use shoal_core::job::Budgets;
 use shoal_schema::status::{RecordState, ServerStatus};
 
 use crate::controllers::Incarnation;
-use crate::hardware::Content;
+use crate::hardware::{Content, Machine, Writing};
 use crate::people::Wanted;
 use crate::world::State;
 
@@ -120,11 +120,9 @@ impl Oracle {
         }
     }
 
-    /// A controller granted a permit to a machine that showed this blank disk, or one that is not.
-    pub(crate) fn answered(&mut self, job: &str, boot: &str, blank: Option<&str>, now: Duration) {
+    /// A controller answered a machine.
+    pub(crate) fn answered(&mut self, job: &str, boot: &str, now: Duration) {
         self.first_grant.entry((job.to_owned(), boot.to_owned())).or_insert(now);
-        // From then on what is on it counts as written by the job, also where the answer came too late.
-        self.began_blank.extend(blank.map(|disk| (disk.to_owned(), job.to_owned())));
     }
 
     /// The permits that were given so far.
@@ -177,6 +175,15 @@ impl Oracle {
 const LEFT_ALONE: Duration = Duration::from_secs(6 * 3600);
 
 impl State {
+    /// A controller keeps that a job may write to a disk. Where that is blank by now, what is on it later counts as
+    /// written by the job, also where the answer never arrived.
+    pub(crate) fn permitted(&mut self, job: &str, disk: &str) {
+        let blank = |machine: &Machine| machine.disk.serial == disk && machine.disk.content == Content::Blank;
+        if self.machines.iter().any(blank) {
+            self.oracle.began_blank.insert((disk.to_owned(), job.to_owned()));
+        }
+    }
+
     /// A machine was granted the permit.
     pub(crate) fn granted(&mut self, job: &str, attempt: u64, boot: &str) {
         let key = (job.to_owned(), attempt);
@@ -200,22 +207,23 @@ impl State {
         *newest = attempt.max(*newest);
     }
 
-    /// A machine is switched off by its BMC, as a controller asks.
-    pub(crate) fn switched_off(&mut self, machine: usize) {
-        if let Some((job, since)) = &self.machines[machine].writes
+    /// A machine is switched off by its BMC, as the controller of a side asks.
+    pub(crate) fn switched_off(&mut self, machine: usize, by: usize) {
+        if let Some(Writing { job, since, side }) = &self.machines[machine].writes
             && since.elapsed() < Duration::from_millis(Budgets::default().result_ms)
-            && !self.two_cannot_meet()
+            && (*side == by || !self.two_cannot_meet())
         {
             let text = format!("machine {machine} is switched off while it writes for job {job}");
             self.oracle.broken(text);
         }
     }
 
-    /// Two controllers run on copies of one database, and Git, where they would find each other out, cannot be
-    /// reached: neither can know what the other one permitted. What is written is judged all the same.
+    /// Two controllers run on copies of one database, or Git, where they would find each other out, cannot be reached:
+    /// until one has published something and the other one comes to publish, neither can know what the other one
+    /// permitted. What is written is judged all the same.
     fn two_cannot_meet(&self) -> bool {
         let second = |incarnation: &Incarnation| incarnation.side == 1 && !incarnation.power.is_cancelled();
-        self.git_down && self.incarnations.iter().any(second)
+        self.second_is_copy || (self.git_down && self.incarnations.iter().any(second))
     }
 
     /// A status is published.

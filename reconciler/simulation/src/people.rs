@@ -106,9 +106,10 @@ impl Wanted {
                 "os": {"image": "debian", "version": server.version},
                 "suspend": server.suspended, "protect": server.protected, "reinstall": server.reinstall,
             });
-            if let Some(disk) = &server.disk {
-                spec["disk"] = json!({"serial": disk});
-            }
+            spec["disk"] = match &server.disk {
+                Some(disk) => json!({"serial": disk}),
+                None => json!({"minSize": "8G"}),
+            };
             if let Some(power) = server.power {
                 spec["power"] = json!(power);
             }

@@ -263,10 +263,30 @@ async fn unsettled(world: &Arc<World>) -> Option<String> {
     None
 }
 
+/// How a server stands, in a line.
+fn told(view: &Value) -> String {
+    let all = |list: &Value, what: &str| {
+        let texts = list.as_array().into_iter().flatten().filter_map(|one| one[what].as_str());
+        texts.collect::<Vec<_>>().join("; ")
+    };
+    let (status, entry) = (&view["status"], &view["entry"]);
+    format!(
+        "{} {} {}: {}; held: {}",
+        status["name"],
+        entry["action"],
+        entry["approval"]["state"],
+        all(&status["conditions"], "message"),
+        all(&entry["holds"], "message")
+    )
+}
+
 /// What must hold when nothing runs.
 async fn judge_end(world: &Arc<World>) {
     let Some(views) = shown(world, "/api/v1/servers").await else { return };
     let views = views.as_array().or_else(|| views["servers"].as_array()).cloned().unwrap_or_default();
+    for view in &views {
+        world.say("at the end", || told(view));
+    }
     world.with(|state| {
         let mut found = Vec::new();
         for (name, server) in &state.wanted.servers {

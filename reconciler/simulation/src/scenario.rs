@@ -112,8 +112,11 @@ fn draw_chain(dice: &mut Dice) -> Vec<(Option<Phase>, Event)> {
                 [(None, Event::Version(n % 64 + version)), (Some(Phase::CleanOverride), Event::Approve(0))]
             })
             .collect(),
-        // Another machine behind the BMC, while media go in.
-        2 => vec![(Some(before_power), Event::Swap(n, dice.roll()))],
+        // Another machine behind the BMC, while media go in or just before it starts.
+        2 => {
+            let when = if n.is_multiple_of(2) { before_power } else { Phase::PowerOn };
+            vec![(Some(when), Event::Swap(n, dice.roll()))]
+        }
         // A second attempt, and a machine that starts from the medium of the first.
         3 => {
             vec![(Some(Phase::AwaitResult), Event::Reboot(n)), (Some(Phase::Override), Event::StaleMedium(n))]
