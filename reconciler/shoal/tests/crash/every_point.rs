@@ -40,7 +40,7 @@ async fn life(plan: Plan) -> (Vec<Point>, Vec<Point>) {
 /// Kills at every point of a kind, one life each.
 async fn at_every(what: &str, is_wanted: fn(&Point) -> bool) {
     let of_a_life = || async {
-        let (met, _) = life(Box::new(|_| false)).await;
+        let (met, _) = life(Box::new(|_, _| false)).await;
         met.into_iter().filter(is_wanted).collect::<BTreeSet<Point>>()
     };
     let (first, second) = (of_a_life().await, of_a_life().await);
@@ -84,7 +84,7 @@ async fn at_every(what: &str, is_wanted: fn(&Point) -> bool) {
 async fn killed_at(point: Point, tries: usize) -> bool {
     for _ in 0..tries {
         let own = point.clone();
-        let (_, kills) = life(Box::new(move |met| *met == own)).await;
+        let (_, kills) = life(Box::new(move |met, _| *met == own)).await;
         if !kills.is_empty() {
             return true;
         }

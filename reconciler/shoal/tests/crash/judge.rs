@@ -156,7 +156,12 @@ fn published(
     if installed.is_none_or(|installed| installed.version != version) {
         wrong.push(format!("the status branch does not say that it has {version}: {text}"));
     }
-    if status.record != seen.status.record {
+    // Whether it was seen to start may have been learnt in between.
+    let mut told = seen.status.record.clone();
+    if let (Some(told), Some(installed)) = (&mut told.installed, installed) {
+        told.boot_observed |= installed.boot_observed;
+    }
+    if status.record != told {
         wrong.push(format!("the status branch has another record than the API: {text}"));
     }
     let disk = scene.machines.simulated[index].disks()[0].path().to_owned();

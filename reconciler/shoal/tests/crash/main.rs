@@ -3,6 +3,7 @@
 //! that changes something on a BMC, and at random. Repository, database file, HTTP and process are real; machines and
 //! BMCs are emulated, and what happened is judged by their logs and disks, not by the controller's word.
 
+mod at_random;
 mod every_point;
 mod forge;
 mod judge;

@@ -39,8 +39,8 @@ impl fmt::Display for Point {
     }
 }
 
-/// Whether the controller is killed at a point.
-pub(crate) type Plan = Box<dyn FnMut(&Point) -> bool + Send>;
+/// Whether the controller is killed at a point; the number says how many there have been, itself among them.
+pub(crate) type Plan = Box<dyn FnMut(&Point, u64) -> bool + Send>;
 
 /// Everybody who meets the controller at a point. Clones are the same.
 #[derive(Clone)]
@@ -52,6 +52,8 @@ struct Shared {
     plan: Plan,
     /// The controller that lives.
     pid: Option<u32>,
+    /// Controllers so far.
+    births: u64,
     met: Vec<Point>,
     counts: BTreeMap<(String, bool), usize>,
     kills: Vec<Point>,
@@ -60,7 +62,14 @@ struct Shared {
 impl Points {
     /// Listens for controllers at a socket.
     pub(crate) fn listen(socket: &Path, plan: Plan) -> Self {
-        let shared = Shared { plan, pid: None, met: Vec::new(), counts: BTreeMap::new(), kills: Vec::new() };
+        let shared = Shared {
+            plan,
+            pid: None,
+            births: 0,
+            met: Vec::new(),
+            counts: BTreeMap::new(),
+            kills: Vec::new(),
+        };
         let points = Self { shared: Arc::new(Mutex::new(shared)) };
         let listener = UnixListener::bind(socket).expect("a socket");
         let own = points.clone();
@@ -87,7 +96,7 @@ impl Points {
 
     /// Nobody is killed any more.
     pub(crate) fn spare(&self) {
-        self.lock().plan = Box::new(|_| false);
+        self.lock().plan = Box::new(|_, _| false);
     }
 
     /// Whether there is a controller that was not killed here.
@@ -105,10 +114,13 @@ impl Points {
         let mut line = String::new();
         let mut pid = None;
         while lines.read_line(&mut line).is_ok_and(|count| count > 0) {
-            let said: Value = serde_json::from_str(&line).expect("a line of the controller");
+            // Who is killed while it speaks leaves half a line.
+            let Ok(said) = serde_json::from_str::<Value>(&line) else { break };
             if let Some(told) = said["pid"].as_u64() {
                 pid = u32::try_from(told).ok();
-                self.lock().pid = pid;
+                let mut shared = self.lock();
+                shared.pid = pid;
+                shared.births += 1;
             } else if let Some(moment) = said["commit"].as_str() {
                 self.meet(what_is_written(&said["writes"]), moment == "after");
             }
@@ -131,11 +143,30 @@ impl Points {
         *count += 1;
         let point = Point { what, number: *count, after };
         shared.met.push(point.clone());
-        if (shared.plan)(&point) {
+        let born = shared.births;
+        if (shared.plan)(&point, born) {
             shared.pid = None;
             shared.kills.push(point);
             kill_child(pid).expect("it can be killed");
         }
+    }
+
+    /// Kills the controller of this number, if that is the one that lives.
+    pub(crate) fn kill(&self, born: u64) {
+        let mut shared = self.lock();
+        if shared.births != born {
+            return;
+        }
+        if let Some(pid) = shared.pid.take() {
+            let number = shared.kills.len();
+            shared.kills.push(Point { what: "no point".to_owned(), number, after: true });
+            kill_child(pid).expect("it can be killed");
+        }
+    }
+
+    /// How many controllers there have been.
+    pub(crate) fn births(&self) -> u64 {
+        self.lock().births
     }
 }
 

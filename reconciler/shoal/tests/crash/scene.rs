@@ -165,6 +165,12 @@ spec:
         }
     }
 
+    /// What a command says that talks to the controller; nothing where the controller does not answer any more.
+    pub(crate) fn shoal(&self, args: &[&str]) -> Option<String> {
+        let said = self.programs.shoal(&self.place.checkout(), args).expect("shoal runs");
+        (said.code == Some(0)).then_some(said.out)
+    }
+
     /// Stops the controller as an operator does; the last status is published.
     pub(crate) async fn stop_controller(&mut self) {
         if let Some(controller) = self.controller.take() {
