@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::judge::judge;
 use crate::note;
 use crate::person::Agreed;
-use crate::points::Plan;
+use crate::points::{Act, Plan};
 use crate::scene::Scene;
 
 /// Tests that share the runs, so that several go on at the same time.
@@ -147,7 +147,7 @@ fn at_points(ends: Vec<End>) -> Plan {
             }
         }
         met += 1;
-        matches!(life, Some(End::Point(end)) if met > end)
+        if matches!(life, Some(End::Point(end)) if met > end) { Act::Kill } else { Act::GoOn }
     })
 }
 

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::judge::judge;
 use crate::note;
 use crate::person::Agreed;
-use crate::points::{Plan, Point};
+use crate::points::{Act, Plan, Point};
 use crate::scene::Scene;
 
 /// Lives that go on at the same time: they wait more than they work.
@@ -28,6 +28,9 @@ const LEAST: usize = 20;
 async fn life(plan: Plan) -> (Vec<Point>, Vec<Point>) {
     let mut scene = Scene::new(1, 7, plan).await;
     let mut agreed = Agreed::default();
+    scene.until_at_rest("1", &mut agreed).await;
+    scene.until_quiet().await;
+    // What was killed at the very end comes back.
     let seen = scene.until_at_rest("1", &mut agreed).await;
     scene.points.spare();
     let (met, kills) = (scene.points.met(), scene.points.kills());
@@ -40,7 +43,7 @@ async fn life(plan: Plan) -> (Vec<Point>, Vec<Point>) {
 /// Kills at every point of a kind, one life each.
 async fn at_every(what: &str, is_wanted: fn(&Point) -> bool) {
     let of_a_life = || async {
-        let (met, _) = life(Box::new(|_, _| false)).await;
+        let (met, _) = life(Box::new(|_, _| Act::GoOn)).await;
         met.into_iter().filter(is_wanted).collect::<BTreeSet<Point>>()
     };
     let (first, second) = (of_a_life().await, of_a_life().await);
@@ -84,7 +87,7 @@ async fn at_every(what: &str, is_wanted: fn(&Point) -> bool) {
 async fn killed_at(point: Point, tries: usize) -> bool {
     for _ in 0..tries {
         let own = point.clone();
-        let (_, kills) = life(Box::new(move |met, _| *met == own)).await;
+        let (_, kills) = life(Box::new(move |met, _| if *met == own { Act::Kill } else { Act::GoOn })).await;
         if !kills.is_empty() {
             return true;
         }

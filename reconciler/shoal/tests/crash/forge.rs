@@ -4,9 +4,11 @@
 //!
 //! Guarantees: a push that has arrived is carried out, whoever sent it lives or not.
 
+use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -17,10 +19,34 @@ use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+/// Whether there is any for a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// As usual.
+    Enough,
+    /// Its disk is full.
+    None,
+}
+
 /// Who stands at the door.
 pub(crate) trait Doorkeeper: Send + Sync + 'static {
     /// A push is about to be carried out, or was.
-    fn push(&self, after: bool);
+    fn push(&self, after: bool) -> Room;
+}
+
+/// What a repository says to a push for which there is no room.
+const FULL_HOOK: &str = "#!/bin/sh
+[ -z \"$SHOAL_TEST_FULL\" ] && exit 0
+echo 'fatal: write error: No space left on device' >&2
+exit 1
+";
+
+/// Makes a repository one that may be full.
+pub(crate) fn may_be_full(repository: &Path) {
+    let hook = repository.join("hooks/pre-receive");
+    fs::create_dir_all(hook.parent().expect("a parent")).expect("a directory");
+    fs::write(&hook, FULL_HOOK).expect("a hook");
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).expect("a mode");
 }
 
 /// A forge that serves one directory of repositories. It ends when it is dropped.
@@ -71,10 +97,8 @@ async fn serve(
     // By itself: the connection ends with the controller, and takes what waits on it along.
     let carried_out = tokio::task::spawn_blocking(move || {
         let is_push = method == Method::POST && uri.path().ends_with("/git-receive-pack");
-        if is_push {
-            house.keeper.push(false);
-        }
-        let answer = ask_git(&house, &method, &uri, &headers, &body);
+        let room = if is_push { house.keeper.push(false) } else { Room::Enough };
+        let answer = ask_git(&house, &method, &uri, &headers, &body, room);
         if is_push {
             house.keeper.push(true);
         }
@@ -89,6 +113,7 @@ fn ask_git(
     uri: &Uri,
     headers: &HeaderMap,
     body: &Bytes,
+    room: Room,
 ) -> Response<axum::body::Body> {
     let of = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut child = Command::new(&house.backend)
@@ -105,6 +130,7 @@ fn ask_git(
         .env("HTTP_CONTENT_ENCODING", of("content-encoding"))
         .env("CONTENT_LENGTH", body.len().to_string())
         .env("GIT_PROTOCOL", of("git-protocol"))
+        .env("SHOAL_TEST_FULL", if room == Room::None { "yes" } else { "" })
         .env("REMOTE_USER", "controller")
         .env("REMOTE_ADDR", "127.0.0.1")
         .stdin(Stdio::piped())

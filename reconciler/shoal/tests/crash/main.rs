@@ -6,6 +6,7 @@
 mod at_random;
 mod every_point;
 mod forge;
+mod full;
 mod judge;
 mod machines;
 mod person;

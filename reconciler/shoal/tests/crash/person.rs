@@ -18,6 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(40);
 
+/// Without anything that is written.
+const QUIET: Duration = Duration::from_millis(400);
+const QUIET_LOOKS: usize = 50;
+
 /// What was agreed to: entries, by server.
 #[derive(Default)]
 pub(crate) struct Agreed {
@@ -45,6 +49,19 @@ impl Scene {
             assert!(Instant::now() < deadline, "not at rest: {seen:#?}\n{}", self.tell());
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Until nothing is written any more, here or there.
+    pub(crate) async fn until_quiet(&self) {
+        let mut met = usize::MAX;
+        for _ in 0..QUIET_LOOKS {
+            let before = std::mem::replace(&mut met, self.points.met().len());
+            if met == before {
+                return;
+            }
+            tokio::time::sleep(QUIET).await;
+        }
+        panic!("it writes and writes\n{}", self.tell());
     }
 
     /// Agrees, in Git, to every entry that waits for it and was not agreed to.

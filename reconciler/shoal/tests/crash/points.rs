@@ -19,7 +19,7 @@ use serde_json::Value;
 use shoal_testbed::bmc::{Deed, Moment, Witness};
 use shoal_testbed_site::kill_child;
 
-use crate::forge::Doorkeeper;
+use crate::forge::{Doorkeeper, Room};
 
 /// A point of a run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,8 +39,21 @@ impl fmt::Display for Point {
     }
 }
 
-/// Whether the controller is killed at a point; the number says how many there have been, itself among them.
-pub(crate) type Plan = Box<dyn FnMut(&Point, u64) -> bool + Send>;
+/// What is done at a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Nothing.
+    GoOn,
+    /// The controller is killed.
+    Kill,
+    /// The disk of its database is full from here on.
+    FillDisk,
+    /// The disk of the Git server is full from here on.
+    FillServer,
+}
+
+/// What is done at a point; the number says how many controllers there have been, this one among them.
+pub(crate) type Plan = Box<dyn FnMut(&Point, u64) -> Act + Send>;
 
 /// Everybody who meets the controller at a point. Clones are the same.
 #[derive(Clone)]
@@ -57,6 +70,10 @@ struct Shared {
     met: Vec<Point>,
     counts: BTreeMap<(String, bool), usize>,
     kills: Vec<Point>,
+    /// What is full now: the disk, or the server.
+    full: Option<Act>,
+    /// Where something filled up.
+    filled: Option<Point>,
 }
 
 impl Points {
@@ -69,6 +86,8 @@ impl Points {
             met: Vec::new(),
             counts: BTreeMap::new(),
             kills: Vec::new(),
+            full: None,
+            filled: None,
         };
         let points = Self { shared: Arc::new(Mutex::new(shared)) };
         let listener = UnixListener::bind(socket).expect("a socket");
@@ -96,7 +115,7 @@ impl Points {
 
     /// Nobody is killed any more.
     pub(crate) fn spare(&self) {
-        self.lock().plan = Box::new(|_, _| false);
+        self.lock().plan = Box::new(|_, _| Act::GoOn);
     }
 
     /// Whether there is a controller that was not killed here.
@@ -124,8 +143,9 @@ impl Points {
             } else if let Some(moment) = said["commit"].as_str() {
                 self.meet(what_is_written(&said["writes"]), moment == "after");
             }
+            let full = !said["disk"].is_null() && self.lock().full == Some(Act::FillDisk);
             line.clear();
-            if lines.get_mut().write_all(b"go\n").is_err() {
+            if lines.get_mut().write_all(if full { b"full\n" } else { b"go\n" }).is_err() {
                 break;
             }
         }
@@ -144,11 +164,28 @@ impl Points {
         let point = Point { what, number: *count, after };
         shared.met.push(point.clone());
         let born = shared.births;
-        if (shared.plan)(&point, born) {
-            shared.pid = None;
-            shared.kills.push(point);
-            kill_child(pid).expect("it can be killed");
+        match (shared.plan)(&point, born) {
+            Act::GoOn => {}
+            Act::Kill => {
+                shared.pid = None;
+                shared.kills.push(point);
+                kill_child(pid).expect("it can be killed");
+            }
+            full @ (Act::FillDisk | Act::FillServer) => {
+                shared.full = Some(full);
+                shared.filled = Some(point);
+            }
         }
+    }
+
+    /// Where a disk filled up, if one did.
+    pub(crate) fn filled(&self) -> Option<Point> {
+        self.lock().filled.clone()
+    }
+
+    /// There is room everywhere.
+    pub(crate) fn make_room(&self) {
+        self.lock().full = None;
     }
 
     /// Kills the controller of this number, if that is the one that lives.
@@ -171,8 +208,9 @@ impl Points {
 }
 
 impl Doorkeeper for Points {
-    fn push(&self, after: bool) {
+    fn push(&self, after: bool) -> Room {
         self.meet("push of the status".to_owned(), after);
+        if self.lock().full == Some(Act::FillServer) { Room::None } else { Room::Enough }
     }
 }
 

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use shoal_testbed_site::{Addresses, Controller, Peer, Place, Programs, Repository};
 use tokio::task::block_in_place;
 
-use crate::forge::Forge;
+use crate::forge::{Forge, may_be_full};
 use crate::machines::{Machines, PASSWORD, USER};
 use crate::points::{Plan, Points};
 
-/// The controller's pauses and budgets are divided by this: a boot may take 36 seconds, on a busy host too.
-const SETTINGS: [&str; 3] = ["--time-divisor=25", "--sweep-interval=1s", "--poll-interval=2s"];
+/// The controller's pauses and budgets are divided by this: a boot may take 18 seconds, on a busy host too.
+const SETTINGS: [&str; 3] = ["--time-divisor=50", "--sweep-interval=1s", "--poll-interval=2s"];
 /// The ports of a controller begin here, on an address of its own; this one says that the address is taken.
 const FIRST_PORT: u16 = 20_000;
 
@@ -82,6 +82,7 @@ impl Scene {
 
     fn write_repository(&self, servers: usize) {
         let repository = Repository::make(&self.programs, &self.place).expect("a repository");
+        may_be_full(&self.place.bare());
         let recipient = repository.make_age_key().expect("a key");
         let fleet = format!(
             "apiVersion: shoal.dev/v1
@@ -160,7 +161,8 @@ spec:
         match Controller::start(&self.programs, &self.place, &self.addresses, &settings).await {
             Ok((controller, _)) => self.controller = Some(controller),
             Err(error) => {
-                assert!(self.points.kills().len() > kills, "{error:#}\n{}", self.tell());
+                let why = self.points.kills().len() > kills || self.points.filled().is_some();
+                assert!(why, "{error:#}\n{}", self.tell());
             }
         }
     }
@@ -177,6 +179,11 @@ spec:
             let code = controller.stop().await.expect("it stops");
             assert_eq!(code, Some(0), "{}", self.tell());
         }
+    }
+
+    /// What the controllers said so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.place.controller_log()).unwrap_or_default()
     }
 
     /// Everything, for a test that fails.
@@ -196,8 +203,7 @@ spec:
                 }
             }
         }
-        let log = fs::read_to_string(self.place.controller_log()).unwrap_or_default();
-        let _ = writeln!(text, "--- the controller's log\n{log}");
+        let _ = writeln!(text, "--- the controller's log\n{}", self.log());
         text
     }
 }
