@@ -78,6 +78,7 @@ pub(super) fn job(desired: &Desired, ledger: &Ledger, index: usize) -> Result<Jo
         touched: true,
         medium_read: true,
         unread_boots: 0,
+        was_away: false,
         permit: Some(permit),
         written: Some(disk),
         cancel_requested: false,

@@ -36,6 +36,7 @@ use crate::progress::{Board, is_at_work};
 use crate::publish::Published;
 use crate::rows::{self, ControlRow, JournalRow, ServerRow};
 use crate::settings::{Role, Settings};
+use crate::trouble::Trouble;
 use crate::view::Viewed;
 use crate::world::World;
 
@@ -102,6 +103,10 @@ pub struct Controller {
     pub tasks: Tasks,
     world: RwLock<World>,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// The store has no room.
+    store_trouble: Trouble,
+    /// Status cannot be published.
+    pub(crate) publish_trouble: Trouble,
     fenced: Notify,
     runners: Mutex<HashMap<JobId, Arc<Notify>>>,
     running: Mutex<HashSet<JobId>>,
@@ -184,6 +189,8 @@ impl Controller {
             metrics,
             media,
             wake: Notify::new(),
+            store_trouble: Trouble::default(),
+            publish_trouble: Trouble::default(),
             fenced: Notify::new(),
             publish: Notify::new(),
             fetch: Notify::new(),
@@ -278,8 +285,11 @@ impl Controller {
         let epoch = self.world().ledger.epoch;
         ledger::require_epoch(&mut batch, epoch);
         let mut result = self.store.commit_async(batch.clone()).await;
+        self.tell_of_room(&result);
         if let Err(CommitError::Unknown { source }) = result {
-            tracing::error!(subject, error = %source, "the store does not say whether it kept a change; reading it");
+            if !source.is_disk_full() {
+                tracing::error!(subject, error = %source, "the store does not say whether it kept a change; reading it");
+            }
             result = match self.is_kept(&batch).await {
                 Some(true) => Ok(()),
                 Some(false) => Err(CommitError::NotWritten { source }),
@@ -295,11 +305,28 @@ impl Controller {
         result.map_err(|source| ChangeError::Commit { subject: subject.to_owned(), source })
     }
 
+    /// A disk that is full is met by everybody who has something to keep: it is said once.
+    fn tell_of_room(&self, result: &Result<(), CommitError>) {
+        match result {
+            Ok(()) if self.store_trouble.over() => {
+                tracing::info!("there is room for the database again; everything goes on");
+            }
+            Err(error) if error.is_disk_full() && self.store_trouble.met("full") => {
+                tracing::error!(
+                    database = %self.settings.db_path.display(),
+                    "the disk of the database is full: nothing is started, permitted or taken in until there is room; make room there, and everything goes on by itself"
+                );
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+
     /// Reads until the store answers, or this incarnation ends: then the next one reads everything.
     async fn is_kept(&self, batch: &Batch) -> Option<bool> {
         loop {
             match batch.is_kept_by(&*self.store) {
                 Ok(kept) => return Some(kept),
+                Err(error) if error.is_disk_full() => {}
                 Err(error) => {
                     tracing::error!(error = %chain(&error), "the store cannot be read; trying again");
                 }
@@ -520,6 +547,22 @@ fn control_failures(failures: u32, job: &Job) -> u32 {
     match job.outcome {
         Some(shoal_core::job::Outcome::Succeeded) => 0,
         _ => failures + 1,
+    }
+}
+
+impl ChangeError {
+    /// The disk of the database is full, which was said.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Commit { source, .. } if source.is_disk_full())
+    }
+
+    /// Says what was not kept, unless everything is not kept now.
+    pub(crate) fn tell(&self, subject: &str, what: &'static str) {
+        if self.is_disk_full() {
+            tracing::debug!(subject, "{what}: the disk is full");
+        } else {
+            tracing::error!(subject, error = %chain(self), "{what}");
+        }
     }
 }
 

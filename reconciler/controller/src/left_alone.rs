@@ -14,7 +14,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::controller::Controller;
-use crate::jobs::perform::chain;
 
 /// How often what has passed is kept.
 const TURN: Duration = Duration::from_secs(60);
@@ -57,7 +56,7 @@ async fn pass(controller: &Controller, ms: u64) {
             }
             Ok(()) => {}
             // It is waited for longer, then.
-            Err(error) => tracing::warn!(server, error = %chain(&error), "the time that passed was not kept"),
+            Err(error) => error.tell(&server, "the time that passed was not kept"),
         }
     }
 }

@@ -37,6 +37,7 @@ pub mod settings;
 pub mod source;
 pub mod startup;
 mod tls;
+mod trouble;
 mod view;
 mod world;
 

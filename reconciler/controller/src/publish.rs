@@ -19,6 +19,7 @@ use crate::fence::Own;
 use crate::jobs::perform::chain;
 use crate::outside::Repository;
 use crate::rows::ServerRow;
+use crate::source::hinted;
 
 /// Who only observes writes nothing.
 pub(crate) const OBSERVES: &str = "this controller only observes until 'shoal takeover'";
@@ -114,8 +115,8 @@ pub(crate) async fn run(controller: Arc<Controller>) {
             () = tokio::time::sleep(Duration::from_secs(pause.into())) => {}
             () = enough_changed(&controller) => {}
         }
-        if let Err(why) = controller.publish_now().await {
-            tracing::warn!(why, "status was not published; trying again");
+        // Why not, it says by itself.
+        if controller.publish_now().await.is_err() {
             tokio::select! {
                 biased;
                 () = controller.shutdown.cancelled() => break,
@@ -221,7 +222,15 @@ impl Controller {
         if self.world().control.observe_only {
             return Err(OBSERVES.to_owned());
         }
-        self.publish_changes(&mut *self.published.lock().await).await.map(drop)
+        let published = self.publish_changes(&mut *self.published.lock().await).await.map(drop);
+        match &published {
+            Ok(()) if self.publish_trouble.over() => tracing::info!("status can be published again"),
+            Err(why) if self.publish_trouble.met(why) => {
+                tracing::warn!(why, "status was not published, and no job begins before it is; trying again");
+            }
+            Ok(()) | Err(_) => {}
+        }
+        published
     }
 
     pub(crate) fn own(&self) -> Own {
@@ -309,7 +318,7 @@ impl Controller {
                     tracing::error!(why = %source, "the status branch is another controller's; only observing from here on");
                     self.only_observe();
                 }
-                Err(chain(&error))
+                Err(hinted(chain(&error), error.hint().as_deref()))
             }
         }
     }

@@ -224,7 +224,7 @@ fn unread(error: &SourceError) -> String {
     hinted(chain(error), error.hint())
 }
 
-fn hinted(text: String, hint: Option<&str>) -> String {
+pub(crate) fn hinted(text: String, hint: Option<&str>) -> String {
     match hint {
         Some(hint) => format!("{text} ({hint})"),
         None => text,

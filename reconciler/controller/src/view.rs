@@ -18,7 +18,6 @@ use shoal_schema::plan::{Class, Entry};
 use shoal_store::Batch;
 
 use crate::controller::Controller;
-use crate::jobs::perform::chain;
 use crate::notify::Message;
 use crate::reconcile::Planned;
 use crate::rows::{self, ServerRow};
@@ -227,7 +226,7 @@ pub(crate) async fn publish(
     }
     let any = !changed.is_empty();
     if any && let Err(error) = controller.commit("the conditions of servers", batch).await {
-        tracing::error!(error = %chain(&error), "conditions were not kept");
+        error.tell("", "conditions were not kept");
         return;
     }
     {

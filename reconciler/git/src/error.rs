@@ -6,6 +6,8 @@
 
 mod advice;
 
+pub(crate) use advice::{FULL_SERVER, is_full};
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -115,6 +115,28 @@ pub enum CommitError {
     },
 }
 
+impl ReadError {
+    /// The disk is full: even what is there cannot be read, because it has to be recovered first.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Table { source, .. } | Self::Snapshot { source } => source.is_disk_full(),
+        }
+    }
+}
+
+impl CommitError {
+    /// The disk is full: make room; nothing has to be restarted.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::NotWritten { source } | Self::Unknown { source } => source.is_disk_full(),
+            Self::CheckFailed { .. }
+            | Self::NotACounter { .. }
+            | Self::KeySize { .. }
+            | Self::ValueTooLarge { .. } => false,
+        }
+    }
+}
+
 /// A key for people: text where it is text, escapes elsewhere.
 pub(crate) fn show_key(key: &[u8]) -> String {
     format!("\"{}\"", key.escape_ascii())

@@ -6,7 +6,7 @@
 //! tests and simulation; later engines (PostgreSQL, etcd, NATS) stand in behind the same trait.
 //! [`typed`] puts versioned JSON records on top, [`ledger`] the identity of the database,
 //! [`export`] carries everything from one store into another. [`sim_disk`] is a disk for fault
-//! tests: full, torn, unplugged.
+//! tests: full, torn, unplugged; [`watch`] lets tests stand beside the writer.
 //!
 //! Guarantees: a commit that returned `Ok` survives a crash; a batch is applied whole or not at
 //! all; checks and writes of a batch see no other batch in between; a snapshot never changes.
@@ -25,6 +25,7 @@ pub mod sim_disk;
 mod store;
 mod table;
 pub mod typed;
+pub mod watch;
 
 pub use batch::{Batch, Check, Expect, MAX_KEY_BYTES, MAX_VALUE_BYTES, Write};
 pub use error::{CommitError, EngineError, ReadError};

@@ -5,14 +5,14 @@
 //! loopback.
 
 use std::fs::{self, File, OpenOptions};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -39,6 +39,13 @@ pub struct Addresses {
 }
 
 impl Addresses {
+    /// At an IP address that nobody else has, with ports in a row from `first` on.
+    pub fn at(ip: IpAddr, first: u16) -> Self {
+        let [api, api_tls, media, media_tls] =
+            [0, 1, 2, 3].map(|more| SocketAddr::new(ip, first.saturating_add(more)));
+        Self { api, api_tls, media, media_tls }
+    }
+
     /// The kernel chooses the ports.
     pub fn any() -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -52,8 +59,8 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Starts it with `settings` (flags) beside those that the place gives, and waits until it answers on
-    /// its socket.
+    /// Starts it with `settings` (`--flag=value`) beside those that the place gives, or in their stead, and waits until
+    /// it answers on its socket.
     pub async fn start(
         programs: &Programs,
         place: &Place,
@@ -81,7 +88,10 @@ impl Controller {
             ("--media-addr", at.media.to_string()),
             ("--media-tls-addr", at.media_tls.to_string()),
         ] {
-            command.arg(flag).arg(value);
+            let own = format!("{flag}=");
+            if settings.iter().all(|setting| !setting.starts_with(&own)) {
+                command.arg(flag).arg(value);
+            }
         }
         command.args(settings);
         let child =
@@ -133,6 +143,21 @@ impl Controller {
                 bail!("the controller does not end on SIGTERM in {} s", PATIENCE.as_secs());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// `kill -9` of a child of this process, by its id. It is gone when this returns, sockets and all; whoever started it
+/// still learns how it ended.
+pub fn kill_child(pid: u32) -> anyhow::Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("understand a process id")?;
+    kill_process(pid, Signal::KILL).context("kill the controller")?;
+    loop {
+        match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+            Err(rustix::io::Errno::INTR) => {}
+            // It is gone, and somebody has heard of it already.
+            Ok(_) | Err(rustix::io::Errno::CHILD) => return Ok(()),
+            Err(error) => return Err(error).context("wait for the controller"),
         }
     }
 }

@@ -19,7 +19,7 @@ mod program;
 mod repository;
 
 pub use api::Peer;
-pub use controller::{Addresses, Controller};
+pub use controller::{Addresses, Controller, kill_child};
 pub use place::Place;
 pub use program::{Programs, Said, example_inventory};
 pub use repository::Repository;

@@ -21,6 +21,8 @@ pub struct Programs {
     shoal: PathBuf,
     home: PathBuf,
     socket: PathBuf,
+    /// Beside the environment that all have.
+    more: Vec<(String, PathBuf)>,
 }
 
 /// What a program said.
@@ -37,7 +39,15 @@ pub struct Said {
 impl Programs {
     /// Finds the programs; builds `shoal` where it was not built yet.
     pub fn find(place: &Place) -> anyhow::Result<Self> {
-        Ok(Self { shoal: shoal()?, home: place.root().to_owned(), socket: place.socket() })
+        let (home, socket) = (place.root().to_owned(), place.socket());
+        Ok(Self { shoal: shoal()?, home, socket, more: Vec::new() })
+    }
+
+    /// With one more variable in the environment of each.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<PathBuf>) -> Self {
+        self.more.push((name.to_owned(), value.into()));
+        self
     }
 
     /// A `shoal` command, to be started by the caller.
@@ -77,6 +87,7 @@ impl Programs {
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
+        command.envs(self.more.iter().map(|(name, value)| (name, value)));
         command
     }
 }

@@ -7,8 +7,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -28,6 +28,7 @@ use super::instance::{Bmc, Shared};
 use super::log::{LogFile, LogFileError, Record};
 use super::profiles::Profile;
 use super::state::{Counters, Snapshot, State};
+use super::witness::Witness;
 use crate::faults::{FaultError, FaultPlan, Injector};
 use crate::tls::{self, ServerIdentity, TlsError};
 
@@ -138,6 +139,7 @@ impl Farm {
             log_file: log_file.map(|path| LogFile::open(&path)).transpose().map_err(FarmError::Log)?,
             cancel: cancel.clone(),
             tasks: tasks.clone(),
+            witness: OnceLock::new(),
         });
 
         let faults = Arc::new(faults);
@@ -181,6 +183,13 @@ impl Farm {
     /// Where the control endpoint listens.
     pub fn control(&self) -> Option<SocketAddr> {
         self.control
+    }
+
+    /// Somebody is shown every request that changes something from now on: the first who comes.
+    pub fn show_to(&self, witness: Arc<dyn Witness>) {
+        if let Some(shown) = self.bmcs.first().map(|handle| &handle.bmc.shared.witness) {
+            let _ = shown.set(witness);
+        }
     }
 
     /// Ends everything and waits for it.

@@ -18,6 +18,7 @@ use super::log::{Event, LogFile, Record, What};
 use super::machine::{AfterShutdown, AttachedMedium, BootPlan, Host, StopCause};
 use super::routes::Resource;
 use super::state::{OverrideSnapshot, SlotSnapshot, Snapshot, State};
+use super::witness::Witness;
 use crate::tls::hex;
 
 /// What all BMCs of a farm share.
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) log_file: Option<LogFile>,
     pub(crate) cancel: CancellationToken,
     pub(crate) tasks: TaskTracker,
+    /// Who is shown every request that changes something.
+    pub(crate) witness: OnceLock<Arc<dyn Witness>>,
 }
 
 /// One BMC.

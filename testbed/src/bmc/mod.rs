@@ -43,6 +43,7 @@ mod routes;
 mod service;
 mod state;
 mod tasks;
+mod witness;
 
 pub use clock::{Clock, ManualClock, Sleep, TokioClock};
 pub use config::{BmcConfig, Credentials, Disk, Identity, Password};
@@ -54,3 +55,4 @@ pub use machine::{
 };
 pub use medium::{MediumError, MediumReader};
 pub use state::{Counters, Enabled, OverrideSnapshot, Power, SlotSnapshot, Snapshot};
+pub use witness::{Deed, Moment, Witness};

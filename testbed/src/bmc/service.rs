@@ -21,6 +21,7 @@ use super::instance::Bmc;
 use super::log::{AuthKind, RequestRecord, What, redacted};
 use super::reply::{Body, Hangup, Payload, Reply};
 use super::routes::Resource;
+use super::witness::{Deed, Moment};
 use crate::faults::{Effects, Why};
 
 /// Largest request body, in bytes.
@@ -67,7 +68,7 @@ impl Bmc {
 
         let body = Limited::new(body, MAX_BODY).collect().await.map(http_body_util::Collected::to_bytes);
         let (auth, result) = match &body {
-            Ok(body) => self.answer(&parts, body, &path, scheme, &effects).await,
+            Ok(body) => self.answer_witnessed(&parts, body, &path, scheme, &effects).await,
             Err(_) => (AuthKind::None, Err(Refusal::TooLarge)),
         };
         let mut reply = result.unwrap_or_else(|refusal| self.refused(&refusal, &parts, &path));
@@ -82,6 +83,36 @@ impl Bmc {
             return Err(Hangup);
         }
         Ok(reply.into_response(parts.method == http::Method::HEAD, effects.truncate))
+    }
+
+    /// Answers; what changes something is shown to the witness before and after.
+    async fn answer_witnessed(
+        self: &Arc<Self>,
+        parts: &Parts,
+        body: &Bytes,
+        path: &str,
+        scheme: &'static str,
+        effects: &Effects,
+    ) -> (AuthKind, Result<Reply, Refusal>) {
+        let looks = matches!(parts.method, http::Method::GET | http::Method::HEAD);
+        let Some(witness) = self.shared.witness.get().filter(|_| !looks).cloned() else {
+            return self.answer(parts, body, path, scheme, effects).await;
+        };
+        let deed = Deed {
+            bmc: self.index,
+            method: parts.method.to_string(),
+            path: path.to_owned(),
+            body: serde_json::from_slice::<Value>(body).ok().map(|body| redacted(&body)),
+        };
+        let (bmc, parts, body, effects) = (self.clone(), parts.clone(), body.clone(), effects.clone());
+        // By itself: the connection ends with the client, and takes what waits on it along.
+        let carried_out = tokio::spawn(async move {
+            witness.sees(Moment::Before, &deed).await;
+            let answer = bmc.answer(&parts, &body, &deed.path, scheme, &effects).await;
+            witness.sees(Moment::After, &deed).await;
+            answer
+        });
+        carried_out.await.unwrap_or((AuthKind::None, Err(Refusal::NotReady)))
     }
 
     async fn answer(

@@ -17,3 +17,4 @@ mod farm;
 mod faults;
 mod models;
 mod recordings;
+mod witness;

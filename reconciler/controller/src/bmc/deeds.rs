@@ -18,7 +18,6 @@ use tracing::Instrument as _;
 use super::ConnectError;
 use super::seen;
 use crate::controller::Controller;
-use crate::jobs::perform::chain;
 use crate::rows::ServerRow;
 
 /// After an outside change of power nothing is corrected for so long.
@@ -137,7 +136,7 @@ pub(crate) async fn release(controller: &Arc<Controller>, server: &str) {
     row.status_mut().next_try = None;
     match controller.put_row(row, true).await {
         Ok(()) => tracing::info!(server, "released: it left Git; nothing is wiped or powered off"),
-        Err(error) => tracing::error!(server, error = %chain(&error), "the release was not kept"),
+        Err(error) => error.tell(server, "the release was not kept"),
     }
 }
 
@@ -156,8 +155,9 @@ pub(crate) async fn finish_release(controller: &Controller, row: &ServerRow) -> 
         bmc.own_media = false;
         bmc.boot_override = false;
     }
+    let server = row.status.name.clone();
     if let Err(error) = controller.put_row(row, false).await {
-        tracing::error!(error = %chain(&error), "a finished release was not kept");
+        error.tell(&server, "a finished release was not kept");
     }
     Ok(())
 }
@@ -173,6 +173,6 @@ pub(super) async fn remember_refusal(controller: &Controller, server: &str, erro
     let mut row = (*row).clone();
     row.refused_credentials = row.target.as_ref().and_then(|target| target.credentials_digest.clone());
     if let Err(error) = controller.put_row(row, false).await {
-        tracing::error!(server, error = %chain(&error), "a refused account was not kept");
+        error.tell(server, "a refused account was not kept");
     }
 }

@@ -17,7 +17,6 @@ use tracing::Instrument as _;
 use super::schedule::{Looked, Pool};
 use super::{ConnectError, deeds, seen};
 use crate::controller::Controller;
-use crate::jobs::perform::chain;
 use crate::rows::ServerRow;
 
 /// Looks at once at BMCs that answered last,
@@ -211,7 +210,7 @@ async fn keep(controller: &Controller, desired: &Desired, seen: Result<Seen, Con
     }
     let visible = row.status != before.status;
     if let Err(error) = controller.put_row(row, false).await {
-        tracing::error!(server = desired.name, error = %chain(&error), "what a sweep saw was not kept");
+        error.tell(&desired.name, "what a sweep saw was not kept");
     }
     if visible {
         controller.wake.notify_one();

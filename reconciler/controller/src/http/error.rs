@@ -7,7 +7,6 @@ use http::StatusCode;
 use shoal_schema::api::{ErrorBody, Violation};
 
 use crate::controller::ChangeError;
-use crate::jobs::perform::chain;
 
 /// An error answer.
 #[derive(Debug)]
@@ -61,9 +60,13 @@ impl From<ChangeError> for ApiError {
         match &error {
             ChangeError::NoJob { .. } => Self::not_found(error.to_string()),
             ChangeError::Commit { .. } => {
-                tracing::error!(error = %chain(&error), "a change was not kept");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_kept", error.to_string())
-                    .hint("the controller's log says why; nothing was changed, so it can be sent again")
+                error.tell("", "a change was not kept");
+                let hint = if error.is_disk_full() {
+                    "the disk of the controller's database is full: make room there; nothing was changed, so it can be sent again"
+                } else {
+                    "the controller's log says why; nothing was changed, so it can be sent again"
+                };
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_kept", error.to_string()).hint(hint)
             }
         }
     }

@@ -84,7 +84,7 @@ async fn note_read(controller: &Controller, job: &Arc<Job>) {
     }
     let event = Event::MediumRead { attempt: job.attempt };
     if let Err(error) = controller.job_event(&job.id, None, event).await {
-        tracing::warn!(job_id = %job.id, error = %chain(&error), "the first read of a medium was not kept");
+        error.tell(&job.server, "the first read of a medium was not kept");
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) async fn take_up(controller: Arc<Controller>, id: JobId) {
 
 /// After a change that the store refused: whether to try again, which is not so when the controller stops.
 async fn again(controller: &Controller, error: &ChangeError) -> bool {
-    tracing::error!(error = %super::perform::chain(error), "a job's change was not kept; trying again");
+    error.tell("", "a job's change was not kept; trying again");
     tokio::select! {
         biased;
         () = controller.shutdown.cancelled() => false,
@@ -152,7 +152,8 @@ async fn begin(
     match controller.fence().await {
         Ok(()) => controller.job_event(id, None, Event::Started).await.map(|_| ()),
         Err(why) => {
-            tracing::warn!(job_id = %id, why, "waits: its start is not known on the status branch yet");
+            // Told once for all that wait.
+            tracing::debug!(job_id = %id, why, "waits: its start is not known on the status branch yet");
             tokio::select! {
                 biased;
                 () = controller.shutdown.cancelled() => {}

@@ -136,6 +136,7 @@ pub(crate) async fn start(
         touched: false,
         medium_read: false,
         unread_boots: 0,
+        was_away: false,
         permit: None,
         written: None,
         cancel_requested: false,

@@ -35,6 +35,7 @@ impl Job {
         self.attempt += 1;
         self.permit = None;
         self.medium_read = false;
+        self.was_away = false;
         self.prepare_ms = 0;
         self.enter(Phase::Backoff);
     }

@@ -104,6 +104,9 @@ pub struct Job {
     /// Attempts that ended without their medium ever being read: so many boot targets started nothing.
     #[serde(default)]
     pub unread_boots: u32,
+    /// The controller was away while this attempt's machine was to boot: nobody served the medium.
+    #[serde(default)]
+    pub was_away: bool,
     /// The permit of this attempt.
     pub permit: Option<PermitRecord>,
     /// The disk that a permit was ever given for: from then on the disk counts as written.

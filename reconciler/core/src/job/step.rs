@@ -20,6 +20,7 @@ pub fn step(mut job: Job, event: Event, budgets: &Budgets, now: jiff::Timestamp)
         Event::Started => started(&mut job, now),
         Event::Resumed => {
             job.note(now, Level::Info, None, "the controller came back; looking before going on");
+            job.was_away |= waits_for_machine(job.phase);
             if Mistake::ResetAfterACrash.is_made() && job.phase == Phase::AwaitResult {
                 job.enter(Phase::Discover);
             }
@@ -261,6 +262,12 @@ fn elapsed(job: &mut Job, ms: u64, budgets: &Budgets, now: jiff::Timestamp) {
         Phase::AwaitPermit if job.phase_ms >= budgets.boot_ms => {
             let (code, message) = if job.medium_read {
                 ("no_permit_request", "the machine read its medium and never asked for a permit")
+            } else if job.was_away {
+                // That says nothing of the target, and another one may start nothing.
+                (
+                    "no_boot",
+                    "the machine did not read its boot medium while the controller was away, nor afterwards",
+                )
             } else {
                 // Some BMCs list a target that starts nothing (sushy on Supermicro's `Cd` and `UsbCd`):
                 // the next attempt takes another one.

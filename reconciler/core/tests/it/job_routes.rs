@@ -93,6 +93,26 @@ fn a_boot_that_never_reads_its_medium_is_followed_by_one_from_another_target() {
 }
 
 #[test]
+fn a_boot_for_which_nobody_served_the_medium_is_followed_by_one_from_the_same_target() {
+    let budgets = Budgets::default();
+    let job = silent_attempt(after(queued(), Event::Started), false);
+    assert_eq!((job.attempt, job.unread_boots), (2, 1));
+    for phase in [Phase::PowerOn, Phase::AwaitPermit] {
+        let mut job = job.clone();
+        job.phase = phase;
+        let mut job = after(job, Event::Resumed);
+        job.phase = Phase::AwaitPermit;
+        let job = after(job, Event::Elapsed { ms: budgets.boot_ms });
+        assert_eq!((job.phase, job.attempt, job.unread_boots), (Phase::Backoff, 3, 1), "{phase:?}");
+        assert!(!job.was_away, "the next attempt is judged by itself");
+    }
+    // A machine that was off meanwhile boots later.
+    let mut job = after(Job { phase: Phase::Override, ..job }, Event::Resumed);
+    job.phase = Phase::AwaitPermit;
+    assert_eq!(after(job, Event::Elapsed { ms: budgets.boot_ms }).unread_boots, 2);
+}
+
+#[test]
 fn a_job_that_an_older_version_kept_has_tried_no_target_in_vain() {
     let mut kept = serde_json::to_value(queued()).unwrap();
     kept.as_object_mut().unwrap().remove("unread_boots");

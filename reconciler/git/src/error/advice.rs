@@ -4,6 +4,18 @@
 use super::GitError;
 use crate::url::Transport;
 
+/// What to do where a server has no room.
+pub(crate) const FULL_SERVER: &str =
+    "the disk of the Git server is full: make room there; nothing has to be done here, it is tried again";
+/// What to do where this machine has no room.
+const FULL_HERE: &str = "the disk here is full: make room where that directory is; nothing else has to be done, it is tried again";
+
+/// Whether somebody says that a disk is full.
+pub(crate) fn is_full(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["no space left", "disk quota exceeded"].iter().any(|words| text.contains(words))
+}
+
 impl GitError {
     /// Whether the same call may succeed later with nobody doing anything.
     pub const fn is_transient(&self) -> bool {
@@ -129,6 +141,11 @@ impl GitError {
                     .to_owned()
             }
             Self::TooManyEntries { .. } => "keep only the inventory in this repository".to_owned(),
+            Self::Remote { source, .. } if is_full(&source.message) => FULL_SERVER.to_owned(),
+            Self::Local { source, .. } if is_full(&source.message) => FULL_HERE.to_owned(),
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                FULL_HERE.to_owned()
+            }
             Self::Credentials { .. }
             | Self::Remote { .. }
             | Self::InvalidBranch { .. }

@@ -27,6 +27,9 @@ const RATIO: u64 = 2;
 /// Where merges are prepared, inside the mirror's directory.
 const WORKSHOP: &str = "merge-";
 
+/// How the names of lock files end.
+const LOCK: &str = ".lock";
+
 /// What a round of maintenance did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Maintenance {
@@ -90,16 +93,33 @@ pub(super) fn run(dir: &Path) -> Result<Maintenance, GitError> {
     Ok(Maintenance { packs_before, packs_after, objects_merged })
 }
 
-/// Removes what an interrupted fetch or merge left. Only while nothing else uses the mirror.
+/// Removes what an interrupted fetch, merge or change of a branch left. Only while nothing else uses the mirror.
 pub(super) fn clean(dir: &Path) -> Result<(), GitError> {
     for entry in names(dir)? {
         if entry.1.starts_with(WORKSHOP) {
             fs::remove_dir_all(&entry.0).map_err(GitError::io("remove", &entry.0))?;
+        } else if entry.1.ends_with(LOCK) {
+            fs::remove_file(&entry.0).map_err(GitError::io("remove", &entry.0))?;
         }
     }
+    unlock(&dir.join("refs"))?;
     for entry in names(&pack::directory(dir))? {
         if entry.1.starts_with("pack_git2_") {
             fs::remove_file(&entry.0).map_err(GitError::io("remove", &entry.0))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the locks of branches: a process that was killed while it moved one leaves it, and nobody could ever move
+/// that branch again. No branch has such a name.
+fn unlock(dir: &Path) -> Result<(), GitError> {
+    for (path, name) in names(dir)? {
+        if path.is_dir() {
+            unlock(&path)?;
+        } else if name.ends_with(LOCK) {
+            tracing::warn!(path = %path.display(), "a lock that a killed process left is removed");
+            fs::remove_file(&path).map_err(GitError::io("remove", path))?;
         }
     }
     Ok(())

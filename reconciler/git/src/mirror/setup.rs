@@ -37,20 +37,34 @@ pub(super) fn prepare(shared: &Shared) -> Result<(), GitError> {
     let url = shared.url.to_string();
     match config.get_string(MARK) {
         Ok(same) if same == url => return maintain::clean(dir),
-        Ok(_) => clear(&repository).map_err(GitError::local("clear branches of", shared.shown()))?,
+        Ok(_) => {
+            maintain::clean(dir)?;
+            clear(&repository).map_err(GitError::local("clear branches of", shared.shown()))?;
+        }
         Err(_) if is_new => {}
-        // An init that was cut short before the mark: nothing in it yet.
-        Err(_) if repository.is_bare() && repository.is_empty().unwrap_or(false) => {}
+        // Made and not marked: nothing in it yet.
+        Err(_) if repository.is_bare() && repository.is_empty().unwrap_or(false) => maintain::clean(dir)?,
         Err(_) => return Err(GitError::NotAMirror { path: dir.clone() }),
     }
     config.set_str(MARK, &url).map_err(GitError::local("configure", shared.shown()))
 }
 
+/// Makes a mirror beside its place and gives it its name when it is whole: half a repository would be one that
+/// somebody else made.
 fn init(dir: &Path) -> Result<Repository, GitError> {
     let failed = |error: git2::Error| GitError::local("make mirror", dir.display().to_string())(error);
+    let mut name = dir.as_os_str().to_owned();
+    name.push(".new");
+    let new = Path::new(&name);
+    match fs::remove_dir_all(new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(GitError::io("remove", new)(error));
+        }
+        Err(_) | Ok(()) => {}
+    }
     let mut options = RepositoryInitOptions::new();
     options.bare(true).mkpath(true).external_template(false).initial_head("main");
-    let repository = Repository::init_opts(dir, &options).map_err(failed)?;
+    let repository = Repository::init_opts(new, &options).map_err(failed)?;
     repository
         .config()
         .and_then(|mut config| {
@@ -61,7 +75,9 @@ fn init(dir: &Path) -> Result<Repository, GitError> {
             config.set_bool("http.followRedirects", false)
         })
         .map_err(failed)?;
-    Ok(repository)
+    drop(repository);
+    fs::rename(new, dir).map_err(GitError::io("name mirror", dir))?;
+    Repository::open_bare(dir).map_err(failed)
 }
 
 /// Takes the branches of another remote away.

@@ -64,6 +64,9 @@ pub enum UpdateKind {
     Replace,
 }
 
+/// Between a server's answer and what it said beside it, in a reason.
+pub(crate) const SAID: &str = " (the server said: ";
+
 /// What became of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PushOutcome {

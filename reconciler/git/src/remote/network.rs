@@ -18,13 +18,16 @@ use git2::{
 use super::explain::explain;
 use super::heads::choose;
 use super::watchdog::{Expired, Pulse, Watchdog};
-use super::{GitRemote, PushOutcome, RefUpdate, RemoteTip, Timeouts, UpdateKind, head_ref};
+use super::{GitRemote, PushOutcome, RefUpdate, RemoteTip, SAID, Timeouts, UpdateKind, head_ref};
 use crate::error::plain;
 use crate::open::open_mirror;
 use crate::{Cause, CommitId, Credential, CredentialSource, GitError, RemoteUrl};
 
 /// The user of an SSH address that names none: what every forge uses.
 const SSH_USER: &str = "git";
+
+/// Most that is kept of what a server says beside its answer, in bytes.
+const MAX_SAID: usize = 2000;
 
 pub(super) struct NetworkRemote {
     peer: Arc<Peer>,
@@ -126,6 +129,7 @@ impl Peer {
         let ours = open_mirror(from)?;
         let failure = Failure::default();
         let rejected = RefCell::new(None::<String>);
+        let said = RefCell::new(Vec::new());
         let mut remote = ours
             .remote_anonymous(self.url.expose())
             .map_err(|error| self.explain(ACTION, error, &failure))?;
@@ -146,6 +150,13 @@ impl Peer {
             }
             Ok(())
         });
+        // Why a server does not want a push is said here, or nowhere.
+        callbacks.sideband_progress(|text| {
+            let mut said = said.borrow_mut();
+            let room = MAX_SAID.saturating_sub(said.len());
+            said.extend_from_slice(&text[..text.len().min(room)]);
+            pulse.beat()
+        });
         let mut options = PushOptions::new();
         options.remote_callbacks(callbacks).packbuilder_parallelism(0);
         let force = match update.kind {
@@ -155,15 +166,22 @@ impl Peer {
         let refspec = format!("{force}{}:{name}", update.new);
         let pushed = remote.push(&[refspec], Some(&mut options));
         drop(options);
+        let said = said.take();
         if let Some(reason) = rejected.take() {
-            return Ok(PushOutcome::Rejected { reason });
+            return Ok(PushOutcome::Rejected { reason: with_said(reason, &said) });
         }
         match pushed {
             Ok(()) => Ok(PushOutcome::Accepted),
             Err(error) if error.code() == ErrorCode::NotFastForward => {
                 Ok(PushOutcome::Rejected { reason: plain(error.message()) })
             }
-            Err(error) => Err(self.explain(ACTION, error, &failure)),
+            Err(error) => Err(match self.explain(ACTION, error, &failure) {
+                GitError::Remote { action, url, source } => {
+                    let source = Cause { message: with_said(source.message, &said) };
+                    GitError::Remote { action, url, source }
+                }
+                other => other,
+            }),
         }
     }
 
@@ -263,4 +281,10 @@ impl Peer {
         };
         made.map_err(|error| refused(error.message()))
     }
+}
+
+/// A reason, with what the server said beside it.
+fn with_said(reason: String, said: &[u8]) -> String {
+    let said = plain(&String::from_utf8_lossy(said));
+    if said.is_empty() { reason } else { format!("{reason}{SAID}{said})") }
 }

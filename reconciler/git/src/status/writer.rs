@@ -18,8 +18,9 @@ use git2::{ObjectType, Odb, Oid, Repository};
 
 use super::message::{Author, InvalidMessage, commit_text};
 use crate::edit::{Edit, Files, InvalidPath};
+use crate::error::{FULL_SERVER, is_full};
 use crate::mirror::Shared;
-use crate::remote::{GitRemote, PushOutcome, RefUpdate, UpdateKind};
+use crate::remote::{GitRemote, PushOutcome, RefUpdate, SAID, UpdateKind};
 use crate::{CommitId, GitError, Reader, pack};
 
 /// Tries before [`StatusError::Contended`] unless another number is set.
@@ -113,6 +114,7 @@ impl StatusError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Git(error) => error.hint(),
+            Self::Refused { reason, .. } if is_full(reason) => Some(FULL_SERVER.to_owned()),
             Self::Refused { branch, .. } => Some(format!(
                 "check that the credentials may push to {branch} and that no protection rule \
                  or hook covers it"
@@ -183,7 +185,8 @@ impl StatusWriter {
             if present == tip {
                 // Nobody moved it: the server does not want it. A lock that was held at that very
                 // moment goes away by itself.
-                if !reason.to_ascii_lowercase().contains("lock") {
+                let answer = reason.split(SAID).next().unwrap_or_default();
+                if !answer.to_ascii_lowercase().contains("lock") {
                     return Err(StatusError::Refused { branch: self.branch().to_owned(), reason });
                 }
                 continue;

@@ -71,6 +71,34 @@ fn leftovers_of_an_interrupted_run_are_cleared_when_the_mirror_is_opened() {
 }
 
 #[test]
+fn locks_of_a_killed_process_are_cleared_when_the_mirror_is_opened_and_it_works_on() {
+    let origin = Origin::new();
+    let dir = origin.mirror_dir();
+    for lock in ["refs/heads/main.lock", "refs/heads/shoal/status.lock", "packed-refs.lock", "config.lock"] {
+        origin.mirror().fetch().expect("a fetch");
+        let lock = dir.join(lock);
+        fs::create_dir_all(lock.parent().expect("a parent")).expect("a directory");
+        fs::write(&lock, "").expect("what a kill leaves");
+        let mirror = origin.mirror();
+        assert!(!lock.exists(), "{}", lock.display());
+        let tip = origin.push(&format!("after {}", lock.display()));
+        assert_eq!(mirror.fetch().expect("a fetch").tip, tip);
+    }
+}
+
+#[test]
+fn a_mirror_that_was_killed_while_it_was_made_is_made_anew() {
+    let origin = Origin::new();
+    let dir = origin.mirror_dir();
+    // As `git init` leaves it half way, beside its place.
+    let half = dir.with_extension("git.new");
+    fs::create_dir_all(half.join("refs")).expect("a directory");
+    fs::write(half.join("HEAD"), "ref: refs/hea").expect("half a file");
+    assert_eq!(origin.mirror().fetch().expect("a fetch").tip, origin.head());
+    assert!(!half.exists());
+}
+
+#[test]
 fn a_remote_with_large_other_branches_does_not_fill_the_mirror() {
     let origin = Origin::new();
     git(&origin.work(), &["switch", "-q", "-c", "big"]);

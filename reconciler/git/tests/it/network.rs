@@ -319,6 +319,26 @@ fn a_server_that_refuses_the_push_is_not_asked_again_and_again() {
 }
 
 #[test]
+fn a_server_whose_disk_is_full_is_quoted_with_what_to_do() {
+    let origin = Origin::new();
+    let hook = origin.bare().join("hooks/pre-receive");
+    fs::create_dir_all(hook.parent().expect("a parent")).expect("hooks");
+    // Says 'block', which is no lock.
+    let said = "fatal: cannot write block: No space left on device";
+    fs::write(&hook, format!("#!/bin/sh\necho '{said}' >&2\nexit 1\n")).expect("a hook");
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).expect("executable");
+    let forge = Forge::start(Manner::Open(origin.path().to_owned()));
+    let mirror = mirror(&origin, RemoteSpec::new(forge.url("", "origin.git")));
+    let error = mirror
+        .status_writer()
+        .publish(&status(files(&[("a", Some("1"))])), &mut |_| panic!("nobody moved the branch"))
+        .expect_err("refused");
+    let text = error.to_string();
+    assert!(text.contains("shoal/status") && text.contains(said), "{text}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("disk of the Git server is full")), "{error:?}");
+}
+
+#[test]
 fn a_rotation_works_over_http_and_loses_to_a_faster_writer() {
     let origin = Origin::new();
     let forge = Forge::start(Manner::Open(origin.path().to_owned()));

@@ -406,6 +406,9 @@ pub(crate) const SECRETS: [&str; 4] =
 pub(crate) const OF_OTHER_COMMANDS: [&str; 6] =
     ["SHOAL_URL", "SHOAL_TOKEN", "SHOAL_TOKEN_FILE", "SHOAL_CA", "SHOAL_PIN", "SHOAL_AGE_KEY"];
 
+/// Where a test listens to a controller that is no release. No setting: a release refuses it like any unknown name.
+pub(crate) const WATCHER: &str = "SHOAL_WATCHER";
+
 /// The setting of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)

@@ -70,7 +70,8 @@ impl Engine {
         if slot.is_some() && !self.health.failed() {
             return Ok(());
         }
-        tracing::warn!("opening the database again after an error of the disk");
+        // Whoever met the error tells of it.
+        tracing::debug!("opening the database again after an error of the disk");
         // Closed before it is opened: two at once would write over each other.
         drop(slot.take());
         let opened = guarded(|| open_database(&self.open_backend)).map_err(OpenFailure::into_engine_error)?;

@@ -214,7 +214,7 @@ pub(super) fn file_backend(path: PathBuf) -> OpenBackend {
         file.sync_all()?;
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
         let backend = FileBackend::new(file).map_err(io::Error::other)?;
-        Ok(Box::new(backend))
+        Ok(crate::watch::watched(Box::new(backend)))
     })
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::engine::Engine;
 use super::format;
 use crate::apply::{Working, apply};
+use crate::watch::{self, Moment};
 use crate::{Batch, CommitError, Table};
 
 /// Batches that share a transaction, at most. A thousand are a few milliseconds of work, about
@@ -79,7 +80,10 @@ fn commit_group(engine: &Engine, batches: &[Batch]) -> Vec<Result<(), CommitErro
             return Ok(transaction.abort()?);
         }
         number = Some(format::count_commit(&transaction)?);
-        Ok(transaction.commit()?)
+        tell_watcher(Moment::Before, batches, &results);
+        transaction.commit()?;
+        tell_watcher(Moment::After, batches, &results);
+        Ok(())
     });
     let Err(source) = attempt else { return results };
     let Some(number) = number else {
@@ -92,6 +96,14 @@ fn commit_group(engine: &Engine, batches: &[Batch]) -> Vec<Result<(), CommitErro
         Ok(_) => refuse(batches, &CommitError::NotWritten { source }),
         Err(_) => refuse(batches, &CommitError::Unknown { source }),
     }
+}
+
+/// Whoever watches hears what is written.
+fn tell_watcher(moment: Moment, batches: &[Batch], results: &[Result<(), CommitError>]) {
+    let Some(watcher) = watch::watcher() else { return };
+    let kept = batches.iter().zip(results).filter(|(_, result)| result.is_ok());
+    let writes: Vec<_> = kept.flat_map(|(batch, _)| &batch.writes).collect();
+    watcher.commit(moment, &writes);
 }
 
 fn refuse(batches: &[Batch], error: &CommitError) -> Vec<Result<(), CommitError>> {

@@ -48,6 +48,7 @@ pub(crate) fn queued() -> Job {
         touched: false,
         medium_read: false,
         unread_boots: 0,
+        was_away: false,
         permit: None,
         written: None,
         cancel_requested: false,

@@ -5,6 +5,7 @@ mod flags;
 mod json;
 pub(super) mod logs;
 mod serve;
+mod watcher;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,6 +69,7 @@ impl Args {
         for note in notes {
             tracing::warn!("{note}");
         }
+        watcher::let_in(context);
         serve::until_stopped(context, settings, self.print_addresses)
     }
 }

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! From settings to a controller that runs, until it is told to stop.
 
+use std::error::Error;
+use std::io;
+use std::path::Path;
+
 use serde::Serialize;
 use shoal_controller::settings::Settings;
 use shoal_controller::startup::StartupError;
 use shoal_controller::{Addresses, Running};
-use shoal_store::OpenError;
+use shoal_store::{EngineError, OpenError};
 use shoal_tls::OwnCertificate;
 
 use crate::error::{CliError, Outcome};
@@ -31,8 +35,11 @@ pub(super) fn until_stopped(context: &Context, settings: Settings, print: bool) 
     let signals = Signals::listen(context)?;
     let socket = settings.socket.clone();
     let keys = settings.storage_root.join("keys");
-    let running = context.wait(shoal_controller::start(settings)).map_err(not_started)?;
-    let pin = OwnCertificate::kept(&keys).map_err(|error| not_started(error.into()))?.pin().to_string();
+    let database = settings.db_path.clone();
+    let running =
+        context.wait(shoal_controller::start(settings)).map_err(|error| not_started(error, &database))?;
+    let pin =
+        OwnCertificate::kept(&keys).map_err(|error| not_started(error.into(), &database))?.pin().to_string();
     tracing::info!(
         pin,
         api = show(running.addresses.api),
@@ -101,7 +108,13 @@ fn show(address: Option<std::net::SocketAddr>) -> Option<String> {
     address.map(|address| address.to_string())
 }
 
-fn not_started(error: StartupError) -> CliError {
+fn not_started(error: StartupError, database: &Path) -> CliError {
+    if is_full(&error) {
+        let place = database.display();
+        let hint = format!("the disk is full: make room for {place} and beside it, then start it again");
+        let message = error.to_string();
+        return CliError::hardware("run.not-started", message).because(error).hint(hint);
+    }
     let hint = match &error {
         StartupError::Listen(_) => Some("is another controller running here? may this user listen there?"),
         StartupError::Directory { .. } => {
@@ -118,4 +131,20 @@ fn not_started(error: StartupError) -> CliError {
     };
     let message = error.to_string();
     CliError::hardware("run.not-started", message).because(error).maybe_hint(hint)
+}
+
+/// Whether it is for want of room.
+fn is_full(error: &StartupError) -> bool {
+    let mut cause: Option<&dyn Error> = Some(error);
+    while let Some(error) = cause {
+        let of_store = error.downcast_ref::<EngineError>().is_some_and(EngineError::is_disk_full);
+        let of_system = error.downcast_ref::<io::Error>().is_some_and(|error| {
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        });
+        if of_store || of_system {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
