@@ -68,7 +68,7 @@ async fn start(world: Arc<World>, number: usize, boot: u32) {
                     state.machines[number].last_task = Some(task.clone());
                     if let Ok(task) = serde_json::from_slice::<Value>(&task.0) {
                         let attempt = task["attempt"].as_u64().unwrap_or_default();
-                        state.read_medium(task["job_id"].as_str().unwrap_or_default(), attempt);
+                        state.read_medium(side_of(&task), task["job_id"].as_str().unwrap_or_default(), attempt);
                     }
                 });
                 maintenance(&world, number, boot, task).await;
@@ -161,6 +161,12 @@ async fn say(
     }
 }
 
+/// The side whose controller made a task.
+fn side_of(task: &Value) -> usize {
+    let callback = task["callback"]["url"].as_str().unwrap_or_default();
+    usize::from(callback.contains(hosts(1).0))
+}
+
 /// The letter of the image that a recipe installs.
 fn image_of(recipe: &[u8]) -> Option<char> {
     let text = String::from_utf8_lossy(recipe);
@@ -187,7 +193,7 @@ async fn maintenance(world: &Arc<World>, number: usize, boot: u32, (task, recipe
         let write = Write { job: &job, server: &server, boot: &boot_id, entry: &entry, image };
         state.writes(number, &write, world.elapsed());
         let machine = &mut state.machines[number];
-        let side = usize::from(callback.contains(hosts(1).0));
+        let side = side_of(&task);
         machine.writes = Some(Writing { job: job.clone(), since: Instant::now(), side });
         machine.disk.becomes(Content::Half, None, world.elapsed());
     });
@@ -253,7 +259,7 @@ async fn permit(
         match decision["decision"].as_str() {
             Some("granted") => {
                 world.with(|state| {
-                    state.granted(job, task["attempt"].as_u64().unwrap_or_default(), boot_id);
+                    state.granted(side_of(task), job, task["attempt"].as_u64().unwrap_or_default(), boot_id);
                 });
                 return Some(serde_json::from_value(decision["stamp"].clone()).ok());
             }

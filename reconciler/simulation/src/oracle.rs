@@ -185,14 +185,15 @@ impl State {
     }
 
     /// A machine was granted the permit.
-    pub(crate) fn granted(&mut self, job: &str, attempt: u64, boot: &str) {
-        let key = (job.to_owned(), attempt);
+    pub(crate) fn granted(&mut self, side: usize, job: &str, attempt: u64, boot: &str) {
+        let job = self.whose(side, job);
+        let key = (job.clone(), attempt);
         let before = self.oracle.permits.boots.insert(key, boot.to_owned());
         if before.as_ref().is_some_and(|before| before != boot) {
             let text = format!("job {job} attempt {attempt}: a permit for {boot} after one for {before:?}");
             self.oracle.broken(text);
         }
-        let newest = self.oracle.permits.newest.entry(job.to_owned()).or_default();
+        let newest = self.oracle.permits.newest.entry(job.clone()).or_default();
         if attempt < *newest {
             let text = format!("job {job}: a permit for attempt {attempt} after one for {newest}");
             self.oracle.broken(text);
@@ -201,9 +202,15 @@ impl State {
         }
     }
 
+    /// A job that two copies of a database hold is two jobs.
+    fn whose(&self, side: usize, job: &str) -> String {
+        if self.second_is_copy { format!("{job} of side {side}") } else { job.to_owned() }
+    }
+
     /// A machine read the task medium that is in its BMC.
-    pub(crate) fn read_medium(&mut self, job: &str, attempt: u64) {
-        let newest = self.oracle.permits.newest.entry(job.to_owned()).or_default();
+    pub(crate) fn read_medium(&mut self, side: usize, job: &str, attempt: u64) {
+        let job = self.whose(side, job);
+        let newest = self.oracle.permits.newest.entry(job).or_default();
         *newest = attempt.max(*newest);
     }
 
