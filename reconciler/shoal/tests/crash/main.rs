@@ -4,6 +4,7 @@
 //! BMCs are emulated, and what happened is judged by their logs and disks, not by the controller's word.
 
 mod at_random;
+mod damage;
 mod every_point;
 mod forge;
 mod full;

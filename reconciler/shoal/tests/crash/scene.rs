@@ -155,16 +155,21 @@ spec:
         }
         // Waits for the one that was killed.
         block_in_place(|| self.controller = None);
+        let kills = self.points.kills().len();
+        if let Err(error) = self.start_once().await {
+            let why = self.points.kills().len() > kills || self.points.filled().is_some();
+            assert!(why, "{error}\n{}", self.tell());
+        }
+    }
+
+    /// Starts a controller; an error where it ends instead.
+    pub(crate) async fn start_once(&mut self) -> Result<(), String> {
         let mut settings = SETTINGS.map(str::to_owned).to_vec();
         settings.push(format!("--repo={}", self.forge.url("fleet.git")));
-        let kills = self.points.kills().len();
-        match Controller::start(&self.programs, &self.place, &self.addresses, &settings).await {
-            Ok((controller, _)) => self.controller = Some(controller),
-            Err(error) => {
-                let why = self.points.kills().len() > kills || self.points.filled().is_some();
-                assert!(why, "{error:#}\n{}", self.tell());
-            }
-        }
+        let started = Controller::start(&self.programs, &self.place, &self.addresses, &settings).await;
+        let (controller, _) = started.map_err(|error| format!("{error:#}"))?;
+        self.controller = Some(controller);
+        Ok(())
     }
 
     /// What a command says that talks to the controller; nothing where the controller does not answer any more.
