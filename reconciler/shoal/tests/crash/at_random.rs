@@ -31,17 +31,18 @@ const KILLS: u64 = 6;
 /// The most points of a life, from the start to the kill.
 const POINTS: u64 = 90;
 /// The longest life that ends at no point.
-const LIFE: Duration = Duration::from_millis(3000);
+const LIFE: Duration = Duration::from_secs(3);
 
 /// Over all runs of this program, for the summary.
 static KILLED: AtomicUsize = AtomicUsize::new(0);
 static DONE: AtomicUsize = AtomicUsize::new(0);
 
 /// Numbers from a seed (SplitMix64).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, end: u64) -> u64 {
+    /// A number below this one.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -59,18 +60,21 @@ enum End {
     Time(Duration),
 }
 
-fn number(name: &str) -> Option<u64> {
+/// A number that whoever started the test chose.
+pub(crate) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// Another one each time.
+pub(crate) fn seed_of_now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
+    now.as_nanos() as u64
 }
 
 /// All runs of one part.
 async fn part(part: usize) {
     let runs = number("SHOAL_CRASHES").map_or(RUNS, |runs| runs as usize);
-    let seed = number("SHOAL_SEED").unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
-        // The parts of one command differ, whichever process they are in.
-        (now.as_nanos() as u64).wrapping_mul(PARTS as u64) + part as u64
-    });
+    let seed = number("SHOAL_SEED").unwrap_or_else(seed_of_now);
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut all = JoinSet::new();
     for index in (0..runs).filter(|index| index % PARTS == part) {

@@ -12,6 +12,7 @@ mod judge;
 mod machines;
 mod person;
 mod points;
+mod power;
 mod scene;
 
 use std::io::Write as _;

@@ -20,6 +20,7 @@ use shoal_testbed::bmc::{Deed, Moment, Witness};
 use shoal_testbed_site::kill_child;
 
 use crate::forge::{Doorkeeper, Room};
+use crate::power::Power;
 
 /// A point of a run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +75,8 @@ struct Shared {
     full: Option<Act>,
     /// Where something filled up.
     filled: Option<Point>,
+    /// The power, where it goes some time.
+    power: Option<Power>,
 }
 
 impl Points {
@@ -88,6 +91,7 @@ impl Points {
             kills: Vec::new(),
             full: None,
             filled: None,
+            power: None,
         };
         let points = Self { shared: Arc::new(Mutex::new(shared)) };
         let listener = UnixListener::bind(socket).expect("a socket");
@@ -143,7 +147,10 @@ impl Points {
             } else if let Some(moment) = said["commit"].as_str() {
                 self.meet(what_is_written(&said["writes"]), moment == "after");
             }
-            let full = !said["disk"].is_null() && self.lock().full == Some(Act::FillDisk);
+            let full = match said["disk"].as_str() {
+                Some(operation) => self.disk(operation),
+                None => false,
+            };
             line.clear();
             if lines.get_mut().write_all(if full { b"full\n" } else { b"go\n" }).is_err() {
                 break;
@@ -153,6 +160,26 @@ impl Points {
         if shared.pid == pid {
             shared.pid = None;
         }
+    }
+
+    /// Something is done to the database file. Whether there is no room for it.
+    fn disk(&self, operation: &str) -> bool {
+        let mut shared = self.lock();
+        let goes = shared.power.as_mut().is_some_and(|power| power.goes(operation));
+        if goes && let Some(pid) = shared.pid.take() {
+            let number = shared.kills.len();
+            shared.kills.push(Point { what: format!("{operation} as the power goes"), number, after: false });
+            kill_child(pid).expect("it can be killed");
+            if let Some(mut power) = shared.power.take() {
+                power.tear();
+            }
+        }
+        shared.full == Some(Act::FillDisk)
+    }
+
+    /// The power goes once.
+    pub(crate) fn cut_power(&self, power: Power) {
+        self.lock().power = Some(power);
     }
 
     /// Somebody is at a point.
