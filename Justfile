@@ -113,6 +113,11 @@ sim *ARGS="100":
 # As many seeds as fit into a run of the tests.
 sim-check: (sim "300")
 
+# The real controller killed at random, in so many runs with emulated servers: ten seconds each, several at a time.
+# SHOAL_SEED=N tells one again.
+crash RUNS="200":
+    SHOAL_CRASHES={{ RUNS }} cargo test --quiet -p shoal --test crash at_random -- --nocapture --test-threads 4
+
 # All of them, those of the testbed's own included.
 e2e-full: machines
     cargo build --quiet -p shoal -p shoal-testbed-qemu
