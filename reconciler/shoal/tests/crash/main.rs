@@ -10,6 +10,7 @@ mod forge;
 mod full;
 mod judge;
 mod machines;
+mod names;
 mod person;
 mod points;
 mod power;
