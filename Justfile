@@ -118,6 +118,11 @@ sim-check: _built
     target/debug/shoal-simulation 10000 --table
     target/debug/shoal-simulation 10000 --planted
 
+# The real controller killed at random, in so many runs with emulated servers: ten seconds each, several at a time.
+# SHOAL_SEED=N tells one again.
+crash RUNS="200":
+    SHOAL_CRASHES={{ RUNS }} cargo test --quiet -p shoal --test crash at_random -- --nocapture --test-threads 4
+
 # All of them, those of the testbed's own included.
 e2e-full: machines
     cargo build --quiet -p shoal -p shoal-testbed-qemu

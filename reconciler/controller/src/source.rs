@@ -155,8 +155,11 @@ impl Watcher {
                     old_id.short(),
                     fetched.tip.short()
                 );
-                tracing::warn!(message, "commit refused");
-                controller.world_mut().refused = Some(RefusedCommit { commit: tip, message });
+                let refused = Some(RefusedCommit { commit: tip, message: message.clone() });
+                let before = std::mem::replace(&mut controller.world_mut().refused, refused.clone());
+                if before != refused {
+                    tracing::warn!(message, "commit refused");
+                }
                 if !loaded {
                     self.read_commit(repository, old_id, old.clone(), controller.now())?;
                 }

@@ -209,7 +209,11 @@ pub(crate) async fn judge_ledger(controller: &Arc<Controller>) {
             }
         }
         LedgerVerdict::Foreign => {
-            tracing::error!("the status branch is another database's: only observing until 'shoal takeover'");
+            tracing::error!(
+                database = %controller.settings.db_path.display(),
+                ledger = %own.id,
+                "the status branch is another database's: only observing until 'shoal takeover', or until the right database is in the place of this one"
+            );
             controller.world_mut().control.observe_only = true;
         }
         LedgerVerdict::BehindOldCopy | LedgerVerdict::LostDatabase => {

@@ -27,8 +27,19 @@ pub trait Watcher: Send + Sync + 'static {
     /// A transaction of these changes is committed.
     fn commit(&self, moment: Moment, writes: &[&Write]);
 
-    /// Something is about to be written to the database file; an error takes its place.
-    fn write(&self) -> io::Result<()>;
+    /// Something is about to be done to the database file; an error takes its place.
+    fn disk(&self, operation: Operation) -> io::Result<()>;
+}
+
+/// What is done to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Something is written.
+    Write,
+    /// Its length is changed.
+    SetLen,
+    /// What was done is made durable.
+    Sync,
 }
 
 static WATCHER: OnceLock<Box<dyn Watcher>> = OnceLock::new();
@@ -74,17 +85,17 @@ impl StorageBackend for WatchedDisk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.watcher.write()?;
+        self.watcher.disk(Operation::SetLen)?;
         self.disk.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.watcher.write()?;
+        self.watcher.disk(Operation::Sync)?;
         self.disk.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.watcher.write()?;
+        self.watcher.disk(Operation::Write)?;
         self.disk.write(offset, data)
     }
 

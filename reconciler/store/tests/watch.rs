@@ -4,13 +4,14 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use shoal_store::watch::{Moment, Watcher, watch};
+use shoal_store::watch::{Moment, Operation, Watcher, watch};
 use shoal_store::{Batch, Expect, Opening, Reader as _, RedbStore, Store as _, Table, Write};
 
 #[derive(Default)]
 struct Seen {
     commits: Vec<(Moment, Vec<Table>)>,
     writes: usize,
+    syncs: usize,
     is_full: bool,
 }
 
@@ -24,9 +25,10 @@ impl Watcher for Eyes {
         self.0.lock().unwrap().commits.push((moment, writes.iter().map(table).collect()));
     }
 
-    fn write(&self) -> io::Result<()> {
+    fn disk(&self, operation: Operation) -> io::Result<()> {
         let mut seen = self.0.lock().unwrap();
         seen.writes += 1;
+        seen.syncs += usize::from(operation == Operation::Sync);
         if seen.is_full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 }
@@ -51,6 +53,8 @@ fn whoever_watches_sees_commits_before_and_after_and_may_fill_the_disk() {
     let commits = std::mem::take(&mut seen.lock().unwrap().commits);
     assert_eq!(commits, [(Moment::Before, vec![Table::Jobs]), (Moment::After, vec![Table::Jobs])]);
 
+    // Each commit in two phases.
+    assert!(seen.lock().unwrap().syncs >= 2);
     seen.lock().unwrap().is_full = true;
     let before = seen.lock().unwrap().writes;
     assert!(store.commit(put("3")).is_err());

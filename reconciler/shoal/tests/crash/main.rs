@@ -4,13 +4,16 @@
 //! BMCs are emulated, and what happened is judged by their logs and disks, not by the controller's word.
 
 mod at_random;
+mod damage;
 mod every_point;
 mod forge;
 mod full;
 mod judge;
 mod machines;
+mod names;
 mod person;
 mod points;
+mod power;
 mod scene;
 
 use std::io::Write as _;

@@ -51,6 +51,28 @@ impl Scene {
         }
     }
 
+    /// Until the controller sees its servers so.
+    pub(crate) async fn until_seen(&self, is_so: impl Fn(&[ServerView]) -> bool) -> Vec<ServerView> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.peer().json::<Vec<ServerView>>("/api/v1/servers").await.unwrap_or_default();
+            if is_so(&seen) {
+                return seen;
+            }
+            assert!(Instant::now() < deadline, "never seen so: {seen:#?}\n{}", self.tell());
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Until the controller's log has these words.
+    pub(crate) async fn until_log(&self, words: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(words) {
+            assert!(Instant::now() < deadline, "never said: {words}\n{}", self.tell());
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Until nothing is written any more, here or there.
     pub(crate) async fn until_quiet(&self) {
         let mut met = usize::MAX;

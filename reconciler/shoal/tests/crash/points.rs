@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -20,6 +21,8 @@ use shoal_testbed::bmc::{Deed, Moment, Witness};
 use shoal_testbed_site::kill_child;
 
 use crate::forge::{Doorkeeper, Room};
+use crate::names::{what_is_asked, what_is_written};
+use crate::power::Power;
 
 /// A point of a run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,11 +77,13 @@ struct Shared {
     full: Option<Act>,
     /// Where something filled up.
     filled: Option<Point>,
+    /// The power, where it goes some time.
+    power: Option<Power>,
 }
 
 impl Points {
-    /// Listens for controllers at a socket.
-    pub(crate) fn listen(socket: &Path, plan: Plan) -> Self {
+    /// Listens for controllers at a socket, for as long as the ear is kept.
+    pub(crate) fn listen(socket: &Path, plan: Plan) -> (Self, Ear) {
         let shared = Shared {
             plan,
             pid: None,
@@ -88,19 +93,23 @@ impl Points {
             kills: Vec::new(),
             full: None,
             filled: None,
+            power: None,
         };
         let points = Self { shared: Arc::new(Mutex::new(shared)) };
         let listener = UnixListener::bind(socket).expect("a socket");
-        let own = points.clone();
-        // Ends with the process: nobody connects once the place is gone.
+        let ear = Ear { socket: socket.to_owned(), closed: Arc::default() };
+        let (own, closed) = (points.clone(), Arc::clone(&ear.closed));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
+                if closed.load(Ordering::Acquire) {
+                    return;
+                }
                 let own = own.clone();
                 std::thread::spawn(move || own.hear(stream));
             }
         });
-        points
+        (points, ear)
     }
 
     /// All that were met so far.
@@ -143,7 +152,10 @@ impl Points {
             } else if let Some(moment) = said["commit"].as_str() {
                 self.meet(what_is_written(&said["writes"]), moment == "after");
             }
-            let full = !said["disk"].is_null() && self.lock().full == Some(Act::FillDisk);
+            let full = match said["disk"].as_str() {
+                Some(operation) => self.disk(operation),
+                None => false,
+            };
             line.clear();
             if lines.get_mut().write_all(if full { b"full\n" } else { b"go\n" }).is_err() {
                 break;
@@ -153,6 +165,26 @@ impl Points {
         if shared.pid == pid {
             shared.pid = None;
         }
+    }
+
+    /// Something is done to the database file. Whether there is no room for it.
+    fn disk(&self, operation: &str) -> bool {
+        let mut shared = self.lock();
+        let goes = shared.power.as_mut().is_some_and(|power| power.goes(operation));
+        if goes && let Some(pid) = shared.pid.take() {
+            let number = shared.kills.len();
+            shared.kills.push(Point { what: format!("{operation} as the power goes"), number, after: false });
+            kill_child(pid).expect("it can be killed");
+            if let Some(mut power) = shared.power.take() {
+                power.tear();
+            }
+        }
+        shared.full == Some(Act::FillDisk)
+    }
+
+    /// The power goes once.
+    pub(crate) fn cut_power(&self, power: Power) {
+        self.lock().power = Some(power);
     }
 
     /// Somebody is at a point.
@@ -207,6 +239,20 @@ impl Points {
     }
 }
 
+/// Listens at a socket until it is dropped.
+pub(crate) struct Ear {
+    socket: PathBuf,
+    closed: Arc<AtomicBool>,
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Release);
+        // Wakes the accept.
+        drop(UnixStream::connect(&self.socket));
+    }
+}
+
 impl Doorkeeper for Points {
     fn push(&self, after: bool) -> Room {
         self.meet("push of the status".to_owned(), after);
@@ -221,61 +267,5 @@ impl Witness for Points {
         let Some(what) = what else { return };
         let met = tokio::task::spawn_blocking(move || points.meet(what, moment == Moment::After));
         met.await.expect("nobody panics at a point");
-    }
-}
-
-/// A request in few words; nothing for those that open and close sessions, which come with every look at a BMC.
-fn what_is_asked(deed: &Deed) -> Option<String> {
-    if deed.path.contains("/Sessions") {
-        return None;
-    }
-    let body = deed.body.as_ref();
-    let of = |name: &str| body.and_then(|body| body[name].as_str()).map(str::to_owned);
-    let image = of("Image").map(|image| image.rsplit('/').next().unwrap_or_default().to_owned());
-    let detail = of("ResetType").or(image).or_else(|| {
-        let boot = body.map(|body| &body["Boot"])?;
-        boot["BootSourceOverrideEnabled"].as_str().map(|enabled| format!("boot {enabled}"))
-    });
-    let end = deed.path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    Some(
-        format!("BMC {}: {} {end} {}", deed.bmc, deed.method, detail.unwrap_or_default())
-            .trim_end()
-            .to_owned(),
-    )
-}
-
-/// A transaction in few words: what is written of a job where one is, else which tables.
-fn what_is_written(writes: &Value) -> String {
-    let all = writes.as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut words: Vec<String> = Vec::new();
-    for write in all {
-        let (table, row) = (write["table"].as_str().unwrap_or_default(), &write["row"]);
-        let word = match table {
-            "journal" => {
-                let moment = if row["outcome"].is_null() { "begins" } else { "ended" };
-                format!("{} {moment}", effect(&row["effect"]))
-            }
-            "jobs" => format!("job: {}", row["phase"].as_str().unwrap_or_default()),
-            other => other.to_owned(),
-        };
-        if !words.contains(&word) {
-            words.push(word);
-        }
-    }
-    words.join(", ")
-}
-
-/// `eject-all`, `insert boot`
-fn effect(effect: &Value) -> String {
-    match effect {
-        Value::String(name) => name.clone(),
-        Value::Object(one) => {
-            let name = |(name, value): (&String, &Value)| match value {
-                Value::String(value) => format!("{name} {value}"),
-                _ => name.clone(),
-            };
-            one.iter().map(name).collect::<Vec<_>>().join(" ")
-        }
-        other => other.to_string(),
     }
 }

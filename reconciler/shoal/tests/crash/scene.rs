@@ -12,7 +12,7 @@ use tokio::task::block_in_place;
 
 use crate::forge::{Forge, may_be_full};
 use crate::machines::{Machines, PASSWORD, USER};
-use crate::points::{Plan, Points};
+use crate::points::{Ear, Plan, Points};
 
 /// The controller's pauses and budgets are divided by this: a boot may take 18 seconds, on a busy host too.
 const SETTINGS: [&str; 3] = ["--time-divisor=50", "--sweep-interval=1s", "--poll-interval=2s"];
@@ -50,6 +50,7 @@ pub(crate) struct Scene {
     forge: Forge,
     pub(crate) programs: Programs,
     addresses: Addresses,
+    _ear: Ear,
     /// Nobody else takes the address meanwhile.
     _taken: TcpListener,
     pub(crate) place: Place,
@@ -69,13 +70,22 @@ impl Scene {
         let programs = Programs::find(&place).expect("shoal").with("SHOAL_WATCHER", &watcher);
         place.write_maintenance_stand_in().expect("a file");
         let machines = Machines::start(&place.disks(), servers, seed).await;
-        let points = Points::listen(&watcher, plan);
+        let (points, ear) = Points::listen(&watcher, plan);
         machines.farm.show_to(Arc::new(points.clone()));
         let forge = Forge::start(place.root().to_owned(), Arc::new(points.clone())).await;
         let (taken, ip) = own_address();
         let addresses = Addresses::at(ip, FIRST_PORT + 1);
-        let scene =
-            Self { controller: None, points, machines, forge, programs, addresses, _taken: taken, place };
+        let scene = Self {
+            controller: None,
+            points,
+            machines,
+            forge,
+            programs,
+            addresses,
+            _ear: ear,
+            _taken: taken,
+            place,
+        };
         block_in_place(|| scene.write_repository(servers));
         scene
     }
@@ -155,16 +165,21 @@ spec:
         }
         // Waits for the one that was killed.
         block_in_place(|| self.controller = None);
+        let kills = self.points.kills().len();
+        if let Err(error) = self.start_once().await {
+            let why = self.points.kills().len() > kills || self.points.filled().is_some();
+            assert!(why, "{error}\n{}", self.tell());
+        }
+    }
+
+    /// Starts a controller; an error where it ends instead.
+    pub(crate) async fn start_once(&mut self) -> Result<(), String> {
         let mut settings = SETTINGS.map(str::to_owned).to_vec();
         settings.push(format!("--repo={}", self.forge.url("fleet.git")));
-        let kills = self.points.kills().len();
-        match Controller::start(&self.programs, &self.place, &self.addresses, &settings).await {
-            Ok((controller, _)) => self.controller = Some(controller),
-            Err(error) => {
-                let why = self.points.kills().len() > kills || self.points.filled().is_some();
-                assert!(why, "{error:#}\n{}", self.tell());
-            }
-        }
+        let started = Controller::start(&self.programs, &self.place, &self.addresses, &settings).await;
+        let (controller, _) = started.map_err(|error| format!("{error:#}"))?;
+        self.controller = Some(controller);
+        Ok(())
     }
 
     /// What a command says that talks to the controller; nothing where the controller does not answer any more.

@@ -3,7 +3,7 @@
 //! socket that `SHOAL_WATCHER` names, and the controller waits for its answer. The test may kill it there.
 //!
 //! One line of JSON for each: `{"pid":…}` first, then `{"commit":"before","writes":[…]}`, `{"commit":"after",…}`,
-//! `{"disk":true}`. The answer is a line: `go`, or `full` for a write that finds no room.
+//! `{"disk":"write"}`, `"length"`, `"sync"`. The answer is a line: `go`, or `full` for what finds no room.
 //!
 //! Guarantees: in a release the variable means nothing. What cannot be asked goes on.
 
@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use shoal_store::Write;
-use shoal_store::watch::{Moment, Watcher, watch};
+use shoal_store::watch::{Moment, Operation, Watcher, watch};
 
 use crate::host::Context;
 use crate::settings::table::WATCHER;
@@ -53,8 +53,13 @@ impl Watcher for Peer {
         self.ask(&json!({"commit": moment, "writes": writes}));
     }
 
-    fn write(&self) -> io::Result<()> {
-        if self.ask(&json!({"disk": true})).trim() == "full" {
+    fn disk(&self, operation: Operation) -> io::Result<()> {
+        let operation = match operation {
+            Operation::Write => "write",
+            Operation::SetLen => "length",
+            Operation::Sync => "sync",
+        };
+        if self.ask(&json!({"disk": operation})).trim() == "full" {
             return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(())
