@@ -5,6 +5,8 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 deny_version := "0.20.2"
 fuzz_version := "0.13.2"
+tarpaulin_version := "0.37.5"
+mutants_version := "27.1.0"
 export SHOAL_REQUIRE_TOOLS := "1"
 # The system's OpenSSL: to build the one that releases come with takes as long as all the rest.
 export OPENSSL_NO_VENDOR := "1"
@@ -68,6 +70,17 @@ advisories: _deny
 _deny:
     if ! cargo deny --version >/dev/null 2>&1; then echo "installing cargo-deny into .tools" >&2; cargo install --quiet --locked --debug --root .tools cargo-deny --version {{ deny_version }}; fi
 
+# How many lines the tests reach; `just coverage -p shoal-core` of one package. The report is in target/coverage.
+coverage *ARGS="--workspace":
+    if ! cargo tarpaulin --version >/dev/null 2>&1; then echo "installing cargo-tarpaulin into .tools" >&2; cargo install --quiet --locked --debug --root .tools cargo-tarpaulin --version {{ tarpaulin_version }}; fi
+    mkdir -p target/coverage
+    cargo tarpaulin --engine ptrace --profile plain --skip-clean --target-dir target/coverage --timeout 600 --out stdout --out json --output-dir target/coverage {{ ARGS }}
+
+# What no test would notice: changes one thing after the other in a package, and runs its tests. Hours; --shard K/N for a part.
+mutants PACKAGE="shoal-core" *ARGS:
+    if ! cargo mutants --version >/dev/null 2>&1; then echo "installing cargo-mutants into .tools" >&2; cargo install --quiet --locked --debug --root .tools cargo-mutants --version {{ mutants_version }}; fi
+    cargo mutants --profile plain --output target -p {{ PACKAGE }} {{ ARGS }}
+
 # Every fuzz target for so many seconds, with a nightly toolchain. What it finds is kept in fuzz/artifacts.
 fuzz SECONDS="60": _fuzz
     for target in $(cargo fuzz list); do \
@@ -118,10 +131,9 @@ sim-check: _built
     target/debug/shoal-simulation 10000 --table
     target/debug/shoal-simulation 10000 --planted
 
-# The real controller killed at random, in so many runs with emulated servers: ten seconds each, several at a time.
-# SHOAL_SEED=N tells one again.
+# The real controller killed at random, in so many runs with emulated servers; SHOAL_SEED=N makes one again.
 crash RUNS="200":
-    SHOAL_CRASHES={{ RUNS }} cargo test --quiet -p shoal --test crash at_random -- --nocapture --test-threads 4
+    SHOAL_CRASHES={{ RUNS }} cargo test --quiet --workspace --test crash at_random -- --nocapture --test-threads 4
 
 # All of them, those of the testbed's own included.
 e2e-full: machines

@@ -40,7 +40,8 @@ pub(crate) fn take(world: &Arc<World>) {
         let Ok(Some(known)) = ledger::read(&*state.store) else { return };
         let snapshot = state.store.snapshot().expect("memory can be read");
         let mut bytes = Vec::new();
-        let about = About::of(&*snapshot, FORMAT, now, "simulation", None).expect("its ledger was read just now");
+        let about =
+            About::of(&*snapshot, FORMAT, now, "simulation", None).expect("its ledger was read just now");
         export(snapshot, about, &mut bytes).expect("memory takes it");
         let (copy, permits) = (state.store.copy(), state.oracle.permits());
         state.backup = Some(Backup { export: bytes, copy, counter: known.counter, permits });
@@ -55,7 +56,9 @@ pub(crate) fn lose(world: &Arc<World>) {
 
 /// What `shoal restore` makes of the last backup.
 pub(crate) fn restore(world: &Arc<World>) {
-    let Some(bytes) = world.with(|state| state.backup.as_ref().map(|backup| backup.export.clone())) else { return };
+    let Some(bytes) = world.with(|state| state.backup.as_ref().map(|backup| backup.export.clone())) else {
+        return;
+    };
     crash(world, 0);
     let store = MemoryStore::new();
     let importer = Importer::open(&bytes[..]).expect("it begins as an export");
@@ -67,7 +70,8 @@ pub(crate) fn restore(world: &Arc<World>) {
 
 /// The file as it was at the last backup is put back.
 pub(crate) fn put_back(world: &Arc<World>) {
-    let published = world.git(|git| git.status.and_then(|tip| git.summary(tip)).map(|summary| summary.counter));
+    let published =
+        world.git(|git| git.status.and_then(|tip| git.summary(tip)).map(|summary| summary.counter));
     let found = world.with(|state| {
         let backup = state.backup.as_ref()?;
         let unseen = published.is_none_or(|published| published <= backup.counter);

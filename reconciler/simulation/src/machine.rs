@@ -68,7 +68,11 @@ async fn start(world: Arc<World>, number: usize, boot: u32) {
                     state.machines[number].last_task = Some(task.clone());
                     if let Ok(task) = serde_json::from_slice::<Value>(&task.0) {
                         let attempt = task["attempt"].as_u64().unwrap_or_default();
-                        state.read_medium(side_of(&task), task["job_id"].as_str().unwrap_or_default(), attempt);
+                        state.read_medium(
+                            side_of(&task),
+                            task["job_id"].as_str().unwrap_or_default(),
+                            attempt,
+                        );
                     }
                 });
                 maintenance(&world, number, boot, task).await;
