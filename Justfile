@@ -70,11 +70,11 @@ advisories: _deny
 _deny:
     if ! cargo deny --version >/dev/null 2>&1; then echo "installing cargo-deny into .tools" >&2; cargo install --quiet --locked --debug --root .tools cargo-deny --version {{ deny_version }}; fi
 
-# How many lines the tests reach; `just coverage -p shoal-core` of one package. The report is in target/coverage.
+# How many lines the tests reach; `just coverage -p shoal-core` of one package. The report goes to target/coverage.
 coverage *ARGS="--workspace":
     if ! cargo tarpaulin --version >/dev/null 2>&1; then echo "installing cargo-tarpaulin into .tools" >&2; cargo install --quiet --locked --debug --root .tools cargo-tarpaulin --version {{ tarpaulin_version }}; fi
     mkdir -p target/coverage
-    cargo tarpaulin --engine ptrace --profile plain --skip-clean --target-dir target/coverage --timeout 600 --out stdout --out json --output-dir target/coverage {{ ARGS }}
+    cargo tarpaulin --engine llvm --profile plain --skip-clean --target-dir target/coverage --timeout 600 --out stdout --out json --output-dir target/coverage {{ ARGS }}
 
 # What no test would notice: changes one thing after the other in a package, and runs its tests. Hours; --shard K/N for a part.
 mutants PACKAGE="shoal-core" *ARGS:
