@@ -163,14 +163,14 @@ fn a_job_at_work_outweighs_what_it_waits_for() {
     assert!(seen[1].message.contains("attempt 1"));
 }
 
-#[test]
-fn who_waits_for_a_place_says_for_what() {
+/// What is seen of a server whose approved version bump has to wait.
+fn seen_while_it_waits(code: HoldCode, why: &str) -> (String, String) {
     let mut world = World::one_installed();
     world.version("web-01", "13.2");
     world.approve("web-01");
     let entry = world.entry("web-01");
     let status = world.status("web-01").clone();
-    let turn = Turn::Wait { code: HoldCode::Limit, message: "3 machines are in flight".into() };
+    let turn = Turn::Wait { code, message: why.to_owned() };
     let view = View {
         status: &status,
         entry: entry.as_ref(),
@@ -180,29 +180,21 @@ fn who_waits_for_a_place_says_for_what() {
         stalled: None,
     };
     let seen = conditions(&view, at(0));
-    assert_eq!(short(&seen), "-Ready/Outdated +Reconciling/Waiting");
-    assert_eq!(seen[1].message, "3 machines are in flight");
+    (short(&seen), seen[1].message.clone())
+}
+
+#[test]
+fn who_waits_for_a_place_says_for_what() {
+    let (seen, why) = seen_while_it_waits(HoldCode::Limit, "3 machines are in flight");
+    assert_eq!(seen, "-Ready/Outdated +Reconciling/Waiting");
+    assert_eq!(why, "3 machines are in flight");
 }
 
 #[test]
 fn where_the_fleet_is_halted_a_server_needs_a_person() {
-    let mut world = World::one_installed();
-    world.version("web-01", "13.2");
-    world.approve("web-01");
-    let entry = world.entry("web-01");
-    let status = world.status("web-01").clone();
-    let turn = Turn::Wait { code: HoldCode::Halted, message: "halted: 5 jobs failed".into() };
-    let view = View {
-        status: &status,
-        entry: entry.as_ref(),
-        turn: Some(&turn),
-        job: None,
-        broken: None,
-        stalled: None,
-    };
-    let seen = conditions(&view, at(0));
-    assert_eq!(short(&seen), "-Ready/Outdated +Stalled/Halted");
-    assert_eq!(seen[1].message, "halted: 5 jobs failed");
+    let (seen, why) = seen_while_it_waits(HoldCode::Halted, "halted: 5 jobs failed");
+    assert_eq!(seen, "-Ready/Outdated +Stalled/Halted");
+    assert_eq!(why, "halted: 5 jobs failed");
 }
 
 #[test]

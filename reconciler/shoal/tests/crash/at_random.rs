@@ -61,20 +61,24 @@ enum End {
 }
 
 /// A number that whoever started the test chose.
-pub(crate) fn number(name: &str) -> Option<u64> {
+fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
-/// Another one each time.
-pub(crate) fn seed_of_now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
-    now.as_nanos() as u64
+/// Where the seeds begin: the one that is asked for. Else the same on every run of the tests, and another one each time
+/// where somebody asks for a number of runs.
+pub(crate) fn first_seed() -> u64 {
+    let another = || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
+        number("SHOAL_CRASHES").map_or(1, |_| now.as_nanos() as u64)
+    };
+    number("SHOAL_SEED").unwrap_or_else(another)
 }
 
 /// All runs of one part.
 async fn part(part: usize) {
     let runs = number("SHOAL_CRASHES").map_or(RUNS, |runs| runs as usize);
-    let seed = number("SHOAL_SEED").unwrap_or_else(seed_of_now);
+    let seed = first_seed();
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut all = JoinSet::new();
     for index in (0..runs).filter(|index| index % PARTS == part) {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::at_random::{Random, number, seed_of_now};
+use crate::at_random::{Random, first_seed};
 use crate::judge::judge;
 use crate::note;
 use crate::person::Agreed;
@@ -96,7 +96,7 @@ async fn run(seed: u64) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn when_the_power_goes_nothing_that_was_acknowledged_is_lost() {
-    let seed = number("SHOAL_SEED").unwrap_or_else(seed_of_now);
+    let seed = first_seed();
     note(&format!("SHOAL_SEED={seed}"));
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut runs = JoinSet::new();
