@@ -130,7 +130,12 @@ pub(crate) async fn accept(State(controller): Shared, sent: Sent) -> Answer {
 }
 
 pub(crate) async fn rebuild_status(State(controller): Shared) -> Answer {
-    if !controller.world().loaded {
+    let (loaded, foreign) = {
+        let world = controller.world();
+        (world.loaded, world.control.observe_only)
+    };
+    // Waiting does not help where the branch is another's: that is said first.
+    if !loaded && !foreign {
         return Err(ApiError::conflict("not_ready", "the inventory was not read yet; nothing was written")
             .hint("'shoal status' says why; try again when it is there"));
     }
