@@ -322,6 +322,8 @@ pub enum HoldCode {
     Suspended,
     /// Protected in Git, or was at the last accepted commit.
     Protected,
+    /// The server's file cannot be read, so that nobody knows what is wanted now.
+    Unreadable,
     /// The BMC does not answer.
     BmcUnreachable,
     /// The BMC refused the account; not tried again before it changes.

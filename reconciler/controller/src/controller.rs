@@ -524,6 +524,16 @@ impl Controller {
         Ok(())
     }
 
+    /// Moves the ledger's counter, durably, and nothing else: whoever has an older copy of the database is behind once
+    /// this is published.
+    pub(crate) async fn count_on(&self, what: &str) -> Result<(), ChangeError> {
+        let mut batch = Batch::new();
+        ledger::bump(&mut batch);
+        self.commit(what, batch).await?;
+        self.world_mut().ledger.counter += 1;
+        Ok(())
+    }
+
     /// Replaces a server's row. The caller holds its lock.
     pub(crate) async fn put_row(&self, row: ServerRow, record_moved: bool) -> Result<(), ChangeError> {
         let mut batch = Batch::new();

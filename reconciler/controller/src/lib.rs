@@ -195,7 +195,11 @@ fn spawn_loops(controller: &Arc<Controller>) {
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
             }
         }
-        begin.resume_jobs();
+        let jobs = Arc::clone(&begin);
+        tasks.spawn(async move {
+            startup::claim(&jobs).await;
+            jobs.resume_jobs();
+        });
         tasks.spawn(left_alone::run(Arc::clone(&begin)));
         tasks.spawn(reconcile::run(Arc::clone(&begin)));
         tasks.spawn(bmc::sweep::run(Arc::clone(&begin)));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-//! Writes the status anew, as an operator asks: what stands there is read, and put right where it is not what the
-//! database says.
+//! Reads what stands on the status branch, and puts it right where it is not what the database says: as an operator
+//! asks, and where a fetch finds that somebody moved the branch.
 //!
 //! Guarantees: as of every publication: one commit on top of what stands there, none where nothing differs, never by
 //! force, and never over another database's status.
@@ -16,7 +16,7 @@ use shoal_schema::status::SUMMARY_PATH;
 
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
-use crate::outside::{Repository, StatusFiles};
+use crate::outside::{StatusFiles, StatusNow};
 use crate::publish::{OBSERVES, Written};
 
 /// Why the branch was not written anew.
@@ -37,7 +37,11 @@ impl Controller {
         }
         let mut published = self.published.lock().await;
         published.files = match &self.repository {
-            Some(repository) => self.read_branch(Arc::clone(repository)).await?,
+            Some(repository) => {
+                let repository = Arc::clone(repository);
+                let branch = self.ask(move || repository.status_files()).await?;
+                self.judge_branch(branch)?
+            }
             None => read_files(&self.settings.storage_root.join("status"))
                 .map_err(|error| NotRebuilt::Failed(chain(&error)))?,
         };
@@ -46,22 +50,40 @@ impl Controller {
         })
     }
 
-    /// What stands on the branch, which is ours to write.
-    async fn read_branch(
+    /// After a fetch that found the status branch elsewhere than this controller left it: whoever else writes there
+    /// is found out now, not when something is to be published; and what was only put back is published anew.
+    pub(crate) async fn follow_status(&self) -> Result<(), NotRebuilt> {
+        let Some(repository) = self.repository.clone() else { return Ok(()) };
+        if self.world().control.observe_only {
+            return Ok(());
+        }
+        // Whoever publishes moves the branch too, and is over once this is held.
+        let mut published = self.published.lock().await;
+        published.files = match self.ask(move || repository.status_if_moved()).await? {
+            StatusNow::AsKnown => return Ok(()),
+            StatusNow::Moved(branch) => self.judge_branch(Some(*branch))?,
+            StatusNow::Gone => HashMap::new(),
+        };
+        self.publish.notify_one();
+        Ok(())
+    }
+
+    async fn ask<T: Send + 'static>(
         &self,
-        repository: Arc<dyn Repository>,
-    ) -> Result<HashMap<String, Sha256>, NotRebuilt> {
-        let branch = self
-            .blocking
-            .run(move || repository.status_files())
-            .await
-            .map_err(|error| NotRebuilt::Failed(error.to_string()))?
-            .map_err(|error| NotRebuilt::Failed(chain(&error)))?;
+        question: impl FnOnce() -> Result<T, GitError> + Send + 'static,
+    ) -> Result<T, NotRebuilt> {
+        let answer = self.blocking.run(question).await;
+        let answer = answer.map_err(|error| NotRebuilt::Failed(error.to_string()))?;
+        answer.map_err(|error| NotRebuilt::Failed(chain(&error)))
+    }
+
+    /// What stands on the branch, which is ours to write.
+    fn judge_branch(&self, branch: Option<StatusFiles>) -> Result<HashMap<String, Sha256>, NotRebuilt> {
         let Some(StatusFiles { summary, files }) = branch else { return Ok(HashMap::new()) };
         // The mirror has fetched the tip: whoever publishes on it from now on is not asked again.
         if let Err(why) = self.own().judge_tip(summary.as_ref()) {
             tracing::error!(%why, "the status branch is another controller's; only observing from here on");
-            self.world_mut().control.observe_only = true;
+            self.only_observe();
             return Err(NotRebuilt::NotOurs(why.to_string()));
         }
         Ok(files)

@@ -25,6 +25,7 @@ use crate::jobs::perform::chain;
 use crate::jobs::start::{Along, StartError, start};
 use crate::rows::{self, ServerRow};
 use crate::view;
+use crate::world::known_as;
 
 /// Without any event the loop turns so often, for what has run out in the meantime.
 const IDLE: Duration = Duration::from_secs(30);
@@ -259,9 +260,12 @@ fn decide<'a>(controller: &Controller, plan: &'a Plan) -> Vec<(&'a Arc<Entry>, T
     let mut stalled = BTreeMap::new();
     // Nobody asks of the others.
     let could = |entry: &&Arc<Entry>| entry.class == Class::Destructive && entry.holds.is_empty();
+    let left_alone = world.left_alone();
     for entry in plan.entries.iter().filter(could) {
-        let Some(row) = world.servers.get(&entry.server) else { continue };
-        if let Some(why) = stall(row, entry, &world.inventory, now) {
+        let elsewhere = || left_alone.get(&known_as(&entry.machine)).map(|name| is_left_alone(name));
+        let row = world.servers.get(&entry.server);
+        let why = row.and_then(|row| stall(row, entry, &world.inventory, now)).or_else(elsewhere);
+        if let Some(why) = why {
             stalled.insert(entry.server.clone(), why);
         }
     }
@@ -290,10 +294,7 @@ fn stall(row: &ServerRow, entry: &Entry, inventory: &Inventory, now: jiff::Times
         }
     }
     if row.is_left_alone() {
-        return Some(format!(
-            "a job of a lost database, or of another controller, may be installing it: left alone for as long as an install may take, or until 'shoal retry {}'",
-            entry.server
-        ));
+        return Some(is_left_alone(&entry.server));
     }
     // Somebody agreed anew since it failed.
     if matches!(entry.approval, ApprovalState::Approved { .. }) || row.retry {
@@ -305,6 +306,13 @@ fn stall(row: &ServerRow, entry: &Entry, inventory: &Inventory, now: jiff::Times
         return Some(format!("tried again at {until}"));
     }
     row.stalled.as_ref().map(|why| format!("{why}; 'shoal retry {}' lets it go on", entry.server))
+}
+
+/// `server`: the name under which the machine was known to that job.
+fn is_left_alone(server: &str) -> String {
+    format!(
+        "a job of a lost database, or of another controller, may be installing it: left alone for as long as an install may take, or until 'shoal retry {server}'"
+    )
 }
 
 /// Starts a job, or says why not: false where the plan was too old. What the store or the system refuses, the next turn

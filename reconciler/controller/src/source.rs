@@ -23,6 +23,7 @@ use crate::controller::Controller;
 use crate::jobs::perform::chain;
 use crate::known::KnownServers;
 use crate::outside::Repository;
+use crate::rebuild::NotRebuilt;
 use crate::rows::{self, AcceptedRow};
 use crate::settings::Source;
 
@@ -31,7 +32,7 @@ const QUIET: Duration = Duration::from_millis(300);
 
 /// Watches until the controller stops.
 pub(crate) async fn run(controller: Arc<Controller>) {
-    let mut watcher = Watcher { loader: new_loader(), seen: None };
+    let mut watcher = Watcher::default();
     // Changes of a directory wake the loop at once; Git is asked from time to time.
     let _directory = match &controller.settings.source {
         Source::Directory(dir) => watch_directory(&controller, dir),
@@ -53,11 +54,13 @@ pub(crate) async fn run(controller: Arc<Controller>) {
             Ok(looked) => looked,
             Err(error) => {
                 tracing::error!(%error, "the watcher failed; starting it anew");
-                (Watcher { loader: new_loader(), seen: None }, false)
+                (Watcher::default(), false)
             }
         };
-        // What was fetched counts once it is in force: permits are judged by what is.
-        if accept(&controller, &mut watcher).await && well {
+        // What was fetched counts once it is in force, and once it is known that no other controller is at work: permits
+        // are judged by what is.
+        let alone = !std::mem::take(&mut watcher.status_moved) || follow_status(&controller).await;
+        if accept(&controller, &mut watcher).await && well && alone {
             controller.world_mut().fetched_at = Some(began);
         }
         controller.fetched.send_replace(round);
@@ -71,8 +74,18 @@ pub(crate) async fn run(controller: Arc<Controller>) {
     }
 }
 
-fn new_loader() -> Loader {
-    Loader::new(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+/// Somebody moved the status branch. Whether it could be seen what stands there now.
+async fn follow_status(controller: &Controller) -> bool {
+    match controller.follow_status().await {
+        Ok(()) | Err(NotRebuilt::NotOurs(_)) => true,
+        Err(NotRebuilt::Failed(why)) => {
+            tracing::warn!(
+                why,
+                "the status branch was moved, and cannot be read; looking again at the next fetch"
+            );
+            false
+        }
+    }
 }
 
 fn watch_directory(controller: &Arc<Controller>, dir: &Path) -> Option<DirectoryWatcher> {
@@ -90,6 +103,15 @@ struct Watcher {
     loader: Loader,
     /// What was read and not yet taken over.
     seen: Option<Seen>,
+    /// The fetch found the status branch elsewhere than it was left.
+    status_moved: bool,
+}
+
+impl Default for Watcher {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self { loader: Loader::new(threads), seen: None, status_moved: false }
+    }
 }
 
 struct Seen {
@@ -132,6 +154,7 @@ impl Watcher {
                 return Err(with_hint(&error));
             }
         };
+        self.status_moved = fetched.status_moved;
         let tip = fetched.tip.to_string();
         let (in_force, loaded) = {
             let world = controller.world();

@@ -201,11 +201,11 @@ pub(crate) async fn judge_ledger(controller: &Arc<Controller>) {
         LedgerVerdict::Fresh | LedgerVerdict::InStep | LedgerVerdict::Ahead => {
             tracing::info!(?verdict, ledger = %own.id, counter = own.counter, "the database and the status branch agree");
             controller.world_mut().control.observe_only = false;
-            if controller.world().control.restored
-                && let Err(why) = learn_since(controller, branch).await
-            {
-                tracing::error!(why, "what came after the backup cannot be kept; stopping");
-                controller.shutdown.cancel();
+            if controller.world().control.restored {
+                until_kept(controller, "what came after the backup", || {
+                    learn_since(controller, branch.as_ref())
+                })
+                .await;
             }
         }
         LedgerVerdict::Foreign => {
@@ -221,10 +221,48 @@ pub(crate) async fn judge_ledger(controller: &Arc<Controller>) {
                 ?verdict,
                 "this database is not what the branch tells of: a new ledger is taken, every approval in Git is void"
             );
-            if let Err(why) = renew(controller, branch).await {
-                tracing::error!(why, "no new ledger could be taken; stopping");
-                controller.shutdown.cancel();
-            }
+            until_kept(controller, "a new ledger", || renew(controller, branch.as_ref())).await;
+        }
+    }
+}
+
+/// Tries until it is kept, or the controller stops: a disk that is full has room again some day, and before this nothing
+/// is started.
+async fn until_kept<F: Future<Output = Result<(), String>>>(
+    controller: &Controller,
+    what: &'static str,
+    keep: impl Fn() -> F,
+) {
+    let mut said = None;
+    while let Err(why) = keep().await {
+        if said.as_ref() != Some(&why) {
+            tracing::error!(why, "{what} cannot be kept, and nothing is started before; trying again");
+            said = Some(why);
+        }
+        tokio::select! {
+            biased;
+            () = controller.shutdown.cancelled() => return,
+            () = tokio::time::sleep(BRANCH_PAUSE) => {}
+        }
+    }
+}
+
+/// Jobs of the process before are taken up once the branch names this one: a copy of this database that runs elsewhere,
+/// with the very same jobs, finds that out at its next fetch. Tries until it could be published, or is not ours to do.
+pub(crate) async fn claim(controller: &Arc<Controller>) {
+    if controller.world().active.is_empty() || controller.world().control.observe_only {
+        return;
+    }
+    let count_on =
+        || async { controller.count_on("that jobs are taken up").await.map_err(|error| chain(&error)) };
+    until_kept(controller, "that jobs are taken up", count_on).await;
+    while !controller.world().control.observe_only && !controller.shutdown.is_cancelled() {
+        let Err(why) = controller.fence().await else { return };
+        tracing::debug!(why, "jobs wait to be taken up: the status branch cannot be written");
+        tokio::select! {
+            biased;
+            () = controller.shutdown.cancelled() => return,
+            () = tokio::time::sleep(BRANCH_PAUSE) => {}
         }
     }
 }
@@ -238,7 +276,7 @@ pub(crate) async fn take_over(controller: &Arc<Controller>) -> Result<(), String
         .await
         .map_err(|error| error.to_string())?
         .map_err(|error| chain(&error))?;
-    renew(controller, branch).await?;
+    renew(controller, branch.as_ref()).await?;
     controller.world_mut().control.observe_only = false;
     controller.wake.notify_one();
     controller.publish.notify_one();
@@ -247,15 +285,15 @@ pub(crate) async fn take_over(controller: &Arc<Controller>) -> Result<(), String
 
 /// A new ledger id; every record is marked as restored, with what the branch knows and we do not;
 /// every job that seemed active is over: its tokens are dead.
-async fn renew(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Result<(), String> {
+async fn renew(controller: &Arc<Controller>, branch: Option<&StatusBranch>) -> Result<(), String> {
     // What is under way at any server must not write over what is written here.
-    let _held = lock_all(controller, branch.as_ref()).await;
+    let _held = lock_all(controller, branch).await;
     let (mut servers, jobs, marked) = {
         let world = controller.world();
         (BTreeMap::clone(&world.servers), BTreeMap::clone(&world.jobs), world.control.restored)
     };
-    let shown = branch.as_ref().map(|branch| branch.summary.ledger.clone());
-    let shown_servers = branch.map(|branch| branch.servers).unwrap_or_default();
+    let shown = branch.map(|branch| branch.summary.ledger.clone());
+    let shown_servers = branch.map(|branch| branch.servers.clone()).unwrap_or_default();
     let under_way =
         UnderWay::of(jobs.values().map(|job| &**job), &shown_servers, controller.settings.budgets.result_ms);
     servers.extend(restored::newer(&servers, shown_servers, marked));
@@ -301,13 +339,13 @@ async fn lock_all(controller: &Controller, branch: Option<&StatusBranch>) -> Vec
 
 /// A database out of a backup has its new ledger already. What happened after the backup it learns from the branch of
 /// the database that it stands in for: a server that was installed since is no server that nobody has met.
-async fn learn_since(controller: &Arc<Controller>, branch: Option<StatusBranch>) -> Result<(), String> {
+async fn learn_since(controller: &Arc<Controller>, branch: Option<&StatusBranch>) -> Result<(), String> {
     let _switching = controller.switching.lock().await;
     let (own, control) = {
         let world = controller.world();
         (world.servers.clone(), ControlRow { restored: false, ..world.control.clone() })
     };
-    let shown = branch.map(|branch| branch.servers).unwrap_or_default();
+    let shown = branch.map(|branch| branch.servers.clone()).unwrap_or_default();
     let under_way = UnderWay::of([], &shown, controller.settings.budgets.result_ms);
     let mut learnt = restored::newer(&own, shown, true);
     // Known well enough, but for a job that came after the backup.

@@ -21,6 +21,11 @@ use crate::known::KnownServers;
 use crate::known_jobs::KnownJobs;
 use crate::rows::ControlRow;
 
+/// A serial or a UUID in the form in which it is compared.
+pub(crate) fn known_as(machine: &str) -> String {
+    machine.trim().to_ascii_lowercase()
+}
+
 /// What the controller knows at this moment.
 pub struct World {
     /// Which database this is.
@@ -76,6 +81,17 @@ impl World {
     /// The job that is active on a server.
     pub fn active_job(&self, server: &str) -> Option<&Arc<Job>> {
         self.active.get(server).and_then(|id| self.jobs.get(id))
+    }
+
+    /// Machines that are left alone, by serial and UUID, with the servers as which they are: a machine that got another
+    /// name in Git is still the same one.
+    pub fn left_alone(&self) -> BTreeMap<String, String> {
+        let rows = self.servers.iter().filter(|(_, row)| row.is_left_alone());
+        let machines = rows.flat_map(|(name, row)| {
+            let record = &row.status.record;
+            [&record.serial, &record.uuid].into_iter().flatten().map(|it| (known_as(it), name.clone()))
+        });
+        machines.collect()
     }
 
     /// Takes over another inventory.

@@ -30,6 +30,8 @@ pub struct Inventory {
     pub problems: Vec<Problem>,
     /// What could not be read although it is there: `(kind, name)` where the name was readable.
     pub broken: BTreeSet<(&'static str, String)>,
+    /// Servers whose documents cannot be read now, and are here as they were when they could be.
+    pub last_good: BTreeSet<String>,
     /// Some file could not be read so far that not even its kind and name are known: what is
     /// missing from this inventory may be in there, so nothing counts as removed.
     pub unreadable: bool,
@@ -109,7 +111,7 @@ impl Inventory {
     /// Puts back the last good version of every document that is there but broken now, so that
     /// one broken file stops only what depends on it. A document that is gone stays gone, unless
     /// a file is unreadable altogether: then nothing counts as gone. Approvals are not put back: what
-    /// cannot be read agrees to nothing.
+    /// cannot be read agrees to nothing. Nor does a server's last good version start anything that cannot be taken back.
     pub fn keep_last_good(&mut self, last: &Self) {
         fn keep<T>(
             kind: &'static str,
@@ -117,15 +119,21 @@ impl Inventory {
             last: &BTreeMap<String, Arc<T>>,
             broken: &BTreeSet<(&'static str, String)>,
             all: bool,
-        ) {
+        ) -> BTreeSet<String> {
+            let mut kept = BTreeSet::new();
+            if !all && !broken.iter().any(|(broken, _)| *broken == kind) {
+                return kept;
+            }
             for (name, document) in last {
                 if (all || broken.contains(&(kind, name.clone()))) && !now.contains_key(name) {
                     now.insert(name.clone(), Arc::clone(document));
+                    kept.insert(name.clone());
                 }
             }
+            kept
         }
         let all = self.unreadable;
-        keep("Server", &mut self.servers, &last.servers, &self.broken, all);
+        self.last_good = keep("Server", &mut self.servers, &last.servers, &self.broken, all);
         keep("Recipe", &mut self.recipes, &last.recipes, &self.broken, all);
         keep("Image", &mut self.images, &last.images, &self.broken, all);
         keep("Secret", &mut self.secrets, &last.secrets, &self.broken, all);

@@ -33,6 +33,8 @@ pub struct PermitContext<'a> {
     pub paused: bool,
     /// Why the entry is no longer wanted, where the commit in force says so.
     pub superseded: Option<&'a str>,
+    /// The server's file cannot be read at the commit in force.
+    pub unreadable: bool,
     /// This controller may only observe.
     pub observe_only: bool,
     /// The controller's clock, for the record.
@@ -142,6 +144,10 @@ pub fn decide(job: &Job, request: &PermitRequest, context: &PermitContext<'_>) -
     }
     if context.paused {
         return PermitVerdict::Wait { reason: "everything is paused".to_owned() };
+    }
+    if context.unreadable {
+        let reason = "the server's file in Git cannot be read: nobody knows whether this is still wanted";
+        return PermitVerdict::Wait { reason: reason.to_owned() };
     }
     if context.fetch_age_ms > FETCH_AGE_LIMIT_MS && !Mistake::OldGitIsTrusted.is_made() {
         let minutes = context.fetch_age_ms / 60_000;

@@ -74,6 +74,9 @@ pub struct Fetched {
     pub previous: Option<CommitId>,
     /// Whether the tip is another one than before.
     pub changed: bool,
+    /// Whether the status branch stood elsewhere than this mirror thought. A publication that went on meanwhile
+    /// moves it as well.
+    pub status_moved: bool,
 }
 
 /// A bare mirror. May be shared between threads; each reads through a [`Reader`] of its own.
@@ -125,7 +128,8 @@ impl Mirror {
     /// Fetches the watched branch.
     pub fn fetch(&self) -> Result<Fetched, GitError> {
         let _at_work = self.shared.work();
-        let tip = self.remote.fetch(&self.shared.dir, self.shared.branch.as_deref())?;
+        let tip =
+            self.remote.fetch(&self.shared.dir, self.shared.branch.as_deref(), &self.shared.status_branch)?;
         self.shared.keep_apart(&tip.branch)?;
         let repository = self.shared.open()?;
         if self.shared.branch.is_none() {
@@ -143,7 +147,7 @@ impl Mirror {
     pub fn fetch_branch(&self, branch: &str) -> Result<Fetched, GitError> {
         head_ref(branch)?;
         let _at_work = self.shared.work();
-        let tip = self.remote.fetch(&self.shared.dir, Some(branch))?;
+        let tip = self.remote.fetch(&self.shared.dir, Some(branch), &self.shared.status_branch)?;
         self.moved(&self.shared.open()?, &tip)
     }
 
@@ -198,6 +202,7 @@ impl Mirror {
     }
 
     fn moved(&self, repository: &Repository, tip: &remote::RemoteTip) -> Result<Fetched, GitError> {
-        self.shared.record(repository, &tip.branch, tip.commit)
+        let status_moved = tip.beside != self.shared.tip(repository, &self.shared.status_branch)?;
+        Ok(Fetched { status_moved, ..self.shared.record(repository, &tip.branch, tip.commit)? })
     }
 }

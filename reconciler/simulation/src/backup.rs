@@ -2,8 +2,8 @@
 //! Databases that are lost, restored out of a backup, or put back as a file; and what anybody can still know then.
 //!
 //! A backup is a real export, and restoring it does what `shoal restore` does. A file that somebody put back behind the
-//! controller's back can be told by the status branch alone: where nothing was published in between, nobody can
-//! know, and what came after the copy counts as not having been.
+//! controller's back can be told by the status branch alone: where that was put back as well, nobody can know, and what
+//! came after the copy counts as not having been.
 
 use std::sync::Arc;
 
@@ -70,11 +70,13 @@ pub(crate) fn restore(world: &Arc<World>) {
 
 /// The file as it was at the last backup is put back.
 pub(crate) fn put_back(world: &Arc<World>) {
-    let published =
-        world.git(|git| git.status.and_then(|tip| git.summary(tip)).map(|summary| summary.counter));
+    let (published, put_back) = world.git(|git| {
+        let summary = git.status.and_then(|tip| git.summary(tip));
+        (summary.map(|summary| summary.counter), git.status_put_back)
+    });
     let found = world.with(|state| {
         let backup = state.backup.as_ref()?;
-        let unseen = published.is_none_or(|published| published <= backup.counter);
+        let unseen = put_back && published.is_none_or(|published| published <= backup.counter);
         let (copy, permits) = (backup.copy.copy(), backup.permits.clone());
         if unseen {
             state.oracle.knows_only(permits);

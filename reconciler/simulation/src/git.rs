@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use shoal_controller::outside::{Judge, Repository, StatusBranch, StatusFiles};
+use shoal_controller::outside::{Judge, Repository, StatusBranch, StatusFiles, StatusNow};
 use shoal_git::{Cause, CommitId, Fetched, GitError, PublishOutcome, RemoteUrl, StatusCommit, StatusError};
 use shoal_inventory::{ContentId, FileEntry, FileSource, SourceError};
 use shoal_schema::Sha256;
@@ -43,6 +43,8 @@ pub(crate) struct Remote {
     pub main: Option<CommitId>,
     /// Tip of the status branch.
     pub status: Option<CommitId>,
+    /// Somebody put the status branch back, and nothing was published on it since.
+    pub status_put_back: bool,
     /// Cannot be reached.
     pub down: bool,
     /// The next push arrives, but its answer does not.
@@ -147,7 +149,8 @@ impl Repository for SimMirror {
         remote.fetched[self.side] = Some(tip);
         let mut known = lock(&self.known);
         let previous = known.main.replace(tip);
-        Ok(Fetched { branch: "main".to_owned(), tip, previous, changed: previous != Some(tip) })
+        let (changed, status_moved) = (previous != Some(tip), known.status != remote.status);
+        Ok(Fetched { branch: "main".to_owned(), tip, previous, changed, status_moved })
     }
 
     fn watched_branch(&self) -> Option<String> {
@@ -177,6 +180,15 @@ impl Repository for SimMirror {
             .filter_map(|(path, blob)| Some((path.clone(), serde_json::from_slice(&blob.bytes).ok()?)))
             .collect();
         Ok(Some(StatusBranch { summary, servers }))
+    }
+
+    fn status_if_moved(&self) -> Result<StatusNow, GitError> {
+        let stands = self.reach()?.status;
+        if lock(&self.known).status == stands {
+            return Ok(StatusNow::AsKnown);
+        }
+        let now = self.status_files()?;
+        Ok(now.map_or(StatusNow::Gone, |files| StatusNow::Moved(Box::new(files))))
     }
 
     fn status_files(&self) -> Result<Option<StatusFiles>, GitError> {
@@ -228,6 +240,7 @@ impl Repository for SimMirror {
         let parent = remote.status;
         let commit = remote.commit(parent, Arc::new(tree));
         remote.status = Some(commit);
+        remote.status_put_back = false;
         if std::mem::take(&mut remote.lose_next_answer) {
             let source = Cause::new("connection reset by peer");
             return Err(GitError::Unreachable { url: url(), source }.into());

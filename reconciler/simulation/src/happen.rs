@@ -51,6 +51,7 @@ pub(crate) async fn happen(world: &Arc<World>, event: &Event) {
                 if let Some(tip) = git.status {
                     let history = git.history(tip);
                     git.status = Some(history[(*n as usize) % history.len()]);
+                    git.status_put_back |= git.status != Some(tip);
                 }
             });
             backup::branch_forgets(world);
@@ -66,7 +67,6 @@ pub(crate) async fn happen(world: &Arc<World>, event: &Event) {
         Event::CopyBack => backup::put_back(world),
         Event::SecondController(copy) => {
             if alive(world, 1).is_none() {
-                world.with(|state| state.second_is_copy |= *copy);
                 let store = world.with(|state| if *copy { state.store.copy() } else { MemoryStore::new() });
                 start(world, 1, Arc::new(store));
             }

@@ -68,11 +68,7 @@ async fn start(world: Arc<World>, number: usize, boot: u32) {
                     state.machines[number].last_task = Some(task.clone());
                     if let Ok(task) = serde_json::from_slice::<Value>(&task.0) {
                         let attempt = task["attempt"].as_u64().unwrap_or_default();
-                        state.read_medium(
-                            side_of(&task),
-                            task["job_id"].as_str().unwrap_or_default(),
-                            attempt,
-                        );
+                        state.read_medium(task["job_id"].as_str().unwrap_or_default(), attempt);
                     }
                 });
                 maintenance(&world, number, boot, task).await;
@@ -263,7 +259,7 @@ async fn permit(
         match decision["decision"].as_str() {
             Some("granted") => {
                 world.with(|state| {
-                    state.granted(side_of(task), job, task["attempt"].as_u64().unwrap_or_default(), boot_id);
+                    state.granted(job, task["attempt"].as_u64().unwrap_or_default(), boot_id);
                 });
                 return Some(serde_json::from_value(decision["stamp"].clone()).ok());
             }

@@ -185,15 +185,14 @@ impl State {
     }
 
     /// A machine was granted the permit.
-    pub(crate) fn granted(&mut self, side: usize, job: &str, attempt: u64, boot: &str) {
-        let job = self.whose(side, job);
-        let key = (job.clone(), attempt);
+    pub(crate) fn granted(&mut self, job: &str, attempt: u64, boot: &str) {
+        let key = (job.to_owned(), attempt);
         let before = self.oracle.permits.boots.insert(key, boot.to_owned());
         if before.as_ref().is_some_and(|before| before != boot) {
             let text = format!("job {job} attempt {attempt}: a permit for {boot} after one for {before:?}");
             self.oracle.broken(text);
         }
-        let newest = self.oracle.permits.newest.entry(job.clone()).or_default();
+        let newest = self.oracle.permits.newest.entry(job.to_owned()).or_default();
         if attempt < *newest {
             let text = format!("job {job}: a permit for attempt {attempt} after one for {newest}");
             self.oracle.broken(text);
@@ -202,15 +201,9 @@ impl State {
         }
     }
 
-    /// A job that two copies of a database hold is two jobs.
-    fn whose(&self, side: usize, job: &str) -> String {
-        if self.second_is_copy { format!("{job} of side {side}") } else { job.to_owned() }
-    }
-
     /// A machine read the task medium that is in its BMC.
-    pub(crate) fn read_medium(&mut self, side: usize, job: &str, attempt: u64) {
-        let job = self.whose(side, job);
-        let newest = self.oracle.permits.newest.entry(job).or_default();
+    pub(crate) fn read_medium(&mut self, job: &str, attempt: u64) {
+        let newest = self.oracle.permits.newest.entry(job.to_owned()).or_default();
         *newest = attempt.max(*newest);
     }
 
@@ -225,12 +218,11 @@ impl State {
         }
     }
 
-    /// Two controllers run on copies of one database, or Git, where they would find each other out, cannot be reached:
-    /// until one has published something and the other one comes to publish, neither can know what the other one
-    /// permitted. What is written is judged all the same.
+    /// Two controllers run on copies of one database, and Git, where they find each other out, cannot be reached:
+    /// neither can know what the other one permitted. What is written is judged all the same.
     fn two_cannot_meet(&self) -> bool {
         let second = |incarnation: &Incarnation| incarnation.side == 1 && !incarnation.power.is_cancelled();
-        self.second_is_copy || (self.git_down && self.incarnations.iter().any(second))
+        self.git_down && self.incarnations.iter().any(second)
     }
 
     /// A status is published.

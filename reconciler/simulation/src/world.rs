@@ -68,8 +68,6 @@ pub(crate) struct State {
     pub faults: Faults,
     /// The power of the controller goes after so many more of its effects.
     pub crash_after: Option<u32>,
-    /// The second controller was started on a copy of the database.
-    pub second_is_copy: bool,
     /// Git cannot be reached.
     pub git_down: bool,
     /// What happened, counted.
@@ -113,7 +111,6 @@ impl World {
                 oracle: Oracle::default(),
                 faults: Faults::default(),
                 crash_after: None,
-                second_is_copy: false,
                 git_down: false,
                 events: 0,
                 kinds: BTreeMap::new(),

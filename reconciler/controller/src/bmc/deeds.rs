@@ -19,6 +19,7 @@ use super::ConnectError;
 use super::seen;
 use crate::controller::Controller;
 use crate::rows::ServerRow;
+use crate::world::known_as;
 
 /// After an outside change of power nothing is corrected for so long.
 const HANDS_OFF: SignedDuration = SignedDuration::from_mins(15);
@@ -28,9 +29,13 @@ const GRACEFUL: Duration = Duration::from_secs(120);
 /// Does what a plan entry says, in the background.
 pub(crate) fn spawn(controller: &Arc<Controller>, entry: &Entry, action: Action) {
     let now = controller.now();
-    let row = controller.world().servers.get(&entry.server).cloned();
+    let (row, left_alone) = {
+        let world = controller.world();
+        (world.servers.get(&entry.server).cloned(), world.left_alone())
+    };
     // Its medium may be in use, too.
-    if row.as_ref().is_some_and(|row| row.is_left_alone()) {
+    let is_left_alone = row.as_ref().is_some_and(|row| row.is_left_alone());
+    if is_left_alone || left_alone.contains_key(&known_as(&entry.machine)) {
         return;
     }
     let recently =

@@ -23,10 +23,16 @@ use crate::secrets;
 
 /// How long the fetch before a decision may take; then the age of the last good one decides.
 const FETCH_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a machine is kept waiting until its permit is known on the status branch.
+const FENCE_PATIENCE: Duration = Duration::from_secs(20);
 /// What a machine that has to wait is told, in seconds.
 const RETRY_AFTER: u32 = 10;
 
 /// Answers a request for a permit.
+///
+/// Of two controllers on copies of one database only one can move the status branch, and an older copy that is put back
+/// later is behind the branch: what may end in a permit moves the counter and is published first, and is decided on
+/// after that.
 pub(crate) async fn answer(
     controller: &Arc<Controller>,
     id: &JobId,
@@ -35,54 +41,47 @@ pub(crate) async fn answer(
     controller.fetch_and_wait(FETCH_PATIENCE).await;
     if !controller.world().loaded {
         // Judged by an empty inventory the job would look as if Git no longer wanted it.
-        controller.metrics.permit("wait");
-        let reason = "the controller just started and has not read Git yet".to_owned();
-        return Ok(PermitAnswer::Wait { reason, retry_after_seconds: RETRY_AFTER });
+        return Ok(wait(controller, "the controller just started and has not read Git yet".to_owned()));
     }
     let server = controller.world().jobs.get(id).map(|job| job.server.clone());
     let server = server.ok_or_else(|| ChangeError::NoJob { id: id.clone() })?;
+    let first = {
+        let _held = controller.lock(&server).await;
+        judge(controller, id, request)?.1
+    };
+    if matches!(first, PermitVerdict::Grant(_) | PermitVerdict::Repeat(_))
+        && let Err(why) = announce(controller, matches!(first, PermitVerdict::Grant(_))).await
+    {
+        return Ok(wait(controller, format!("the permit is not known on the status branch yet: {why}")));
+    }
     let _held = controller.lock(&server).await;
-    let Some(job) = controller.world().jobs.get(id).cloned() else {
-        return Err(ChangeError::NoJob { id: id.clone() });
-    };
-    let superseded = superseded(controller, &job);
-    let context = {
-        let world = controller.world();
-        PermitContext {
-            fetch_age_ms: world.fetched_at.map_or(u64::MAX, |at| at.elapsed().as_millis() as u64),
-            paused: world.control.paused,
-            superseded: superseded.as_deref(),
-            observe_only: world.control.observe_only,
-            now: controller.now(),
-        }
-    };
-    let verdict = decide(&job, request, &context);
+    let (job, verdict) = judge(controller, id, request)?;
     match verdict {
+        // What ended the attempt of another boot meanwhile was not announced.
+        PermitVerdict::Grant(_) | PermitVerdict::Repeat(_)
+            if !matches!(first, PermitVerdict::Grant(_) | PermitVerdict::Repeat(_)) =>
+        {
+            Ok(wait(controller, "the job moved on while it was asked about".to_owned()))
+        }
         PermitVerdict::Grant(record) => {
             // Rendered before the grant is kept: a secret that cannot be had must not use it up.
             let grant = match grant(controller, &job, &record) {
                 Ok(grant) => grant,
-                Err(reason) => {
-                    controller.metrics.permit("wait");
-                    return Ok(PermitAnswer::Wait { reason, retry_after_seconds: RETRY_AFTER });
-                }
+                Err(reason) => return Ok(wait(controller, reason)),
             };
             let brought = Brought { disks: &request.disks, ..Brought::default() };
             controller.brought_event_locked(id, None, Event::Granted(record), &brought).await?;
             controller.metrics.permit("granted");
             Ok(PermitAnswer::Granted(Box::new(grant)))
         }
-        PermitVerdict::Repeat(record) => {
-            controller.metrics.permit("repeated");
-            match grant(controller, &job, &record) {
-                Ok(grant) => Ok(PermitAnswer::Granted(Box::new(grant))),
-                Err(reason) => Ok(PermitAnswer::Wait { reason, retry_after_seconds: RETRY_AFTER }),
+        PermitVerdict::Repeat(record) => match grant(controller, &job, &record) {
+            Ok(grant) => {
+                controller.metrics.permit("repeated");
+                Ok(PermitAnswer::Granted(Box::new(grant)))
             }
-        }
-        PermitVerdict::Wait { reason } => {
-            controller.metrics.permit("wait");
-            Ok(PermitAnswer::Wait { reason, retry_after_seconds: RETRY_AFTER })
-        }
+            Err(reason) => Ok(wait(controller, reason)),
+        },
+        PermitVerdict::Wait { reason } => Ok(wait(controller, reason)),
         PermitVerdict::AlreadyInstalled(disk) => {
             controller.metrics.permit("already_installed");
             let event = Event::AlreadyInstalled { attempt: request.attempt, disk };
@@ -106,6 +105,53 @@ pub(crate) async fn answer(
             controller.brought_event_locked(id, None, event, &brought).await?;
             Ok(answer)
         }
+    }
+}
+
+fn wait(controller: &Controller, reason: String) -> PermitAnswer {
+    controller.metrics.permit("wait");
+    PermitAnswer::Wait { reason, retry_after_seconds: RETRY_AFTER }
+}
+
+/// The core's decision by what is known now. The caller holds the server's lock.
+fn judge(
+    controller: &Controller,
+    id: &JobId,
+    request: &PermitRequest,
+) -> Result<(Arc<Job>, PermitVerdict), ChangeError> {
+    let job = controller.world().jobs.get(id).cloned();
+    let job = job.ok_or_else(|| ChangeError::NoJob { id: id.clone() })?;
+    let superseded = superseded(controller, &job);
+    let world = controller.world();
+    let context = PermitContext {
+        fetch_age_ms: world.fetched_at.map_or(u64::MAX, |at| at.elapsed().as_millis() as u64),
+        paused: world.control.paused,
+        superseded: superseded.as_deref(),
+        unreadable: world.inventory.last_good.contains(&job.server),
+        observe_only: world.control.observe_only,
+        now: controller.now(),
+    };
+    let verdict = decide(&job, request, &context);
+    drop(world);
+    Ok((job, verdict))
+}
+
+/// The outside knows that this controller is about to give a permit, or has given one.
+async fn announce(controller: &Arc<Controller>, anew: bool) -> Result<(), String> {
+    // Not dropped with the machine's connection: one publication goes on at a time.
+    let fence = controller.tasks.spawn({
+        let controller = Arc::clone(controller);
+        async move {
+            if anew {
+                controller.count_on("that a permit may be given").await.map_err(|error| chain(&error))?;
+            }
+            controller.fence().await
+        }
+    });
+    match tokio::time::timeout(FENCE_PATIENCE, fence).await {
+        Ok(Ok(published)) => published,
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the repository has not answered".to_owned()),
     }
 }
 

@@ -15,7 +15,7 @@ use shoal_store::{Opening, RedbStore, Store};
 use tokio_util::sync::CancellationToken;
 
 pub use bmc::{BmcDoor, RedfishDoor};
-pub use repository::{Judge, MirrorRepository, Repository, StatusBranch, StatusFiles};
+pub use repository::{Judge, MirrorRepository, Repository, StatusBranch, StatusFiles, StatusNow};
 pub use tasks::Tasks;
 
 use crate::settings::{Settings, Source};

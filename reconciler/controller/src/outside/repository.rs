@@ -34,6 +34,16 @@ pub struct StatusFiles {
     pub files: HashMap<String, Sha256>,
 }
 
+/// Where the status branch stands now.
+pub enum StatusNow {
+    /// Where it was fetched or published last.
+    AsKnown,
+    /// Elsewhere, with what stands there.
+    Moved(Box<StatusFiles>),
+    /// Nowhere: it was removed.
+    Gone,
+}
+
 /// Asked when the status branch stands elsewhere than thought, with its summary as it stands there: which files to
 /// write on top of it, or why nothing may be written.
 pub type Judge<'a> = dyn FnMut(Option<&StatusSummary>) -> Result<std::collections::BTreeMap<String, Option<Vec<u8>>>, Refuse>
@@ -58,6 +68,9 @@ pub trait Repository: Send + Sync {
 
     /// Fetches the status branch and lists what stands there; nothing where there is none.
     fn status_files(&self) -> Result<Option<StatusFiles>, GitError>;
+
+    /// The same, where the branch stands elsewhere than was fetched or published last.
+    fn status_if_moved(&self) -> Result<StatusNow, GitError>;
 
     /// Writes to the status branch, never by force.
     fn publish(&self, commit: &StatusCommit, judge: &mut Judge<'_>) -> Result<PublishOutcome, StatusError>;
@@ -84,6 +97,12 @@ impl MirrorRepository {
         let credentials = Arc::new(credential.clone());
         let spec = RemoteSpec { branch, credentials, ..RemoteSpec::new(url.clone()) };
         Ok(Self { mirror: Mirror::open_or_init(dir, spec)?, last: Mutex::default() })
+    }
+
+    /// What stands at a commit of the status branch.
+    fn files_at(&self, tip: CommitId) -> Result<StatusFiles, GitError> {
+        let reader = self.mirror.reader()?;
+        Ok(StatusFiles { summary: read_summary(&reader, tip)?, files: read_digests(&reader, tip)? })
     }
 }
 
@@ -122,12 +141,18 @@ impl Repository for MirrorRepository {
     }
 
     fn status_files(&self) -> Result<Option<StatusFiles>, GitError> {
-        if self.mirror.fetch_status()?.is_none() {
-            return Ok(None);
+        let Some(fetched) = self.mirror.fetch_status()? else { return Ok(None) };
+        self.files_at(fetched.tip).map(Some)
+    }
+
+    fn status_if_moved(&self) -> Result<StatusNow, GitError> {
+        let known = self.mirror.status_tip()?;
+        let now = self.mirror.fetch_status()?.map(|fetched| fetched.tip);
+        if now == known {
+            return Ok(StatusNow::AsKnown);
         }
-        let Some(tip) = self.mirror.status_tip()? else { return Ok(None) };
-        let reader = self.mirror.reader()?;
-        Ok(Some(StatusFiles { summary: read_summary(&reader, tip)?, files: read_digests(&reader, tip)? }))
+        let Some(tip) = now else { return Ok(StatusNow::Gone) };
+        Ok(StatusNow::Moved(Box::new(self.files_at(tip)?)))
     }
 
     fn publish(&self, commit: &StatusCommit, judge: &mut Judge<'_>) -> Result<PublishOutcome, StatusError> {

@@ -108,6 +108,68 @@ async fn a_controller_whose_branch_is_another_ones_leaves_its_own_jobs_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_controller_finds_at_its_next_fetch_that_a_copy_of_its_database_is_at_work() {
+    let mut world = World::new(&["ilo5"]).await;
+    waiting_for_its_permit(&mut world).await;
+    world
+        .wait_status("servers/rack-a/web-00.json", "the job", |s| s["job"]["status"] == "provisioning")
+        .await;
+    // A copy that took the job up published that it did.
+    world.git(&["clone", "-q", "-b", "shoal/status", "repo.git", "status"]);
+    let path = world.path("status/summary.json");
+    let mut summary: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    summary["counter"] = (summary["counter"].as_u64().unwrap() + 1).into();
+    summary["incarnation"] = "the copy's".into();
+    std::fs::write(&path, serde_json::to_vec_pretty(&summary).unwrap()).unwrap();
+    world.git(&["-C", "status", "commit", "-q", "-a", "-m", "the copy"]);
+    world.git(&["-C", "status", "push", "-q", "origin", "shoal/status"]);
+    // Nothing is to be published here: the fetch alone finds it.
+    assert_eq!(world.get("/api/v1/status").await["observe_only"], false);
+    world.post("/api/v1/reconcile", json!({})).await;
+    assert_eq!(world.get("/api/v1/status").await["observe_only"], true);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_branch_that_was_put_back_is_published_anew_at_the_next_fetch() {
+    let mut world = World::new(&["ilo5"]).await;
+    world.push("one server");
+    world.start().await;
+    world.wait_job_complete(0, "succeeded").await;
+    let installed = |s: &Value| s["record"]["state"] == "installed" && s["job"]["status"] == "complete";
+    world.wait_status("servers/rack-a/web-00.json", "it", installed).await;
+    world.git(&[
+        "--git-dir",
+        "repo.git",
+        "update-ref",
+        "refs/heads/shoal/status",
+        "refs/heads/shoal/status~1",
+    ]);
+    world.post("/api/v1/reconcile", json!({})).await;
+    world.wait_status("servers/rack-a/web-00.json", "it again", installed).await;
+    assert_eq!(world.get("/api/v1/status").await["observe_only"], false);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permit_is_not_handed_out_before_the_status_branch_knows_of_it() {
+    let mut world = World::new(&["ilo5"]).await;
+    let task = waiting_for_its_permit(&mut world).await;
+    // Somebody else writes there, and does not come to an end.
+    let lock = world.path("repo.git/refs/heads/shoal/status.lock");
+    std::fs::write(&lock, "").unwrap();
+    let answer = ask(&world, &task).await;
+    assert_eq!(answer["decision"], "wait", "{answer}");
+    assert!(answer["reason"].as_str().unwrap().contains("not known on the status branch yet"), "{answer}");
+    let view = world.get("/api/v1/servers/web-00").await;
+    assert_ne!(view["status"]["record"]["state"], "dirty", "no permit was kept: {view:#}");
+    std::fs::remove_file(&lock).unwrap();
+    let answer = ask(&world, &task).await;
+    assert_eq!(answer["decision"], "granted", "{answer}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drained_controller_starts_no_job_for_anybody() {
     let mut world = World::new(&["ilo5"]).await;
     world.tweak = |settings| settings.worker_concurrency = 0;

@@ -151,12 +151,12 @@ impl Planner {
                     // A rename is held by that very job already.
                     let elsewhere = elsewhere
                         .filter(|_| !entry.holds.iter().any(|hold| hold.code == HoldCode::ActiveJob));
-                    let entry = match elsewhere {
-                        None => show(entry, &whole, &mut kept.shown)?,
-                        Some(hold) => {
-                            let holds: Vec<Hold> = whole.iter().cloned().chain([hold]).collect();
-                            show(entry, &holds, &mut kept.shown)?
-                        }
+                    let own: Vec<Hold> = elsewhere.into_iter().chain(unreadable(inventory, entry)).collect();
+                    let entry = if own.is_empty() {
+                        show(entry, &whole, &mut kept.shown)?
+                    } else {
+                        let holds: Vec<Hold> = whole.iter().cloned().chain(own).collect();
+                        show(entry, &holds, &mut kept.shown)?
                     };
                     entries.push(entry);
                 }
@@ -198,6 +198,17 @@ fn holds_of_all(guards: &[Guard], paused: bool) -> Vec<Hold> {
         });
     }
     whole
+}
+
+/// A typing error beside `suspend: true` must not start what it was meant to stop.
+fn unreadable(inventory: &Inventory, entry: &Entry) -> Option<Hold> {
+    let held = matches!(entry.class, Class::Disruptive | Class::Destructive)
+        && inventory.last_good.contains(&entry.server);
+    held.then(|| Hold {
+        code: HoldCode::Unreadable,
+        message: "its file cannot be read at this commit; this is what it said last".to_owned(),
+        hint: Some("correct the file: 'shoal validate' names the place".to_owned()),
+    })
 }
 
 /// The entry with what holds the fleet as a whole, and its seal: both as before, where they were made before.

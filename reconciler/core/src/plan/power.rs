@@ -37,7 +37,7 @@ pub fn tidies(entry: &Entry, status: &ServerStatus) -> bool {
     let mut holds = entry.holds.iter();
     left && match entry.class {
         Class::Destructive => holds.all(|hold| !holds_everything(hold.code)),
-        Class::Safe => entry.action == Action::Tidy && entry.holds.is_empty(),
+        Class::Safe => entry.action == Action::Tidy && holds.all(|hold| !holds_everything(hold.code)),
         Class::None | Class::Disruptive => false,
     }
 }
@@ -48,12 +48,14 @@ fn holds_everything(code: HoldCode) -> bool {
         HoldCode::Suspended
         | HoldCode::BmcUnreachable
         | HoldCode::CredentialsHeld
-        | HoldCode::Guard
         | HoldCode::ActiveJob
         | HoldCode::Paused => true,
-        HoldCode::ApprovalNeeded
+        // Guards are about what Git lost; what is ours is ours.
+        HoldCode::Guard
+        | HoldCode::ApprovalNeeded
         | HoldCode::ApprovalExpired
         | HoldCode::Protected
+        | HoldCode::Unreadable
         | HoldCode::Unsupported
         | HoldCode::Limit
         | HoldCode::Halted

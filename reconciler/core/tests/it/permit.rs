@@ -18,7 +18,14 @@ use crate::support::jobs::{after, after_all, discovered, elapsed, failure, in_fo
 use crate::support::{at, disk};
 
 fn context() -> PermitContext<'static> {
-    PermitContext { fetch_age_ms: 0, paused: false, superseded: None, observe_only: false, now: at(100) }
+    PermitContext {
+        fetch_age_ms: 0,
+        paused: false,
+        superseded: None,
+        unreadable: false,
+        observe_only: false,
+        now: at(100),
+    }
 }
 
 fn request() -> PermitRequest {
@@ -288,6 +295,7 @@ fn the_first_question_of_an_attempt() {
                 "superseded workflow.permit Fail",
             ),
             ("paused", |c| c.context.paused = true, "wait"),
+            ("its file cannot be read", |c| c.context.unreadable = true, "wait"),
             ("a fetch just old enough", |c| c.context.fetch_age_ms = FETCH_AGE_LIMIT_MS, "grant"),
             ("a fetch too old", |c| c.context.fetch_age_ms = FETCH_AGE_LIMIT_MS + 1, "wait"),
             ("never fetched", |c| c.context.fetch_age_ms = u64::MAX, "wait"),
@@ -305,6 +313,11 @@ fn the_first_question_of_an_attempt() {
 }
 
 #[test]
+fn a_fetch_counts_for_fifteen_minutes() {
+    assert_eq!(FETCH_AGE_LIMIT_MS, 900_000);
+}
+
+#[test]
 fn questions_while_a_permit_runs() {
     assert_rows(
         Phase::AwaitResult,
@@ -312,6 +325,7 @@ fn questions_while_a_permit_runs() {
             ("the same boot again", |_| {}, "repeat"),
             ("the same boot, paused meanwhile", |c| c.context.paused = true, "repeat"),
             ("the same boot, cancelled meanwhile", |c| c.job.cancel_requested = true, "repeat"),
+            ("the same boot, its file unreadable meanwhile", |c| c.context.unreadable = true, "repeat"),
             ("the same boot, a stale fetch", |c| c.context.fetch_age_ms = u64::MAX, "repeat"),
             ("the same boot, Git changed its mind", |c| c.context.superseded = Some("x"), "repeat"),
             (

@@ -187,6 +187,28 @@ fn broken_documents_keep_their_last_good_version() {
 }
 
 #[test]
+fn the_last_good_version_of_a_server_starts_nothing_that_cannot_be_taken_back() {
+    let mut world = World::many_installed(2);
+    world.version("web-0000", "13.2");
+    world.version("web-0001", "13.2");
+    let last = world.inventory.clone();
+    // Somebody writes `suspend: treu`.
+    world.inventory.servers.remove("web-0000");
+    world.inventory.broken.insert(("Server", "web-0000".into()));
+    world.inventory.keep_last_good(&last);
+    let plan = world.plan();
+    let held = |name: &str| {
+        let entry = plan.entries.iter().find(|entry| entry.server == name).unwrap();
+        entry.holds.iter().any(|hold| hold.code == HoldCode::Unreadable)
+    };
+    assert_eq!((held("web-0000"), held("web-0001")), (true, false));
+    world.inventory.broken.clear();
+    world.inventory.keep_last_good(&last);
+    let plan = world.plan();
+    assert!(plan.entries.iter().all(|e| e.holds.iter().all(|hold| hold.code != HoldCode::Unreadable)));
+}
+
+#[test]
 fn what_is_readable_again_is_not_replaced_by_its_last_good_version() {
     let mut world = World::many_installed(2);
     let last = world.inventory.clone();

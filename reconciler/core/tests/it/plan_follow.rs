@@ -80,6 +80,7 @@ impl World {
         let key = ("Server", name.to_owned());
         if !self.inventory.broken.remove(&key) {
             self.inventory.broken.insert(key);
+            self.inventory.last_good.insert(name.to_owned());
             self.inventory.problems.push(Problem {
                 place: format!("servers/{name}.yaml:1"),
                 code: "broken".into(),
@@ -87,6 +88,7 @@ impl World {
                 server: Some(name.to_owned()),
             });
         } else {
+            self.inventory.last_good.remove(name);
             self.inventory.problems.retain(|problem| problem.server.as_deref() != Some(name));
         }
     }

@@ -2,7 +2,7 @@
 //! What holds an entry back, and what is done to a machine without installing it.
 
 use shoal_schema::kinds::{DesiredPower, DriftPolicy, PowerDrift, Suspend};
-use shoal_schema::plan::{Action, Class};
+use shoal_schema::plan::{Action, Class, Entry, Hold, HoldCode};
 use shoal_schema::status::{ANOTHER_CERTIFICATE, Obstacle, REFUSED_ACCOUNT, RecordState, Unreachable};
 
 use crate::support::at;
@@ -389,6 +389,14 @@ fn what_a_job_left_over_is_taken_out_while_an_install_waits_for_its_approval() {
     world.job_active("web-01", "provisioning");
     assert!(!tidies(&mut world), "the job's own media");
     world.job_active("web-01", "complete");
+    // A guard is about what Git lost: what is ours is ours.
+    let mut entry = world.entry("web-01").unwrap();
+    entry.holds.push(Hold { code: HoldCode::Guard, message: "many left Git".into(), hint: None });
+    for class in [Class::Destructive, Class::Safe] {
+        let action = if class == Class::Safe { Action::Tidy } else { entry.action };
+        let held = Entry { class, action, ..entry.clone() };
+        assert!(shoal_core::plan::tidies(&held, world.status("web-01")), "{class:?}");
+    }
     suspend(&mut world, None);
     assert!(!tidies(&mut world), "suspended");
 }

@@ -74,7 +74,7 @@ impl Shared {
         }
     }
 
-    /// Notes where a branch of the remote stands.
+    /// Notes where a branch of the remote stands. Of the status branch nothing is said.
     pub(crate) fn record(
         &self,
         repository: &Repository,
@@ -88,11 +88,11 @@ impl Shared {
                 .reference(&head_ref(branch)?, tip.to_oid(), true, "fetch")
                 .map_err(GitError::local("set a branch of", self.shown()))?;
         }
-        Ok(Fetched { branch: branch.to_owned(), tip, previous, changed })
+        Ok(Fetched { branch: branch.to_owned(), tip, previous, changed, status_moved: false })
     }
 
     pub(crate) fn fetch_status(&self, remote: &dyn GitRemote) -> Result<Option<Fetched>, GitError> {
-        let fetched = remote.fetch(&self.dir, Some(&self.status_branch));
+        let fetched = remote.fetch(&self.dir, Some(&self.status_branch), &self.status_branch);
         let repository = self.open()?;
         match fetched {
             Ok(tip) => self.record(&repository, &tip.branch, tip.commit).map(Some),

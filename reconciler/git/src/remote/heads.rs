@@ -9,16 +9,20 @@ use super::{RemoteTip, head_ref};
 use crate::error::MAX_BRANCHES_NAMED;
 use crate::{CommitId, GitError, RemoteUrl};
 
-/// The branch that was asked for, or the one that HEAD names.
+/// The branch that was asked for, or the one that HEAD names; and where another one stands.
 pub(super) fn choose(
     url: &RemoteUrl,
     heads: &[RemoteHead<'_>],
     branch: Option<&str>,
+    beside: &str,
 ) -> Result<RemoteTip, GitError> {
     let branch = branch.map_or_else(|| default_branch(heads), str::to_owned);
-    let name = head_ref(&branch)?;
-    if let Some(head) = heads.iter().find(|head| name_of(head) == Some(&name)) {
-        return Ok(RemoteTip { branch, commit: CommitId::of(head.oid()) });
+    let (name, beside) = (head_ref(&branch)?, head_ref(beside)?);
+    let tip_of = |name: &str| {
+        heads.iter().find(|head| name_of(head) == Some(name)).map(|head| CommitId::of(head.oid()))
+    };
+    if let Some(commit) = tip_of(&name) {
+        return Ok(RemoteTip { branch, commit, beside: tip_of(&beside) });
     }
     let mut existing: Vec<String> = heads
         .iter()

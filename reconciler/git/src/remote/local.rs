@@ -68,7 +68,7 @@ impl LocalRemote {
 }
 
 impl GitRemote for LocalRemote {
-    fn fetch(&self, into: &Path, branch: Option<&str>) -> Result<RemoteTip, GitError> {
+    fn fetch(&self, into: &Path, branch: Option<&str>, beside: &str) -> Result<RemoteTip, GitError> {
         let theirs = self.open()?;
         let failed = self.failed("fetch from");
         let branch = match branch {
@@ -83,11 +83,12 @@ impl GitRemote for LocalRemote {
             }
             Err(error) => return Err(failed(error)),
         };
+        let beside = tip_of(&theirs, &head_ref(beside)?).map_err(&failed)?;
         let ours = open_mirror(into)?;
         if !ours.odb().map_err(&failed)?.exists(tip) {
             copy(&theirs, &ours, tip).map_err(&failed)?;
         }
-        Ok(RemoteTip { branch, commit: CommitId::of(tip) })
+        Ok(RemoteTip { branch, commit: CommitId::of(tip), beside: beside.map(CommitId::of) })
     }
 
     fn push(&self, from: &Path, update: &RefUpdate) -> Result<PushOutcome, GitError> {
@@ -101,11 +102,7 @@ impl GitRemote for LocalRemote {
         let new = update.new.to_oid();
         let expected = update.expected.map(CommitId::to_oid);
         // Before any work: most races are lost here already.
-        let present = match theirs.refname_to_id(&name) {
-            Ok(id) => Some(id),
-            Err(error) if error.code() == ErrorCode::NotFound => None,
-            Err(error) => return Err(failed(error)),
-        };
+        let present = tip_of(&theirs, &name).map_err(&failed)?;
         if present != expected {
             return Ok(moved());
         }
@@ -130,6 +127,15 @@ impl GitRemote for LocalRemote {
                 _ => Err(failed(error)),
             },
         }
+    }
+}
+
+/// Where a branch stands, if it is there.
+fn tip_of(repository: &Repository, name: &str) -> Result<Option<git2::Oid>, git2::Error> {
+    match repository.refname_to_id(name) {
+        Ok(id) => Ok(Some(id)),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

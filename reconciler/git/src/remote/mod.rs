@@ -25,9 +25,10 @@ use crate::{CommitId, CredentialSource, GitError, RemoteUrl};
 pub trait GitRemote: Send + Sync {
     /// Brings a branch's commits into the bare repository `into`.
     ///
-    /// `branch` of `None` means the branch that the remote's HEAD names.
+    /// `branch` of `None` means the branch that the remote's HEAD names. Where another branch, `beside`, stands is
+    /// told as well; nothing of it is fetched.
     /// Errors: [`GitError::EmptyRepository`], [`GitError::BranchMissing`], and those of the way there.
-    fn fetch(&self, into: &Path, branch: Option<&str>) -> Result<RemoteTip, GitError>;
+    fn fetch(&self, into: &Path, branch: Option<&str>, beside: &str) -> Result<RemoteTip, GitError>;
 
     /// Offers one branch update from the bare repository `from`.
     fn push(&self, from: &Path, update: &RefUpdate) -> Result<PushOutcome, GitError>;
@@ -40,6 +41,8 @@ pub struct RemoteTip {
     pub branch: String,
     /// Its tip.
     pub commit: CommitId,
+    /// The tip of the branch that was to be told of beside it, as of the same listing; `None`: there is none.
+    pub beside: Option<CommitId>,
 }
 
 /// One branch update to push.

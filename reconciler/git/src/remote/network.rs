@@ -65,10 +65,10 @@ impl NetworkRemote {
 }
 
 impl GitRemote for NetworkRemote {
-    fn fetch(&self, into: &Path, branch: Option<&str>) -> Result<RemoteTip, GitError> {
-        let into = into.to_owned();
+    fn fetch(&self, into: &Path, branch: Option<&str>, beside: &str) -> Result<RemoteTip, GitError> {
+        let (into, beside) = (into.to_owned(), beside.to_owned());
         let branch = branch.map(str::to_owned);
-        self.watched(move |peer, pulse| peer.fetch(&into, branch.as_deref(), pulse))
+        self.watched(move |peer, pulse| peer.fetch(&into, branch.as_deref(), &beside, pulse))
     }
 
     fn push(&self, from: &Path, update: &RefUpdate) -> Result<PushOutcome, GitError> {
@@ -88,7 +88,13 @@ struct Peer {
 type Failure = RefCell<Option<GitError>>;
 
 impl Peer {
-    fn fetch(&self, into: &Path, branch: Option<&str>, pulse: &Pulse) -> Result<RemoteTip, GitError> {
+    fn fetch(
+        &self,
+        into: &Path,
+        branch: Option<&str>,
+        beside: &str,
+        pulse: &Pulse,
+    ) -> Result<RemoteTip, GitError> {
         const ACTION: &str = "fetch from";
         let ours = open_mirror(into)?;
         let failure = Failure::default();
@@ -100,7 +106,7 @@ impl Peer {
             .connect_auth(Direction::Fetch, Some(self.callbacks(pulse, &failure)), None)
             .map_err(failed)?;
         pulse.connected();
-        let tip = choose(&self.url, connection.list().map_err(failed)?, branch)?;
+        let tip = choose(&self.url, connection.list().map_err(failed)?, branch, beside)?;
         if !ours.odb().map_err(failed)?.exists(tip.commit.to_oid()) {
             let name = head_ref(&tip.branch)?;
             self.download(connection.remote(), &name, pulse, &failure).map_err(failed)?;

@@ -85,7 +85,7 @@ impl StatusWriter {
         let PushOutcome::Rejected { reason } = self.remote.push(&self.shared.dir, &update)? else {
             return Ok(());
         };
-        match self.remote.fetch(&self.shared.dir, Some(branch)) {
+        match self.remote.fetch(&self.shared.dir, Some(branch), branch) {
             // Archived before an interruption.
             Ok(there) if there.commit == tip => Ok(()),
             Ok(_) | Err(GitError::BranchMissing { .. }) => {

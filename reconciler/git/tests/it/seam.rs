@@ -23,8 +23,8 @@ impl<F> GitRemote for Before<F>
 where
     F: Fn(u32) -> Option<Result<PushOutcome, GitError>> + Send + Sync,
 {
-    fn fetch(&self, into: &Path, branch: Option<&str>) -> Result<RemoteTip, GitError> {
-        self.real.fetch(into, branch)
+    fn fetch(&self, into: &Path, branch: Option<&str>, beside: &str) -> Result<RemoteTip, GitError> {
+        self.real.fetch(into, branch, beside)
     }
 
     fn push(&self, from: &Path, update: &RefUpdate) -> Result<PushOutcome, GitError> {
@@ -109,8 +109,8 @@ struct Deaf {
 }
 
 impl GitRemote for Deaf {
-    fn fetch(&self, into: &Path, branch: Option<&str>) -> Result<RemoteTip, GitError> {
-        self.real.fetch(into, branch)
+    fn fetch(&self, into: &Path, branch: Option<&str>, beside: &str) -> Result<RemoteTip, GitError> {
+        self.real.fetch(into, branch, beside)
     }
 
     fn push(&self, from: &Path, update: &RefUpdate) -> Result<PushOutcome, GitError> {

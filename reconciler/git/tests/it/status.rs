@@ -153,6 +153,23 @@ fn a_branch_that_was_removed_is_forgotten_by_the_next_fetch() {
 }
 
 #[test]
+fn a_fetch_of_the_watched_branch_says_that_somebody_else_moved_the_status_branch() {
+    let origin = Origin::new();
+    let mirror = origin.mirror();
+    assert!(!mirror.fetch().expect("a fetch").status_moved, "there is none");
+    publish(&mirror, &[("mine", Some("1"))]);
+    assert!(!mirror.fetch().expect("a fetch").status_moved);
+    let other = origin.mirror_at("other.git");
+    publish(&other, &[("theirs", Some("1"))]);
+    assert!(mirror.fetch().expect("a fetch").status_moved);
+    assert!(mirror.fetch().expect("a fetch").status_moved, "until it is looked at");
+    mirror.fetch_status().expect("a fetch");
+    assert!(!mirror.fetch().expect("a fetch").status_moved);
+    git(&origin.bare(), &["update-ref", "-d", "refs/heads/shoal/status"]);
+    assert!(mirror.fetch().expect("a fetch").status_moved);
+}
+
+#[test]
 fn writers_on_many_threads_lose_nothing() {
     const WRITERS: usize = 3;
     const ROUNDS: usize = 12;

@@ -85,6 +85,7 @@ fn said(loaded: &Loaded) -> String {
         servers,
         problems,
         broken,
+        last_good,
         unreadable,
         digest,
         fleet,
@@ -99,7 +100,7 @@ fn said(loaded: &Loaded) -> String {
         .collect();
     let others = (recipes.keys(), images.keys(), secrets.keys(), approvals.keys(), fleet.is_some());
     format!(
-        "{servers:#?}\n{problems:#?}\n{broken:?}\n{unreadable} {digest:?}\n{others:?}\n{:#?}\n{}",
+        "{servers:#?}\n{problems:#?}\n{broken:?} {last_good:?}\n{unreadable} {digest:?}\n{others:?}\n{:#?}\n{}",
         loaded.diagnostics, loaded.files
     )
 }

@@ -94,6 +94,7 @@ async fn a_damaged_database_stops_the_controller_with_a_way_out_or_harms_nothing
             cases.push((format!("a flipped bit in byte {byte} of page {page}"), flipped));
         }
     }
+    let cut = cases.iter().filter(|(what, _)| !what.contains("flipped")).count();
     let (mut stopped, mut harmless) = (0, 0);
     for (what, content) in cases {
         if let Some(said) = fleet.started_on(&what, &content).await {
@@ -108,7 +109,8 @@ async fn a_damaged_database_stops_the_controller_with_a_way_out_or_harms_nothing
         }
     }
     note(&format!("damaged databases: {stopped} refused, {harmless} as good as whole"));
-    assert!(stopped >= 20, "only {stopped} were noticed");
+    // Which pages hold what is redb's own affair; some of those that are looked at at a start are among them.
+    assert!(stopped >= cut + 5, "of the flipped bits only {} were noticed", stopped.saturating_sub(cut));
     assert_eq!(fleet.deeds(), deeds, "a machine was touched\n{}", fleet.scene.tell());
     // The way out that needs no backup: an empty database learns from the branch, and installs nothing by itself.
     fs::remove_file(&fleet.database).expect("it is moved away");
