@@ -43,7 +43,7 @@ pub enum Event {
     ForcePush(u64),
     /// A rewritten branch is accepted.
     Accept,
-    /// Git cannot be reached for a time.
+    /// Git cannot be reached for a time, or where that is an odd number of seconds, its watched branch cannot.
     GitDown(Duration),
     /// The next push of status arrives, and nobody hears of it.
     GitAnswerLost,

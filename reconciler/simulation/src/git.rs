@@ -47,6 +47,8 @@ pub(crate) struct Remote {
     pub status_put_back: bool,
     /// Cannot be reached.
     pub down: bool,
+    /// The watched branch cannot be fetched: its account may no longer read it, or somebody renamed it.
+    pub hidden: bool,
     /// The next push arrives, but its answer does not.
     pub lose_next_answer: bool,
     /// The tip of the watched branch that each side fetched last.
@@ -145,7 +147,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Repository for SimMirror {
     fn fetch(&self) -> Result<Fetched, GitError> {
         let mut remote = self.reach()?;
-        let tip = remote.main.ok_or_else(|| GitError::EmptyRepository { repository: url().to_string() })?;
+        let main = remote.main.filter(|_| !remote.hidden);
+        let tip = main.ok_or_else(|| GitError::EmptyRepository { repository: url().to_string() })?;
         remote.fetched[self.side] = Some(tip);
         let mut known = lock(&self.known);
         let previous = known.main.replace(tip);

@@ -37,12 +37,13 @@ pub(crate) async fn happen(world: &Arc<World>, event: &Event) {
         Event::Pause(paused) => post(world, "/api/v1/pause", json!({"paused": paused})).await,
         Event::Takeover => post(world, "/api/v1/takeover", json!({})).await,
         Event::GitDown(long) => {
-            git_is_down(world, true);
+            // Every other time it is only that the watched branch cannot be read.
+            git_is_down(world, true, long.as_secs() % 2 == 1);
             let world = Arc::clone(world);
             let long = *long;
             tokio::spawn(async move {
                 tokio::time::sleep(long).await;
-                git_is_down(&world, false);
+                git_is_down(&world, false, false);
             });
         }
         Event::GitAnswerLost => world.git(|git| git.lose_next_answer = true),
@@ -106,9 +107,9 @@ pub(crate) async fn happen(world: &Arc<World>, event: &Event) {
     }
 }
 
-/// Git cannot be reached, or can be again.
-pub(crate) fn git_is_down(world: &World, down: bool) {
-    world.git(|git| git.down = down);
+/// Git cannot be reached, or can be again. `half`: status can be written all the same.
+pub(crate) fn git_is_down(world: &World, down: bool, half: bool) {
+    world.git(|git| (git.down, git.hidden) = (down && !half, down && half));
     world.with(|state| state.git_down = down);
 }
 

@@ -172,7 +172,7 @@ async fn go_on(world: &Arc<World>, mut links: VecDeque<(Option<Phase>, Event)>, 
 async fn settle(world: &Arc<World>) {
     world.say("settle", String::new);
     crash(world, 1);
-    git_is_down(world, false);
+    git_is_down(world, false, false);
     world.with(|state| {
         state.crash_after = None;
         state.waiting.clear();

@@ -123,7 +123,7 @@ fn draw_chain(dice: &mut Dice) -> Vec<(Option<Phase>, Event)> {
         }
         // Git goes away under a job, and what it wants goes with it.
         4 => vec![
-            (Some(before_power), Event::GitDown(Duration::from_secs(2400))),
+            (Some(before_power), Event::GitDown(Duration::from_secs(2400 + n % 2))),
             (None, Event::BmcDown(n, Duration::from_secs(1100))),
             (None, Event::Version(n)),
         ],
