@@ -4,19 +4,22 @@
 //! Guarantees: both always say the same. What plans are made from is handed out without a copy; it is copied where a
 //! row changes while a plan is being made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
 use shoal_core::observed::Observed;
 
 use crate::rows::ServerRow;
+use crate::world::known_as;
 
 /// Rows by server name. Rows are replaced, never changed where they are.
 #[derive(Default)]
 pub struct KnownServers {
     rows: BTreeMap<String, Arc<ServerRow>>,
     observed: Arc<Observed>,
+    /// Whose record says that it is protected, or was.
+    protected: BTreeSet<String>,
 }
 
 impl KnownServers {
@@ -27,10 +30,31 @@ impl KnownServers {
         if !known.is_some_and(|known| Arc::ptr_eq(known, status)) {
             Arc::make_mut(&mut self.observed).servers.insert(name.clone(), Arc::clone(status));
         }
+        if status.record.protected || status.record.protected_before {
+            self.protected.insert(name.clone());
+        } else {
+            self.protected.remove(name);
+        }
         match self.rows.get_mut(name) {
             Some(known) => *known = row,
             None => drop(self.rows.insert(name.clone(), row)),
         }
+    }
+
+    /// Machines that are left alone, by serial and UUID, with the servers as which they are: a machine that got another
+    /// name in Git is still the same one.
+    pub(crate) fn left_alone(&self) -> BTreeMap<String, String> {
+        let rows = self.rows.iter().filter(|(_, row)| row.is_left_alone());
+        let machines = rows.flat_map(|(name, row)| {
+            let record = &row.status.record;
+            [&record.serial, &record.uuid].into_iter().flatten().map(|it| (known_as(it), name.clone()))
+        });
+        machines.collect()
+    }
+
+    /// Those whose record says that they are protected, or were.
+    pub(crate) fn protected(&self) -> &BTreeSet<String> {
+        &self.protected
     }
 
     /// What plans are made from, with the servers as they are and all else as it is said.
@@ -66,6 +90,35 @@ impl FromIterator<Arc<ServerRow>> for KnownServers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_that_is_left_alone_is_known_by_serial_and_uuid_whatever_its_name() {
+        let mut row = ServerRow::new("old-name");
+        row.status_mut().record.serial = Some(" Sn7 ".to_owned());
+        row.status_mut().record.uuid = Some("4C4C4544-0042".to_owned());
+        let mut known = KnownServers::default();
+        known.put(Arc::new(row.clone()));
+        assert!(known.left_alone().is_empty());
+        row.left_alone_ms = Some(1);
+        known.put(Arc::new(row));
+        let left_alone = known.left_alone();
+        assert_eq!(left_alone.get(&known_as("SN7")).map(String::as_str), Some("old-name"));
+        assert!(left_alone.contains_key(&known_as("4c4c4544-0042")));
+    }
+
+    #[test]
+    fn those_that_were_protected_are_known_until_they_no_longer_are() {
+        let mut known = KnownServers::default();
+        let mut row = ServerRow::new("a");
+        known.put(Arc::new(row.clone()));
+        assert!(known.protected().is_empty());
+        row.status_mut().record.protected_before = true;
+        known.put(Arc::new(row.clone()));
+        assert!(known.protected().contains("a"));
+        row.status_mut().record.protected_before = false;
+        known.put(Arc::new(row));
+        assert!(known.protected().is_empty());
+    }
 
     #[test]
     fn what_plans_are_made_from_follows_the_rows_and_a_plan_in_the_making_keeps_what_it_has() {

@@ -260,7 +260,7 @@ fn decide<'a>(controller: &Controller, plan: &'a Plan) -> Vec<(&'a Arc<Entry>, T
     let mut stalled = BTreeMap::new();
     // Nobody asks of the others.
     let could = |entry: &&Arc<Entry>| entry.class == Class::Destructive && entry.holds.is_empty();
-    let left_alone = world.left_alone();
+    let left_alone = world.servers.left_alone();
     for entry in plan.entries.iter().filter(could) {
         let elsewhere = || left_alone.get(&known_as(&entry.machine)).map(|name| is_left_alone(name));
         let row = world.servers.get(&entry.server);

@@ -4,17 +4,16 @@
 //! Guarantees: a rewritten branch is refused until an operator accepts it; whatever is wrong with a
 //! commit, the last good state stays in force; polling goes on whatever happens.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use shoal_core::alongside::Alongside;
-use shoal_core::inventory::{Inventory, Located};
+use shoal_core::inventory::Inventory;
 use shoal_git::CommitId;
 use shoal_inventory::{Checks, DirectorySource, DirectoryWatcher, Loader, SourceError};
-use shoal_schema::kinds::Server;
 use shoal_schema::status::RefusedCommit;
 use shoal_store::{Batch, Table};
 use tokio::time::Instant;
@@ -195,7 +194,9 @@ impl Watcher {
             if self.read_commit(repository, id, good.clone(), controller.now()).is_ok()
                 && let Some(seen) = self.seen.take()
             {
-                controller.world_mut().inventory = Arc::new(seen.inventory);
+                let mut world = controller.world_mut();
+                world.protected = protected(&seen.inventory);
+                world.inventory = Arc::new(seen.inventory);
             }
         }
         controller.world_mut().refused = None;
@@ -274,8 +275,9 @@ async fn accept(controller: &Arc<Controller>, watcher: &mut Watcher) -> bool {
     }
     let clean = inventory.problems.is_empty();
     inventory.keep_last_good(&last);
+    let protected = protected(&inventory);
     let began = std::time::Instant::now();
-    if let Err(error) = keep(controller, commit.clone(), clean, &last, &inventory, first).await {
+    if let Err(error) = keep(controller, commit.clone(), clean, &protected, first).await {
         tracing::error!(error, "a new commit could not be kept; the last good state stays in force");
         return false;
     }
@@ -284,6 +286,7 @@ async fn accept(controller: &Arc<Controller>, watcher: &mut Watcher) -> bool {
     {
         let mut world = controller.world_mut();
         world.set_inventory(Arc::new(inventory));
+        world.protected = protected;
         world.commit.clone_from(&commit);
         world.commit_seen = Some(since);
     }
@@ -298,8 +301,7 @@ async fn keep(
     controller: &Controller,
     commit: Option<String>,
     clean: bool,
-    last: &Inventory,
-    inventory: &Inventory,
+    protected: &BTreeSet<String>,
     first: bool,
 ) -> Result<(), String> {
     let before: AcceptedRow = rows::get(&*controller.store, Table::Inventory, "accepted")
@@ -317,7 +319,10 @@ async fn keep(
     let mut guards = Vec::new();
     let mut changed = Vec::new();
     if !again {
-        let moved = protection_moved(&controller.world().servers, last, inventory);
+        let moved = {
+            let world = controller.world();
+            protection_moved(&world.servers, &world.protected, protected)
+        };
         for Moved { name, was, protect } in moved {
             guards.push(controller.lock(&name).await);
             let Some(row) = controller.world().servers.get(&name).cloned() else { continue };
@@ -338,6 +343,12 @@ async fn keep(
     Ok(())
 }
 
+/// The servers that Git protects.
+fn protected(inventory: &Inventory) -> BTreeSet<String> {
+    let servers = inventory.servers.iter();
+    servers.filter(|(_, server)| server.value.spec.protect).map(|(name, _)| name.clone()).collect()
+}
+
 /// A server whose protection is another one with a new commit.
 struct Moved {
     name: String,
@@ -345,15 +356,14 @@ struct Moved {
     protect: bool,
 }
 
-fn protection_moved(rows: &KnownServers, last: &Inventory, inventory: &Inventory) -> Vec<Moved> {
-    let mut before = Alongside::new(&last.servers);
-    let mut now = Alongside::new(&inventory.servers);
+/// `before`: who was protected in the inventory that was in force.
+fn protection_moved(rows: &KnownServers, before: &BTreeSet<String>, now: &BTreeSet<String>) -> Vec<Moved> {
     let mut moved = Vec::new();
-    for (name, row) in rows.iter() {
-        let protects = |server: Option<&Arc<Located<Server>>>| server.is_some_and(|it| it.value.spec.protect);
-        let (before, protect) = (protects(before.get(name)), protects(now.get(name)));
+    let named: BTreeSet<&String> = rows.protected().iter().chain(before).chain(now).collect();
+    for name in named {
+        let Some(row) = rows.get(name) else { continue };
         let record = &row.status.record;
-        let was = record.protected || before;
+        let (was, protect) = (record.protected || before.contains(name), now.contains(name));
         if record.protected != protect || record.protected_before != was {
             moved.push(Moved { name: name.clone(), was, protect });
         }

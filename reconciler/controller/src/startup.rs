@@ -123,6 +123,7 @@ pub(crate) fn open_in(settings: Settings, outside: Outside) -> Result<Arc<Contro
         incarnation_found: String::new(),
         ledger,
         inventory: Arc::new(Inventory::default()),
+        protected: BTreeSet::new(),
         fleet: Arc::new(FleetSpec::default()),
         loaded: false,
         commit: None,

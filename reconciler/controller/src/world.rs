@@ -2,7 +2,7 @@
 //! What the controller knows at this moment, in memory: the commit in force, every row, every job
 //! that is kept. The store is the truth; this is read at start and follows each commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shoal_core::decide::Turn;
@@ -36,6 +36,8 @@ pub struct World {
     pub incarnation_found: String,
     /// The last good inventory.
     pub inventory: Arc<Inventory>,
+    /// Who is protected in it.
+    pub protected: BTreeSet<String>,
     /// The fleet's values.
     pub fleet: Arc<FleetSpec>,
     /// Some inventory was read since the start.
@@ -81,17 +83,6 @@ impl World {
     /// The job that is active on a server.
     pub fn active_job(&self, server: &str) -> Option<&Arc<Job>> {
         self.active.get(server).and_then(|id| self.jobs.get(id))
-    }
-
-    /// Machines that are left alone, by serial and UUID, with the servers as which they are: a machine that got another
-    /// name in Git is still the same one.
-    pub fn left_alone(&self) -> BTreeMap<String, String> {
-        let rows = self.servers.iter().filter(|(_, row)| row.is_left_alone());
-        let machines = rows.flat_map(|(name, row)| {
-            let record = &row.status.record;
-            [&record.serial, &record.uuid].into_iter().flatten().map(|it| (known_as(it), name.clone()))
-        });
-        machines.collect()
     }
 
     /// Takes over another inventory.

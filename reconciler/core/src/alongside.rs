@@ -2,6 +2,7 @@
 //! Sorted maps walked side by side: a fleet is gone through by name many times a minute, and a look-up of each name in
 //! each map would cost more than all the rest.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, btree_map};
 use std::iter::Peekable;
 
@@ -16,8 +17,14 @@ impl<'a, V> Alongside<'a, V> {
 
     /// What stands under a name. Each name comes after the one before.
     pub fn get(&mut self, name: &str) -> Option<&'a V> {
-        while self.0.next_if(|(known, _)| known.as_str() < name).is_some() {}
-        self.0.next_if(|(known, _)| *known == name).map(|(_, value)| value)
+        loop {
+            // Compared once: names lie anywhere in memory, and nearly all of them are the one that is asked for.
+            match self.0.peek()?.0.as_str().cmp(name) {
+                Ordering::Less => drop(self.0.next()),
+                Ordering::Equal => return self.0.next().map(|(_, value)| value),
+                Ordering::Greater => return None,
+            }
+        }
     }
 }
 
@@ -44,10 +51,13 @@ impl<'a, V> Following<'a, V> {
 
     /// What stands under a name. Each name comes after the one before; what stands between the two goes.
     pub fn get(&mut self, name: &str) -> Option<&'a mut V> {
-        while let Some((gone, _)) = self.known.next_if(|(known, _)| known.as_str() < name) {
-            self.gone.push(gone.clone());
+        loop {
+            match self.known.peek()?.0.as_str().cmp(name) {
+                Ordering::Less => self.gone.extend(self.known.next().map(|(gone, _)| gone.clone())),
+                Ordering::Equal => return self.known.next().map(|(_, value)| value),
+                Ordering::Greater => return None,
+            }
         }
-        self.known.next_if(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// What was not there is from now on.

@@ -88,7 +88,6 @@ pub fn job_ended(record: &Record, job: &Job) -> Record {
         (Some(Outcome::Succeeded), Some(disk)) => Record {
             state: RecordState::Installed,
             installed: Some(Installed {
-                boot_observed: false,
                 job: Some(job.id.clone()),
                 on: Some(disk.clone()),
                 ..installed(&job.install)

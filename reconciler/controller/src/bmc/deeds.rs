@@ -31,7 +31,7 @@ pub(crate) fn spawn(controller: &Arc<Controller>, entry: &Entry, action: Action)
     let now = controller.now();
     let (row, left_alone) = {
         let world = controller.world();
-        (world.servers.get(&entry.server).cloned(), world.left_alone())
+        (world.servers.get(&entry.server).cloned(), world.servers.left_alone())
     };
     // Its medium may be in use, too.
     let is_left_alone = row.as_ref().is_some_and(|row| row.is_left_alone());

@@ -81,12 +81,17 @@ pub fn rules_after(plan: &Plan, before: Option<&Plan>) -> Vec<Lint> {
     let mut lints = twice(plan);
     let mut known = before.map_or(&[][..], |before| before.entries.as_slice()).iter().peekable();
     for entry in &plan.entries {
-        let guarded = entry.holds.iter().any(|hold| hold.code == HoldCode::Guard);
-        if !plan.guards.is_empty() && entry.class != Class::None && !guarded {
+        let guarded = || entry.holds.iter().any(|hold| hold.code == HoldCode::Guard);
+        if !plan.guards.is_empty() && entry.class != Class::None && !guarded() {
             lints.push(Lint::Unguarded { server: entry.server.clone() });
         }
-        while known.next_if(|known| known.server < entry.server).is_some() {}
-        if known.next_if(|known| Arc::ptr_eq(known, entry)).is_none() {
+        // Most follow one another as before.
+        let mut is_known = known.next_if(|known| Arc::ptr_eq(known, entry)).is_some();
+        if !is_known {
+            while known.next_if(|known| known.server < entry.server).is_some() {}
+            is_known = known.next_if(|known| Arc::ptr_eq(known, entry)).is_some();
+        }
+        if !is_known {
             of_entry(entry, &mut lints);
         }
     }

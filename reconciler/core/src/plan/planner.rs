@@ -19,7 +19,7 @@ use super::approvals::{Approvals, Asked};
 use super::busy::Busy;
 use super::claims::Claims;
 use super::judge::{Judge, PlannedCommit};
-use super::{PlanError, PlanRequest, conflicts, guards, put_together, removed, unresolved};
+use super::{PlanError, PlanRequest, busy, conflicts, guards, put_together, removed, unresolved};
 use crate::alongside::{Alongside, Following};
 use crate::desired::{fleet_spec, resolve};
 use crate::inventory::{Inventory, Located};
@@ -34,6 +34,7 @@ pub struct Planner {
     approvals: Approvals,
     claims: Claims,
     documents: Documents,
+    busy: busy::Seen,
     last: Option<Arc<Plan>>,
 }
 
@@ -100,7 +101,7 @@ impl Planner {
         let moves = removed::Moves::of(inventory, observed);
         let guards = guards::judge(inventory, &fleet, observed, &moves.gone, &self.approvals)?;
         let whole = holds_of_all(&guards, observed.paused);
-        let busy = Busy::of(observed);
+        let busy = Busy::of(observed, &mut self.busy);
 
         let mut problems = inventory.problems.clone();
         let mut broken: BTreeSet<String> = problems.iter().filter_map(|p| p.server.clone()).collect();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What no longer stands in Git: released, never wiped. A new name with the same machine is a rename.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use shoal_schema::plan::Change;
@@ -52,10 +53,15 @@ fn left<'a>(
     let broken = inventory.broken_servers();
     let mut there = inventory.servers.keys().peekable();
     observed.servers.iter().filter_map(move |(name, status)| {
-        while there.next_if(|known| *known < name).is_some() {}
-        let gone = there.peek() != Some(&name)
-            && status.record.state != RecordState::Released
-            && !broken.contains(name.as_str());
+        let is_there = loop {
+            match there.peek().map(|known| (*known).cmp(name)) {
+                Some(Ordering::Less) => drop(there.next()),
+                Some(Ordering::Equal) => break true,
+                Some(Ordering::Greater) | None => break false,
+            }
+        };
+        let gone =
+            !is_there && status.record.state != RecordState::Released && !broken.contains(name.as_str());
         gone.then(|| (name.as_str(), &**status))
     })
 }

@@ -171,6 +171,11 @@ fn the_first_question_of_an_attempt() {
                 "disk_too_small workflow.disk Fail",
             ),
             (
+                "just large enough for the image",
+                |c| c.job.install.min_disk = Some(ByteSize::from_bytes(disk_of(c).facts.size_bytes)),
+                "grant",
+            ),
+            (
                 "too small for the layout",
                 |c| disk_of(c).facts.size_bytes = required_bytes(&c.job.install.layout) - 1,
                 "disk_too_small workflow.disk Fail",

@@ -7,6 +7,7 @@ use shoal_core::known_disk::expected_disk;
 use shoal_core::observed::unknown_record;
 use shoal_core::record;
 use shoal_schema::status::{Record, RecordState};
+use shoal_schema::wire::task::Identity;
 
 use crate::support::disk;
 use crate::support::jobs::{after, cancel, in_phase, queued, reported};
@@ -125,6 +126,10 @@ fn who_is_another_machine() {
     identity.uuid = Some("ffeeddcc-4455-6677-8899-aabbccddeeff".into());
     assert_eq!(record::machine_change(&known, &identity).unwrap().field, "uuid");
     assert_eq!(record::machine_change(&unknown_record(), &identity), None, "nothing is known to compare");
+    // Known by its UUID alone, and named by a serial alone: nothing proves that it is the same one.
+    let by_uuid = Record { uuid: Some("4c4c4544-0042-3510-8052-b4c04f4d3132".into()), ..unknown_record() };
+    let by_serial = Identity { serial: Some("S1".into()), ..Identity::default() };
+    assert_eq!(record::machine_change(&by_uuid, &by_serial).unwrap().field, "uuid");
 }
 
 #[test]
