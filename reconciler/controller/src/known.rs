@@ -20,6 +20,8 @@ pub struct KnownServers {
     observed: Arc<Observed>,
     /// Whose record says that it is protected, or was.
     protected: BTreeSet<String>,
+    /// Whose machines may be written by a job that nobody can ask: few, and asked for at every turn.
+    left_alone: BTreeSet<String>,
 }
 
 impl KnownServers {
@@ -35,6 +37,11 @@ impl KnownServers {
         } else {
             self.protected.remove(name);
         }
+        if row.left_alone_ms.is_some() {
+            self.left_alone.insert(name.clone());
+        } else {
+            self.left_alone.remove(name);
+        }
         match self.rows.get_mut(name) {
             Some(known) => *known = row,
             None => drop(self.rows.insert(name.clone(), row)),
@@ -44,8 +51,8 @@ impl KnownServers {
     /// Machines that are left alone, by serial and UUID, with the servers as which they are: a machine that got another
     /// name in Git is still the same one.
     pub(crate) fn left_alone(&self) -> BTreeMap<String, String> {
-        let rows = self.rows.iter().filter(|(_, row)| row.is_left_alone());
-        let machines = rows.flat_map(|(name, row)| {
+        let rows = self.left_alone.iter().filter_map(|name| self.rows.get_key_value(name));
+        let machines = rows.filter(|(_, row)| row.is_left_alone()).flat_map(|(name, row)| {
             let record = &row.status.record;
             [&record.serial, &record.uuid].into_iter().flatten().map(|it| (known_as(it), name.clone()))
         });
@@ -100,10 +107,13 @@ mod tests {
         known.put(Arc::new(row.clone()));
         assert!(known.left_alone().is_empty());
         row.left_alone_ms = Some(1);
-        known.put(Arc::new(row));
+        known.put(Arc::new(row.clone()));
         let left_alone = known.left_alone();
         assert_eq!(left_alone.get(&known_as("SN7")).map(String::as_str), Some("old-name"));
         assert!(left_alone.contains_key(&known_as("4c4c4544-0042")));
+        row.left_alone_ms = None;
+        known.put(Arc::new(row));
+        assert!(known.left_alone().is_empty());
     }
 
     #[test]

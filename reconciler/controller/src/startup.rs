@@ -257,15 +257,12 @@ pub(crate) async fn claim(controller: &Arc<Controller>) {
     let count_on =
         || async { controller.count_on("that jobs are taken up").await.map_err(|error| chain(&error)) };
     until_kept(controller, "that jobs are taken up", count_on).await;
-    while !controller.world().control.observe_only && !controller.shutdown.is_cancelled() {
-        let Err(why) = controller.fence().await else { return };
-        tracing::debug!(why, "jobs wait to be taken up: the status branch cannot be written");
-        tokio::select! {
-            biased;
-            () = controller.shutdown.cancelled() => return,
-            () = tokio::time::sleep(BRANCH_PAUSE) => {}
-        }
-    }
+    let publish = || async {
+        let published = controller.fence().await;
+        // It is another controller's: they are not taken up at all.
+        if controller.world().control.observe_only { Ok(()) } else { published }
+    };
+    until_kept(controller, "on the status branch, that jobs are taken up", publish).await;
 }
 
 /// Takes over from the controller whose status the branch shows.

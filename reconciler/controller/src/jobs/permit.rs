@@ -49,18 +49,17 @@ pub(crate) async fn answer(
         let _held = controller.lock(&server).await;
         judge(controller, id, request)?.1
     };
-    if matches!(first, PermitVerdict::Grant(_) | PermitVerdict::Repeat(_))
-        && let Err(why) = announce(controller, matches!(first, PermitVerdict::Grant(_))).await
-    {
+    let gives =
+        |verdict: &PermitVerdict| matches!(verdict, PermitVerdict::Grant(_) | PermitVerdict::Repeat(_));
+    let announced = gives(&first);
+    if announced && let Err(why) = announce(controller, matches!(first, PermitVerdict::Grant(_))).await {
         return Ok(wait(controller, format!("the permit is not known on the status branch yet: {why}")));
     }
     let _held = controller.lock(&server).await;
     let (job, verdict) = judge(controller, id, request)?;
     match verdict {
-        // What ended the attempt of another boot meanwhile was not announced.
-        PermitVerdict::Grant(_) | PermitVerdict::Repeat(_)
-            if !matches!(first, PermitVerdict::Grant(_) | PermitVerdict::Repeat(_)) =>
-        {
+        // A pause that ended meanwhile, say: what is given now was not announced.
+        given if gives(&given) && !announced => {
             Ok(wait(controller, "the job moved on while it was asked about".to_owned()))
         }
         PermitVerdict::Grant(record) => {
