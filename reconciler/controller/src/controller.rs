@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use shoal_core::job::{Event, Job, Phase, step};
 use shoal_core::plan::Planner;
+use shoal_core::plan::lint::Linter;
 use shoal_core::record;
 use shoal_http::login::Logins;
 use shoal_schema::JobId;
@@ -97,6 +98,8 @@ pub struct Controller {
     pub(crate) turning: tokio::sync::Mutex<Viewed>,
     /// Makes the plans.
     pub(crate) planner: Mutex<Planner>,
+    /// Looks at them before they are carried out.
+    pub(crate) linter: Mutex<Linter>,
     /// The end.
     pub shutdown: CancellationToken,
     /// Everything that runs.
@@ -204,6 +207,7 @@ impl Controller {
             backing_up: Arc::new(Semaphore::new(1)),
             turning: tokio::sync::Mutex::default(),
             planner: Mutex::default(),
+            linter: Mutex::default(),
             shutdown: CancellationToken::new(),
             tasks: Tasks::new(power),
             world: RwLock::new(world),

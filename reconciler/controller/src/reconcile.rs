@@ -13,7 +13,7 @@ use shoal_core::alongside::Alongside;
 use shoal_core::decide::{InFlight, Turn, turns};
 use shoal_core::desired::resolve;
 use shoal_core::inventory::Inventory;
-use shoal_core::plan::{self, PlanRequest, lint};
+use shoal_core::plan::{self, PlanRequest};
 use shoal_core::{record, retry};
 use shoal_schema::kinds::FleetSpec;
 use shoal_schema::plan::{Action, ApprovalState, Class, Entry, HoldCode, Plan};
@@ -147,7 +147,7 @@ pub(crate) fn make_plan(controller: &Controller) -> Option<Planned> {
     if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, &plan)) {
         return Some(Planned { plan, inventory, fleet });
     }
-    let lints = lint::rules_after(&plan, known.as_deref());
+    let lints = controller.linter.lock().unwrap_or_else(PoisonError::into_inner).rules(&plan);
     if !lints.is_empty() {
         for lint in &lints {
             tracing::error!(%lint, plan = plan.id.short(), "the plan breaks a rule of its own; nothing is done");
@@ -179,7 +179,7 @@ async fn rename(controller: &Controller) -> Result<(), String> {
         }
         let (inventory, observed) = (Arc::clone(&world.inventory), world.observed());
         drop(world);
-        plan::renames(&inventory, &observed)
+        controller.planner.lock().unwrap_or_else(PoisonError::into_inner).renames(&inventory, &observed)
     };
     for (new, old) in renames {
         let _first = controller.lock(old.as_str().min(new.as_str())).await;

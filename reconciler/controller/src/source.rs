@@ -195,7 +195,7 @@ impl Watcher {
                 && let Some(seen) = self.seen.take()
             {
                 let mut world = controller.world_mut();
-                world.protected = protected(&seen.inventory);
+                world.protected = protected(&seen.inventory, &world.inventory, &world.protected);
                 world.inventory = Arc::new(seen.inventory);
             }
         }
@@ -262,10 +262,10 @@ pub(crate) fn hinted(text: String, hint: Option<&str>) -> String {
 async fn accept(controller: &Arc<Controller>, watcher: &mut Watcher) -> bool {
     let Some(Seen { commit, mut inventory, since }) = watcher.seen.take() else { return true };
     controller.metrics.planned("read", since.elapsed());
-    let (last, first, same) = {
+    let (last, first, same, before) = {
         let world = controller.world();
         let same = world.loaded && world.inventory.digest == inventory.digest && world.commit == commit;
-        (Arc::clone(&world.inventory), !world.loaded, same)
+        (Arc::clone(&world.inventory), !world.loaded, same, world.protected.clone())
     };
     if same {
         return true;
@@ -275,7 +275,7 @@ async fn accept(controller: &Arc<Controller>, watcher: &mut Watcher) -> bool {
     }
     let clean = inventory.problems.is_empty();
     inventory.keep_last_good(&last);
-    let protected = protected(&inventory);
+    let protected = protected(&inventory, &last, &before);
     let began = std::time::Instant::now();
     if let Err(error) = keep(controller, commit.clone(), clean, &protected, first).await {
         tracing::error!(error, "a new commit could not be kept; the last good state stays in force");
@@ -343,10 +343,17 @@ async fn keep(
     Ok(())
 }
 
-/// The servers that Git protects.
-fn protected(inventory: &Inventory) -> BTreeSet<String> {
-    let servers = inventory.servers.iter();
-    servers.filter(|(_, server)| server.value.spec.protect).map(|(name, _)| name.clone()).collect()
+/// The servers that Git protects; `before` are those that `last` protects.
+fn protected(inventory: &Inventory, last: &Inventory, before: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut protected = before.clone();
+    for change in inventory.servers.since(&last.servers) {
+        if change.now.is_some_and(|server| server.value.spec.protect) {
+            protected.insert(change.name.clone());
+        } else {
+            protected.remove(change.name);
+        }
+    }
+    protected
 }
 
 /// A server whose protection is another one with a new commit.

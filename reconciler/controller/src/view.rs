@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use shoal_core::alongside::{Alongside, Following};
+use shoal_core::by_name::ByName;
 use shoal_core::conditions::{View, conditions};
 use shoal_core::decide::Turn;
 use shoal_core::desired::{account, bmc_target};
@@ -28,7 +29,7 @@ use crate::world::World;
 pub(crate) struct Viewed {
     servers: BTreeMap<String, Basis>,
     fleet: Option<Arc<FleetSpec>>,
-    secrets: BTreeMap<String, Arc<Located<Secret>>>,
+    secrets: ByName<Located<Secret>>,
     /// The conditions that people see numbers of are those of these rows.
     counted: bool,
 }
@@ -182,11 +183,8 @@ pub(crate) async fn publish(
         viewed.fleet = Some(Arc::clone(&plan.fleet));
     }
     let secrets = &plan.inventory.secrets;
-    let same_secrets = viewed.secrets.len() == secrets.len()
-        && viewed.secrets.iter().zip(secrets).all(|((a, x), (b, y))| Arc::ptr_eq(x, y) && a == b);
-    if !same_secrets {
-        viewed.secrets.clone_from(secrets);
-    }
+    let same_secrets = viewed.secrets.is_same(secrets);
+    viewed.secrets.clone_from(secrets);
     // Whoever holds the locks of several servers takes them in the order of their names.
     let names: Vec<String> = {
         let world = controller.world();

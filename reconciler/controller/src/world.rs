@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use shoal_core::by_name::ByName;
 use shoal_core::decide::Turn;
 use shoal_core::desired::fleet_spec;
 use shoal_core::inventory::Inventory;
@@ -76,7 +77,7 @@ impl World {
             counter: self.ledger.counter,
             commit: self.commit.clone(),
             paused: self.control.paused,
-            servers: BTreeMap::new(),
+            servers: ByName::default(),
         })
     }
 
@@ -87,7 +88,11 @@ impl World {
 
     /// Takes over another inventory.
     pub fn set_inventory(&mut self, inventory: Arc<Inventory>) {
-        self.fleet = Arc::new(fleet_spec(&inventory));
+        let document = |inventory: &Inventory| inventory.fleet.as_ref().map(Arc::as_ptr);
+        // What was judged by the fleet's values holds as long as they are the very same.
+        if !self.loaded || document(&self.inventory) != document(&inventory) {
+            self.fleet = Arc::new(fleet_spec(&inventory));
+        }
         self.inventory = inventory;
         self.loaded = true;
     }

@@ -4,12 +4,14 @@
 //! Made by the inventory crate, read by everything. A document that could not be read is not in
 //! here; it is in `problems`, and [`Inventory::keep_last_good`] puts its last good version back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use shoal_schema::Sha256;
 use shoal_schema::kinds::{Approval, Fleet, Image, Recipe, Secret, Server};
 use shoal_schema::plan::Problem;
+
+use crate::by_name::ByName;
 
 /// A typed inventory.
 #[derive(Clone, Default)]
@@ -17,15 +19,15 @@ pub struct Inventory {
     /// The fleet's document; defaults hold where there is none, and `problems` says so.
     pub fleet: Option<Arc<Located<Fleet>>>,
     /// Servers by name.
-    pub servers: BTreeMap<String, Arc<Located<Server>>>,
+    pub servers: ByName<Located<Server>>,
     /// Recipes by name.
-    pub recipes: BTreeMap<String, Arc<Located<Recipe>>>,
+    pub recipes: ByName<Located<Recipe>>,
     /// Images by name.
-    pub images: BTreeMap<String, Arc<Located<Image>>>,
+    pub images: ByName<Located<Image>>,
     /// Secrets by name, still encrypted.
-    pub secrets: BTreeMap<String, Arc<Located<Secret>>>,
+    pub secrets: ByName<Located<Secret>>,
     /// Approvals by name.
-    pub approvals: BTreeMap<String, Arc<Located<Approval>>>,
+    pub approvals: ByName<Located<Approval>>,
     /// What is wrong, in a stable order. `server` is set where a server cannot be planned.
     pub problems: Vec<Problem>,
     /// What could not be read although it is there: `(kind, name)` where the name was readable.
@@ -115,8 +117,8 @@ impl Inventory {
     pub fn keep_last_good(&mut self, last: &Self) {
         fn keep<T>(
             kind: &'static str,
-            now: &mut BTreeMap<String, Arc<T>>,
-            last: &BTreeMap<String, Arc<T>>,
+            now: &mut ByName<T>,
+            last: &ByName<T>,
             broken: &BTreeSet<(&'static str, String)>,
             all: bool,
         ) -> BTreeSet<String> {

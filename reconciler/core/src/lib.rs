@@ -11,7 +11,9 @@
 //! Assumptions: the caller hands in times, identifiers and everything that was observed.
 
 pub mod alongside;
+pub mod by_name;
 pub mod conditions;
+pub mod counts;
 pub mod decide;
 pub mod desired;
 pub mod inventory;

@@ -4,13 +4,12 @@
 //! The controller and CI both plan from this and from nothing else. Everything in it is as old as
 //! the last publication; a server that is not in it is unknown, which never means absent.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use serde::Serialize;
 use shoal_schema::digest::CanonicalError;
 use shoal_schema::status::{Record, RecordState, ServerStatus};
 use shoal_schema::{LedgerId, Sha256};
+
+use crate::by_name::ByName;
 
 /// What is known of a fleet.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +23,7 @@ pub struct Observed {
     /// Everything is paused.
     pub paused: bool,
     /// By server name.
-    pub servers: BTreeMap<String, Arc<ServerStatus>>,
+    pub servers: ByName<ServerStatus>,
 }
 
 /// The record of a machine that nobody has met.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Which other documents a server is put together from, to tell whether a change of one concerns it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shoal_schema::kinds::{Fleet, FleetSpec, Image, Recipe, Secret, Server};
 
+use crate::by_name::ByName;
 use crate::desired::account;
 use crate::inventory::{Inventory, Located};
 
@@ -13,9 +13,9 @@ use crate::inventory::{Inventory, Located};
 #[derive(Default)]
 pub(crate) struct Documents {
     fleet: Option<Arc<Located<Fleet>>>,
-    recipes: BTreeMap<String, Arc<Located<Recipe>>>,
-    images: BTreeMap<String, Arc<Located<Image>>>,
-    secrets: BTreeMap<String, Arc<Located<Secret>>>,
+    recipes: ByName<Located<Recipe>>,
+    images: ByName<Located<Image>>,
+    secrets: ByName<Located<Secret>>,
 }
 
 impl Documents {
@@ -34,12 +34,9 @@ impl Documents {
     }
 }
 
-fn follow<T>(known: &mut BTreeMap<String, Arc<T>>, now: &BTreeMap<String, Arc<T>>) -> bool {
-    let same =
-        known.len() == now.len() && known.iter().zip(now).all(|((a, x), (b, y))| Arc::ptr_eq(x, y) && a == b);
-    if !same {
-        known.clone_from(now);
-    }
+fn follow<T>(known: &mut ByName<T>, now: &ByName<T>) -> bool {
+    let same = now.is_same(known);
+    known.clone_from(now);
     !same
 }
 

@@ -7,6 +7,10 @@ use std::process::ExitCode;
 
 use shoal::{Host, Terminals};
 
+/// Ten thousand servers are many small things on several threads: see docs/adr/0027.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     // One provider for the process. A second call cannot happen: this is the first statement.
     let _ = rustls::crypto::ring::default_provider().install_default();

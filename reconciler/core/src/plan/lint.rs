@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The plan linter: what must hold of every plan, checked before one is shown or carried out.
 
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use shoal_schema::plan::{Action, ApprovalState, Class, Entry, HoldCode, Plan};
+use shoal_schema::plan::{Action, ApprovalState, Class, Entry, HoldCode, Plan, PlanSummary};
 
-use super::{class_of, counted};
+use super::{class_of, count};
+use crate::counts::Counts;
 
 /// Something that must never be in a plan; each is a defect of Shoal's.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,58 +73,100 @@ pub fn check(plan: &Plan) -> Vec<Lint> {
 
 /// Everything that is wrong with a plan but its id, for whoever just made it.
 pub fn rules(plan: &Plan) -> Vec<Lint> {
-    rules_after(plan, None)
+    Linter::default().look(plan)
 }
 
-/// The same, where nothing was wrong with the plan before: entries that it has as well are not looked at again.
-pub fn rules_after(plan: &Plan, before: Option<&Plan>) -> Vec<Lint> {
-    let mut lints = twice(plan);
-    let mut known = before.map_or(&[][..], |before| before.entries.as_slice()).iter().peekable();
-    for entry in &plan.entries {
-        let guarded = || entry.holds.iter().any(|hold| hold.code == HoldCode::Guard);
-        if !plan.guards.is_empty() && entry.class != Class::None && !guarded() {
-            lints.push(Lint::Unguarded { server: entry.server.clone() });
+/// Lints plans made one after another: what the plan before has as well is not looked at again.
+///
+/// Guarantees: whatever was linted before, it finds what [`rules`] finds.
+/// Assumptions: an entry behind the same [`Arc`] is the same.
+#[derive(Default)]
+pub struct Linter {
+    /// The entries of the plan before, where nothing was wrong with it.
+    before: Vec<Arc<Entry>>,
+    /// Whose machine stays who it is.
+    machines: Counts,
+    counted: PlanSummary,
+}
+
+impl Linter {
+    /// Everything that is wrong with a plan but its id.
+    pub fn rules(&mut self, plan: &Plan) -> Vec<Lint> {
+        let lints = self.look(plan);
+        if lints.is_empty() {
+            self.before.clone_from(&plan.entries);
+        } else {
+            *self = Self::default();
         }
-        // Most follow one another as before.
-        let mut is_known = known.next_if(|known| Arc::ptr_eq(known, entry)).is_some();
-        if !is_known {
-            while known.next_if(|known| known.server < entry.server).is_some() {}
-            is_known = known.next_if(|known| Arc::ptr_eq(known, entry)).is_some();
+        lints
+    }
+
+    fn look(&mut self, plan: &Plan) -> Vec<Lint> {
+        let mut lints = Vec::new();
+        let mut sorted = true;
+        let mut before = self.before.iter().peekable();
+        let (machines, counted) = (&mut self.machines, &mut self.counted);
+        let mut forget = |gone: &Entry| {
+            count(counted, gone, |n| *n -= 1);
+            machine_of(gone).iter().for_each(|machine| machines.forget(machine));
+        };
+        let mut new = Vec::new();
+        for (place, entry) in plan.entries.iter().enumerate() {
+            // Most follow one another as before.
+            if before.next_if(|known| Arc::ptr_eq(known, entry)).is_some() {
+                continue;
+            }
+            while let Some(gone) = before.next_if(|known| known.server < entry.server) {
+                forget(gone);
+            }
+            if before.next_if(|known| Arc::ptr_eq(known, entry)).is_some() {
+                continue;
+            }
+            new.push(entry);
+            let around = &plan.entries[place.saturating_sub(1)..plan.entries.len().min(place + 2)];
+            sorted &= around.is_sorted_by(|a, b| a.server < b.server);
         }
-        if !is_known {
+        before.for_each(|gone| forget(gone));
+        for entry in new {
+            count(&mut self.counted, entry, |n| *n += 1);
+            machine_of(entry).iter().for_each(|machine| self.machines.add(machine));
             of_entry(entry, &mut lints);
         }
+        if !sorted || self.machines.any_shared() {
+            lints.extend(twice(plan));
+        }
+        if !plan.guards.is_empty() {
+            let guarded = |entry: &Entry| entry.holds.iter().any(|hold| hold.code == HoldCode::Guard);
+            let free = plan.entries.iter().filter(|entry| entry.class != Class::None && !guarded(entry));
+            lints.extend(free.map(|entry| Lint::Unguarded { server: entry.server.clone() }));
+        }
+        let PlanSummary { servers, unchanged, broken, .. } = plan.summary;
+        if (PlanSummary { servers, unchanged, broken, ..self.counted }) != plan.summary {
+            lints.push(Lint::WrongSummary);
+        }
+        lints
     }
-    if counted(&plan.entries, plan.summary) != plan.summary {
-        lints.push(Lint::WrongSummary);
-    }
-    lints
 }
 
 /// Servers and machines that stand in a plan more than once.
 fn twice(plan: &Plan) -> Vec<Lint> {
-    let mut lints = Vec::new();
-    if !plan.entries.is_sorted_by(|a, b| a.server < b.server) {
-        let mut servers = HashSet::new();
-        let again = plan.entries.iter().filter(|entry| !servers.insert(&entry.server));
-        lints.extend(again.map(|entry| Lint::Twice { server: entry.server.clone() }));
-    }
-    let mut machines: HashMap<Cow<'_, str>, Action> = HashMap::with_capacity(plan.entries.len());
-    for entry in plan.entries.iter().filter(|entry| !entry.machine.is_empty()) {
-        let upper = entry.machine.bytes().any(|byte| byte.is_ascii_uppercase());
-        let machine = if upper {
-            Cow::Owned(entry.machine.to_ascii_lowercase())
-        } else {
-            Cow::Borrowed(&*entry.machine)
-        };
-        let other = machines.insert(machine, entry.action);
-        // A machine may leave one name and stand behind another that has a record of its own.
-        let leaves = |action| action == Action::Release;
-        if other.is_some_and(|other| !leaves(other) && !leaves(entry.action)) {
+    let mut servers = HashSet::new();
+    let again = plan.entries.iter().filter(|entry| !servers.insert(&entry.server));
+    let mut lints: Vec<Lint> = again.map(|entry| Lint::Twice { server: entry.server.clone() }).collect();
+    let mut machines = HashSet::new();
+    for entry in &plan.entries {
+        if machine_of(entry).is_some_and(|machine| !machines.insert(machine)) {
             lints.push(Lint::SameMachine { machine: entry.machine.clone() });
         }
     }
     lints
+}
+
+/// The machine of an entry, unless it leaves: a machine may leave one name and stand behind another that has a record of
+/// its own.
+fn machine_of(entry: &Entry) -> Option<String> {
+    let stays = !entry.machine.is_empty() && entry.action != Action::Release;
+    stays.then(|| entry.machine.to_ascii_lowercase())
 }
 
 /// What is wrong with an entry by itself.

@@ -10,6 +10,7 @@ mod approvals;
 mod busy;
 mod claims;
 mod conflicts;
+mod followed;
 mod guards;
 mod holds;
 mod judge;
@@ -40,7 +41,6 @@ use crate::observed::Observed;
 pub use planner::Planner;
 pub use power::tidies;
 pub use preflight::line as way_of_media;
-pub use removed::renames;
 
 /// What a plan is made from.
 pub struct PlanRequest<'a> {
@@ -76,19 +76,33 @@ pub fn make(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
     Ok(Arc::unwrap_or_clone(plan))
 }
 
-/// The plan out of its parts: the one before, where nothing changed.
+/// What a plan says beside its entries.
+struct Rest {
+    guards: Vec<Guard>,
+    problems: Vec<Problem>,
+    /// Servers that cannot be planned.
+    broken: usize,
+    as_wanted: u32,
+}
+
+/// The plan out of its parts: the one before, where nothing changed. `summary` counts the entries.
 fn put_together(
     request: &PlanRequest<'_>,
     last: Option<&Arc<Plan>>,
-    entries: Vec<(Arc<Entry>, EntrySeal)>,
-    guards: Vec<Guard>,
-    problems: Vec<Problem>,
-    unchanged: u32,
-    broken: usize,
+    entries: Vec<Arc<Entry>>,
+    seals: &[EntrySeal],
+    summary: PlanSummary,
+    rest: Rest,
 ) -> Result<Arc<Plan>, PlanError> {
     let inventory = request.inventory;
-    let (entries, seals): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
-    let summary = summarise(inventory, &entries, unchanged, broken);
+    let Rest { guards, problems, broken, as_wanted } = rest;
+    let noted = entries.len() as u32 - summary.safe - summary.disruptive - summary.destructive;
+    let summary = PlanSummary {
+        servers: inventory.servers.len() as u32,
+        broken: broken as u32,
+        unchanged: as_wanted + noted,
+        ..summary
+    };
     let mut plan = Plan {
         format_version: PLAN_FORMAT.to_owned(),
         id: last.map_or_else(|| Sha256::of(b""), |last| last.id.clone()),
@@ -117,8 +131,17 @@ fn put_together(
     {
         return Ok(Arc::clone(last));
     }
-    plan.id = plan.id_by(&seals).map_err(no_id)?;
+    plan.id = plan.id_by(seals).map_err(no_id)?;
     Ok(Arc::new(plan))
+}
+
+/// New name → old name, where a server that is new in Git is a machine that a live record knows under
+/// a name that is gone from Git. Where several servers claim that machine it is nobody's.
+///
+/// Whoever carries out a plan moves these records first, with [`crate::record::renamed`] and
+/// [`crate::record::left_behind`], unless a guard, a pause or an active job holds the entry.
+pub fn renames(inventory: &Inventory, observed: &Observed) -> BTreeMap<String, String> {
+    Planner::default().renames(inventory, observed)
 }
 
 /// Only what a branch changes: entries that do not stand in `base` with the same deed, agreement,
@@ -196,33 +219,30 @@ fn unresolved(inventory: &Inventory, name: &str, error: &DesiredError) -> Proble
     }
 }
 
-fn summarise(inventory: &Inventory, entries: &[Arc<Entry>], unchanged: u32, broken: usize) -> PlanSummary {
-    let whole = PlanSummary {
-        servers: inventory.servers.len() as u32,
-        broken: broken as u32,
-        ..PlanSummary::default()
-    };
-    let counted = counted(entries, whole);
-    let noted = entries.len() as u32 - counted.safe - counted.disruptive - counted.destructive;
-    PlanSummary { unchanged: unchanged + noted, ..counted }
-}
-
 /// A summary with what can be counted among the entries.
 fn counted(entries: &[Arc<Entry>], summary: PlanSummary) -> PlanSummary {
     let mut counted =
         PlanSummary { safe: 0, disruptive: 0, destructive: 0, unapproved: 0, held: 0, ..summary };
-    // Once through: entries lie anywhere in memory.
     for entry in entries {
-        match entry.class {
-            Class::None => {}
-            Class::Safe => counted.safe += 1,
-            Class::Disruptive => counted.disruptive += 1,
-            Class::Destructive => counted.destructive += 1,
-        }
-        counted.unapproved += u32::from(unapproved(entry));
-        counted.held += u32::from(!entry.holds.is_empty());
+        count(&mut counted, entry, |n| *n += 1);
     }
     counted
+}
+
+/// Counts an entry in, or out again.
+fn count(summary: &mut PlanSummary, entry: &Entry, by: impl Fn(&mut u32)) {
+    match entry.class {
+        Class::None => {}
+        Class::Safe => by(&mut summary.safe),
+        Class::Disruptive => by(&mut summary.disruptive),
+        Class::Destructive => by(&mut summary.destructive),
+    }
+    if unapproved(entry) {
+        by(&mut summary.unapproved);
+    }
+    if !entry.holds.is_empty() {
+        by(&mut summary.held);
+    }
 }
 
 /// How bad an action is.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What no longer stands in Git: released, never wiped. A new name with the same machine is a rename.
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_schema::plan::Change;
 use shoal_schema::plan::{Action, ApprovalState, Class, Effect, Entry, EntryKey, Reason};
@@ -22,8 +21,17 @@ pub(super) struct Moves {
 }
 
 impl Moves {
-    pub(super) fn of(inventory: &Inventory, observed: &Observed) -> Self {
-        let left: Vec<(&str, &ServerStatus)> = left(inventory, observed).collect();
+    /// `left`: who has a record that is not released, and no document in Git.
+    pub(super) fn of(inventory: &Inventory, observed: &Observed, left: &BTreeSet<String>) -> Self {
+        if left.is_empty() {
+            return Self { renames: BTreeMap::new(), gone: Vec::new() };
+        }
+        let broken = inventory.broken_servers();
+        let left: Vec<(&str, &ServerStatus)> = left
+            .iter()
+            .filter(|name| !broken.contains(name.as_str()))
+            .filter_map(|name| Some((name.as_str(), &**observed.servers.get(name)?)))
+            .collect();
         let claims = claims(inventory, observed, &left);
         let gone = gone(inventory, observed, &left, &claims);
         let mut renames = BTreeMap::new();
@@ -34,36 +42,11 @@ impl Moves {
         }
         Self { renames, gone }
     }
-}
 
-/// New name → old name, where a server that is new in Git is a machine that a live record knows under
-/// a name that is gone from Git. Where several servers claim that machine it is nobody's.
-///
-/// Whoever carries out a plan moves these records first, with [`crate::record::renamed`] and
-/// [`crate::record::left_behind`], unless a guard, a pause or an active job holds the entry.
-pub fn renames(inventory: &Inventory, observed: &Observed) -> BTreeMap<String, String> {
-    Moves::of(inventory, observed).renames
-}
-
-/// Who has a record that is not released, and no document in Git: both are sorted, and walked side by side.
-fn left<'a>(
-    inventory: &'a Inventory,
-    observed: &'a Observed,
-) -> impl Iterator<Item = (&'a str, &'a ServerStatus)> {
-    let broken = inventory.broken_servers();
-    let mut there = inventory.servers.keys().peekable();
-    observed.servers.iter().filter_map(move |(name, status)| {
-        let is_there = loop {
-            match there.peek().map(|known| (*known).cmp(name)) {
-                Some(Ordering::Less) => drop(there.next()),
-                Some(Ordering::Equal) => break true,
-                Some(Ordering::Greater) | None => break false,
-            }
-        };
-        let gone =
-            !is_there && status.record.state != RecordState::Released && !broken.contains(name.as_str());
-        gone.then(|| (name.as_str(), &**status))
-    })
+    /// Whether every name stands where it stood.
+    pub(super) fn is_none(&self) -> bool {
+        self.renames.is_empty() && self.gone.is_empty()
+    }
 }
 
 /// Names that are gone from Git, with the servers that claim their machines now.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! What the plan makes of a fleet: removal, renames, guards, broken files, conflicts.
 
+use shoal_core::by_name::ByName;
 use shoal_core::inventory::Inventory;
 use shoal_core::plan::{lint, renames};
 use shoal_core::record;
@@ -16,7 +17,8 @@ fn guards(plan: &Plan) -> Vec<&str> {
 
 fn remove(world: &mut World, count: usize) {
     for _ in 0..count {
-        world.inventory.servers.pop_last();
+        let last = world.inventory.servers.keys().next_back().expect("one is left").clone();
+        world.inventory.servers.remove(&last);
     }
 }
 
@@ -176,7 +178,7 @@ fn broken_documents_keep_their_last_good_version() {
     let mut now = last.clone();
     now.servers.remove("web-0000");
     now.servers.remove("web-0001");
-    now.recipes.clear();
+    now.recipes = ByName::default();
     now.fleet = None;
     now.broken =
         [("Server", "web-0000".to_owned()), ("Recipe", "debian".to_owned()), ("Fleet", String::new())].into();
@@ -227,7 +229,8 @@ fn an_approval_that_cannot_be_read_agrees_to_nothing() {
     let mut world = World::one();
     world.approve("web-01");
     let last = world.inventory.clone();
-    let name = world.inventory.approvals.pop_first().unwrap().0;
+    let name = world.inventory.approvals.keys().next().unwrap().clone();
+    world.inventory.approvals.remove(&name);
     world.inventory.broken.insert(("Approval", name));
     world.inventory.keep_last_good(&last);
     assert!(world.inventory.approvals.is_empty());
@@ -258,8 +261,8 @@ fn a_server_that_something_is_wrong_with_is_not_planned_and_the_others_are() {
 #[test]
 fn a_server_that_cannot_be_put_together_says_what_is_missing() {
     let rows: [(Change, &str); 4] = [
-        (|w| w.inventory.recipes.clear(), "Recipe `debian` does not exist"),
-        (|w| w.inventory.images.clear(), "Image `debian` does not exist"),
+        (|w| w.inventory.recipes = ByName::default(), "Recipe `debian` does not exist"),
+        (|w| w.inventory.images = ByName::default(), "Image `debian` does not exist"),
         (|w| w.version("web-01", "99"), "version of Image `99` does not exist (servers/web-01.yaml:5)"),
         (
             |w| w.recipe(|recipe| recipe.disk = None),
@@ -377,7 +380,7 @@ fn a_rename_with_a_version_bump_stays_destructive_and_its_approval_outlives_the_
         if let Some(number) = there {
             *world.record("web-02") = record::left_behind(&shoal_core::observed::unknown_record());
             world.record("web-02").number = number;
-            world.inventory.approvals.clear();
+            world.inventory.approvals = ByName::default();
             world.approve("web-02");
         }
         let before = world.entry("web-02").unwrap();

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use shoal_core::by_name::ByName;
 use shoal_core::plan::{PlanRequest, Planner};
 use shoal_schema::kinds::ImageVersion;
 use shoal_schema::plan::Problem;
@@ -39,7 +40,7 @@ fn take(world: &mut World, (what, how): Step) {
             world.install(name);
         }
         8 if there => world.approve_if_any(name),
-        9 => world.inventory.approvals.clear(),
+        9 => world.inventory.approvals = ByName::default(),
         10 => world.record(name).state = if flag { RecordState::Dirty } else { RecordState::Released },
         11 => world.bmc(name).power = Some(if flag { "Off" } else { "On" }.into()),
         12 => world.job_active(name, if flag { "provisioning" } else { "complete" }),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use shoal_core::by_name::ByName;
 use shoal_core::observed::observed_digest;
 use shoal_core::plan::{against_base, exit_code, lint};
 use shoal_core::record;
@@ -178,6 +179,10 @@ pub(crate) fn build(fleet: &Fleet) -> World {
     world
 }
 
+fn backwards<T>(map: &ByName<T>) -> ByName<T> {
+    map.iter().rev().map(|(name, value)| (name.clone(), Arc::clone(value))).collect()
+}
+
 /// What the promises ask of every plan, beyond the linter.
 fn check(world: &World, plan: &Plan) -> Result<(), TestCaseError> {
     let lints = lint::check(plan);
@@ -217,7 +222,7 @@ proptest! {
         check(&world, &plan)?;
         // And what a branch changes in it is a plan too.
         let mut base = world.clone();
-        base.inventory.approvals.clear();
+        base.inventory.approvals = ByName::default();
         let narrowed = against_base(&plan, &base.plan()).unwrap();
         prop_assert!(lint::check(&narrowed).is_empty(), "{:?}", lint::check(&narrowed));
         let s = narrowed.summary;
@@ -251,9 +256,9 @@ proptest! {
             disks.rotate_left(turn);
         }
         // The same maps, filled from the other end.
-        other.inventory.servers = world.inventory.servers.clone().into_iter().rev().collect();
-        other.observed.servers = other.observed.servers.clone().into_iter().rev().collect();
-        other.inventory.approvals = world.inventory.approvals.clone().into_iter().rev().collect();
+        other.inventory.servers = backwards(&world.inventory.servers);
+        other.observed.servers = backwards(&other.observed.servers);
+        other.inventory.approvals = backwards(&world.inventory.approvals);
         other.now = at(5);
         let (plan, again) = (world.plan(), other.plan());
         prop_assert_eq!(&plan.id, &again.id);
@@ -368,11 +373,11 @@ fn exit_codes() {
             },
             2,
         ),
-        ("a guard", |w| w.inventory.servers.clear(), 3),
+        ("a guard", |w| w.inventory.servers = ByName::default(), 3),
         (
             "an error outweighs the rest",
             |w| {
-                w.inventory.servers.clear();
+                w.inventory.servers = ByName::default();
                 let message = "broken".to_owned();
                 w.inventory.problems =
                     vec![Problem { place: "a".into(), code: "b".into(), message, server: None }];

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use shoal_core::alongside::Following;
+use shoal_core::by_name::ByName;
 use shoal_core::inventory::{Inventory, Located};
 use shoal_schema::kinds::{Fleet, Image, Recipe, Secret, Server, Suspend};
 
@@ -18,61 +18,57 @@ use super::{Context, Finding, bmc, identity, servers};
 #[derive(Default)]
 pub(crate) struct Memo {
     environment: Option<Environment>,
-    servers: BTreeMap<String, Judged>,
+    /// Those that were judged.
+    judged: ByName<Located<Server>>,
+    /// Of those with which anything is.
+    findings: BTreeMap<String, Vec<Finding>>,
+    /// Those whose judgement hangs on the time.
+    timed: BTreeSet<String>,
     pub(super) shared: Shared,
 }
 
 /// What every server is judged by, beside its own document and the time.
 struct Environment {
     fleet: Option<Arc<Located<Fleet>>>,
-    recipes: BTreeMap<String, Arc<Located<Recipe>>>,
-    images: BTreeMap<String, Arc<Located<Image>>>,
-    secrets: BTreeMap<String, Arc<Located<Secret>>>,
+    recipes: ByName<Located<Recipe>>,
+    images: ByName<Located<Image>>,
+    secrets: ByName<Located<Secret>>,
     broken: BTreeSet<(&'static str, String)>,
     hidden: BTreeSet<&'static str>,
-}
-
-struct Judged {
-    server: Arc<Located<Server>>,
-    /// The same document may be judged otherwise later.
-    hangs_on_time: bool,
-    findings: Vec<Finding>,
 }
 
 impl Memo {
     /// What is wrong with single servers, whatever the others are.
     pub(super) fn servers(&mut self, context: &Context<'_>) -> Vec<Finding> {
         if !self.environment.as_ref().is_some_and(|known| known.is_that_of(context)) {
-            self.servers.clear();
+            self.judged = ByName::default();
             self.environment = Some(Environment::of(context));
         }
+        let now = &context.inventory.servers;
+        let mut again = std::mem::take(&mut self.timed);
+        for change in now.since(&self.judged) {
+            again.insert(change.name.clone());
+        }
+        self.judged.clone_from(now);
+        // After another environment all are judged again, and whoever went meanwhile is in no difference.
+        self.findings.retain(|name, _| now.contains_key(name));
         let recipes = servers::recipes(context);
-        let judge = |name: &str, server: &Arc<Located<Server>>| {
+        for name in again {
+            let Some(server) = now.get(&name) else { continue };
             let mut findings = Vec::new();
             identity::placeholders(server, &mut findings);
-            bmc::of_server(context, name, server, &mut findings);
-            servers::of_server(context, name, server, &recipes, &mut findings);
-            Judged { server: Arc::clone(server), hangs_on_time: hangs_on_time(server), findings }
-        };
-        let mut all = Vec::new();
-        let mut known = Following::new(&mut self.servers);
-        for (name, server) in &context.inventory.servers {
-            match known.get(name) {
-                Some(judged) => {
-                    if !Arc::ptr_eq(&judged.server, server) || judged.hangs_on_time {
-                        *judged = judge(name, server);
-                    }
-                    all.extend(judged.findings.iter().cloned());
-                }
-                None => {
-                    let judged = judge(name, server);
-                    all.extend(judged.findings.iter().cloned());
-                    known.add(name, judged);
-                }
+            bmc::of_server(context, &name, server, &mut findings);
+            servers::of_server(context, &name, server, &recipes, &mut findings);
+            if findings.is_empty() {
+                self.findings.remove(&name);
+            } else {
+                self.findings.insert(name.clone(), findings);
+            }
+            if hangs_on_time(server) {
+                self.timed.insert(name);
             }
         }
-        known.end().apply(&mut self.servers);
-        all
+        self.findings.values().flatten().cloned().collect()
     }
 }
 
@@ -95,14 +91,11 @@ impl Environment {
     }
 
     fn is_that_of(&self, context: &Context<'_>) -> bool {
-        fn same<T>(a: &BTreeMap<String, Arc<T>>, b: &BTreeMap<String, Arc<T>>) -> bool {
-            a.len() == b.len() && a.iter().zip(b).all(|((x, a), (y, b))| Arc::ptr_eq(a, b) && x == y)
-        }
         let inventory = context.inventory;
         self.fleet.as_ref().map(Arc::as_ptr) == inventory.fleet.as_ref().map(Arc::as_ptr)
-            && same(&self.recipes, &inventory.recipes)
-            && same(&self.images, &inventory.images)
-            && same(&self.secrets, &inventory.secrets)
+            && self.recipes.is_same(&inventory.recipes)
+            && self.images.is_same(&inventory.images)
+            && self.secrets.is_same(&inventory.secrets)
             && self.broken == inventory.broken
             && self.hidden == *context.hidden
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Names lead somewhere.
 
-use std::collections::BTreeMap;
+use shoal_core::by_name::ByName;
 
 use super::{At, Context, Finding};
 use crate::codes;
@@ -30,7 +30,7 @@ fn one<T>(
     context: &Context<'_>,
     kind: &'static str,
     name: &str,
-    all: &BTreeMap<String, T>,
+    all: &ByName<T>,
     at: impl FnOnce() -> At,
 ) -> Option<Finding> {
     if all.contains_key(name) || context.may_exist(kind, name) {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use shoal_core::by_name::ByName;
 use shoal_core::inventory::{Inventory, Located};
 use shoal_schema::Sha256;
 
@@ -76,7 +77,7 @@ fn digest(files: &[File]) -> Sha256 {
 
 pub(crate) fn assemble(files: &[File]) -> Assembled {
     let mut assembled = Assembled::new(Inventory::default());
-    let mut fleets: BTreeMap<String, Arc<Located<_>>> = BTreeMap::new();
+    let mut fleets = ByName::default();
     let mut broken: Vec<((&'static str, String), At)> = Vec::new();
     for file in files {
         let path = &file.entry.path;
@@ -120,7 +121,7 @@ pub(crate) fn assemble(files: &[File]) -> Assembled {
     assembled.inventory.digest = Some(digest(files));
     assembled.inventory.unreadable = !assembled.hidden.is_empty();
     take_out_doubles(&mut assembled, &mut fleets, broken);
-    assembled.inventory.fleet = fleets.into_values().next();
+    assembled.inventory.fleet = fleets.values().next().cloned();
     assembled
 }
 
@@ -128,7 +129,7 @@ fn put<T>(
     kind: &'static str,
     name: &str,
     document: &Arc<Located<T>>,
-    all: &mut BTreeMap<String, Arc<Located<T>>>,
+    all: &mut ByName<Located<T>>,
     doubles: &mut BTreeMap<(&'static str, String), Vec<At>>,
 ) {
     if let Some(first) = all.get(name) {
@@ -147,7 +148,7 @@ fn at<T>(document: &Located<T>) -> At {
 /// There is one Fleet only, whatever it is called.
 fn take_out_doubles(
     assembled: &mut Assembled,
-    fleets: &mut BTreeMap<String, Arc<Located<shoal_schema::kinds::Fleet>>>,
+    fleets: &mut ByName<Located<shoal_schema::kinds::Fleet>>,
     broken: Vec<((&'static str, String), At)>,
 ) {
     let Assembled { inventory, doubles, .. } = assembled;

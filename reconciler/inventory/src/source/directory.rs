@@ -7,7 +7,9 @@
 
 use std::fs;
 use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
@@ -19,12 +21,14 @@ pub struct DirectorySource {
     root: PathBuf,
     /// Files and directories that are listed at most.
     most: usize,
+    /// The root, once something was read below it.
+    directory: OnceLock<Arc<OwnedFd>>,
 }
 
 impl DirectorySource {
     /// The files below `root`, which may itself be a link.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), most: MAX_ENTRIES }
+        Self { root: root.into(), most: MAX_ENTRIES, directory: OnceLock::new() }
     }
 
     /// The root.
@@ -85,24 +89,40 @@ impl FileSource for DirectorySource {
     fn read(&self, entry: &FileEntry) -> Result<Vec<u8>, SourceError> {
         let path = self.root.join(&*entry.path);
         let failed = |source: io::Error| failed("read", &path, source);
-        let file = open_below(&self.root, &entry.path).map_err(failed)?;
-        if !file.metadata().map_err(failed)?.is_file() {
+        let mut file = self.open_below(&entry.path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
             return Err(failed(io::Error::other("not a regular file")));
         }
-        let mut bytes = Vec::with_capacity(entry.size.min(MAX_FILE_BYTES) as usize + 1);
-        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        let mut bytes = vec![0; metadata.len().min(MAX_FILE_BYTES) as usize + 1];
+        let length = file.read(&mut bytes).map_err(failed)?;
+        bytes.truncate(length);
+        // A second read only says that this was all: worth it where the first gave another length than was told.
+        if length as u64 != metadata.len() {
+            file.take((MAX_FILE_BYTES + 1).saturating_sub(length as u64))
+                .read_to_end(&mut bytes)
+                .map_err(failed)?;
+        }
         Ok(bytes)
     }
 }
 
-/// Opens a file without following any link below the root: one may have come since the listing.
-fn open_below(root: &Path, path: &str) -> io::Result<fs::File> {
-    // NONBLOCK: opening a pipe that came since must not wait for a writer.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let directory =
-        rustix::fs::open(root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let below = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    Ok(fs::File::from(rustix::fs::openat2(&directory, path, flags, Mode::empty(), below)?))
+impl DirectorySource {
+    /// Opens a file without following any link below the root: one may have come since the listing.
+    fn open_below(&self, path: &str) -> io::Result<fs::File> {
+        let directory = match self.directory.get() {
+            Some(directory) => directory,
+            None => {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let directory = rustix::fs::open(&self.root, flags, Mode::empty())?;
+                self.directory.get_or_init(|| Arc::new(directory))
+            }
+        };
+        // NONBLOCK: opening a pipe that came since must not wait for a writer.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let below = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        Ok(fs::File::from(rustix::fs::openat2(directory, path, flags, Mode::empty(), below)?))
+    }
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> SourceError {

@@ -2,6 +2,7 @@
 //! A loader that loaded other trees before comes to what a loader that loaded nothing comes to.
 
 use proptest::prelude::*;
+use shoal_core::by_name::ByName;
 use shoal_core::inventory::Inventory;
 use shoal_inventory::{Checks, Loaded, Refused};
 
@@ -98,7 +99,10 @@ fn said(loaded: &Loaded) -> String {
         .iter()
         .map(|(name, it)| (name, &it.file, serde_json::to_string(&it.value).unwrap(), it.place("/spec/os")))
         .collect();
-    let others = (recipes.keys(), images.keys(), secrets.keys(), approvals.keys(), fleet.is_some());
+    fn names<T>(map: &ByName<T>) -> Vec<&String> {
+        map.keys().collect()
+    }
+    let others = (names(recipes), names(images), names(secrets), names(approvals), fleet.is_some());
     format!(
         "{servers:#?}\n{problems:#?}\n{broken:?} {last_good:?}\n{unreadable} {digest:?}\n{others:?}\n{:#?}\n{}",
         loaded.diagnostics, loaded.files

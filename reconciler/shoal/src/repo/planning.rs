@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! Plans from a clone alone: the inventory at a commit, compared with what the status branch says.
 
+use shoal_core::by_name::ByName;
 use shoal_core::desired::fleet_spec;
 use shoal_core::inventory::Inventory;
 use shoal_core::observed::Observed;
@@ -53,7 +54,7 @@ impl Fleet {
     /// The plan as if nobody had agreed to anything.
     pub(crate) fn plan_without_approvals(&self, context: &Context) -> Result<Plan, CliError> {
         let mut inventory = self.inventory.clone();
-        inventory.approvals.clear();
+        inventory.approvals = ByName::default();
         plan_of(context, &inventory, &self.observed, self.commit)
     }
 

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use shoal_core::by_name::ByName;
 use shoal_core::desired::{Desired, fleet_spec, resolve};
 use shoal_core::inventory::{Inventory, Lines, Located};
 use shoal_core::observed::{Observed, unknown_record};
+use shoal_core::plan::lint::{self, Linter};
 use shoal_core::plan::{self, PlanRequest, Planner};
 use shoal_core::record;
 use shoal_schema::disk::{DiskSelector, Format, Partition};
@@ -31,6 +33,8 @@ pub(crate) type Change = fn(&mut World);
 pub(crate) struct World {
     /// Has made every plan of this world and of its copies so far.
     planner: Arc<Mutex<Planner>>,
+    /// Has linted them all.
+    linter: Arc<Mutex<Linter>>,
     pub(crate) inventory: Inventory,
     pub(crate) observed: Observed,
     /// The commit that is planned.
@@ -122,13 +126,14 @@ impl World {
         inventory.images.insert("debian".to_owned(), located("images/debian.yaml", image));
         let mut world = Self {
             planner: Arc::default(),
+            linter: Arc::default(),
             inventory,
             observed: Observed {
                 ledger: Some(LedgerId::from_bytes([7; 16])),
                 counter: 1,
                 commit: Some("c1".to_owned()),
                 paused: false,
-                servers: BTreeMap::new(),
+                servers: ByName::default(),
             },
             commit: Some("c2".to_owned()),
             now: at(0),
@@ -261,8 +266,11 @@ impl World {
 
     /// A server's status, made where there is none.
     pub(crate) fn status(&mut self, name: &str) -> &mut ServerStatus {
-        let status = self.observed.servers.entry(name.to_owned()).or_insert_with(|| Arc::new(status(name)));
-        Arc::make_mut(status)
+        let servers = &mut self.observed.servers;
+        if !servers.contains_key(name) {
+            servers.insert(name.to_owned(), Arc::new(status(name)));
+        }
+        Arc::make_mut(servers.get_mut(name).expect("it was put there"))
     }
 
     /// A server's record.
@@ -310,6 +318,8 @@ impl World {
         let plan = plan::make(&request).expect("a plan");
         let followed = self.planner.lock().expect("no test panicked in it").make(&request).expect("a plan");
         assert_eq!(*followed, plan, "a planner that made other plans before makes another one");
+        let lints = self.linter.lock().expect("no test panicked in it").rules(&followed);
+        assert_eq!(lints, lint::rules(&plan), "a linter that saw other plans before finds something else");
         assert_eq!(plan.compute_id().expect("an id"), plan.id, "the id is not that of the content");
         plan
     }
@@ -383,7 +393,7 @@ pub(crate) fn assert_rows(start: fn() -> World, rows: &[(&str, Change, &str)]) {
         change(&mut world);
         let expected = expected.replace("NEEDS", NEEDS);
         assert_eq!(in_short(world.entry("web-01").as_ref()), expected, "{what}");
-        assert!(plan::lint::check(&world.plan()).is_empty(), "{what}");
+        assert!(lint::check(&world.plan()).is_empty(), "{what}");
     }
 }
 
