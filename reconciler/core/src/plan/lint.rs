@@ -108,7 +108,9 @@ impl Linter {
         let (machines, counted) = (&mut self.machines, &mut self.counted);
         let mut forget = |gone: &Entry| {
             count(counted, gone, |n| *n -= 1);
-            machine_of(gone).iter().for_each(|machine| machines.forget(machine));
+            if let Some(machine) = machine_of(gone) {
+                machines.forget(&machine);
+            }
         };
         let mut new = Vec::new();
         for (place, entry) in plan.entries.iter().enumerate() {
@@ -129,7 +131,9 @@ impl Linter {
         before.for_each(|gone| forget(gone));
         for entry in new {
             count(&mut self.counted, entry, |n| *n += 1);
-            machine_of(entry).iter().for_each(|machine| self.machines.add(machine));
+            if let Some(machine) = machine_of(entry) {
+                self.machines.add(&machine);
+            }
             of_entry(entry, &mut lints);
         }
         if !sorted || self.machines.any_shared() {

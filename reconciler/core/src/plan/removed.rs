@@ -89,7 +89,7 @@ fn gone(
     claimed: &BTreeMap<&str, Vec<&str>>,
 ) -> Vec<String> {
     let broken = inventory.broken_servers();
-    let new = |name: &&str| !inventory.servers.contains_key(*name) && !observed.servers.contains_key(*name);
+    let new = |name: &&str| !inventory.servers.contains_key(name) && !observed.servers.contains_key(name);
     if inventory.unreadable || broken.iter().any(new) {
         return Vec::new();
     }

@@ -50,7 +50,7 @@ impl Story {
         match (command, rest) {
             ("server", [name]) => self.world.add(name),
             ("set", [name, pairs @ ..]) => pairs.iter().for_each(|pair| self.set(name, split(pair))),
-            ("remove", [name]) => drop(self.world.inventory.servers.remove(*name)),
+            ("remove", [name]) => drop(self.world.inventory.servers.remove(name)),
             ("rename", [old, new]) => self.world.rename(old, new),
             ("fleet", pairs) => pairs.iter().for_each(|pair| self.fleet(split(pair))),
             ("secret", [value]) => self.world.secret("hosts/root", value),
@@ -69,7 +69,7 @@ impl Story {
             ("move", [old, new]) => {
                 let mut status = self.world.status(old).clone();
                 *self.world.record(old) = record::left_behind(&status.record);
-                let there = self.world.observed.servers.get(*new).map(|status| status.record.clone());
+                let there = self.world.observed.servers.get(new).map(|status| status.record.clone());
                 status.record = record::renamed(&status.record, there.as_ref());
                 (*new).clone_into(&mut status.name);
                 *self.world.status(new) = status;

@@ -55,6 +55,6 @@ fn claims(server: &Located<Server>, mut claim: impl FnMut(What, (u8, &str))) {
         claim(What::Bmc, (0, &address));
     }
     for (_, _, address) in network::addresses_of(server) {
-        claim(What::Address, (0, &address.to_string()));
+        claim(What::Address, (0, address));
     }
 }
