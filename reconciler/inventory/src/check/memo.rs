@@ -5,6 +5,7 @@
 //! it to [`Environment`], or to what makes a server judged each time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use shoal_core::by_name::ByName;
@@ -13,6 +14,9 @@ use shoal_schema::kinds::{Fleet, Image, Recipe, Secret, Server, Suspend};
 
 use super::shared::Shared;
 use super::{Context, Finding, bmc, identity, servers};
+
+/// Below this, starting threads costs more than it saves.
+const PARALLEL_FROM: usize = 512;
 
 /// What is remembered from one load to the next.
 #[derive(Default)]
@@ -39,7 +43,7 @@ struct Environment {
 
 impl Memo {
     /// What is wrong with single servers, whatever the others are.
-    pub(super) fn servers(&mut self, context: &Context<'_>) -> Vec<Finding> {
+    pub(super) fn servers(&mut self, context: &Context<'_>, threads: NonZeroUsize) -> Vec<Finding> {
         if !self.environment.as_ref().is_some_and(|known| known.is_that_of(context)) {
             self.judged = ByName::default();
             self.environment = Some(Environment::of(context));
@@ -52,24 +56,59 @@ impl Memo {
         self.judged.clone_from(now);
         // After another environment all are judged again, and whoever went meanwhile is in no difference.
         self.findings.retain(|name, _| now.contains_key(name));
-        let recipes = servers::recipes(context);
-        for name in again {
-            let Some(server) = now.get(&name) else { continue };
-            let mut findings = Vec::new();
-            identity::placeholders(server, &mut findings);
-            bmc::of_server(context, &name, server, &mut findings);
-            servers::of_server(context, &name, server, &recipes, &mut findings);
+        for Judged { name, findings, hangs_on_time } in judge_all(context, again, threads) {
+            if hangs_on_time {
+                self.timed.insert(name.clone());
+            }
             if findings.is_empty() {
                 self.findings.remove(&name);
             } else {
-                self.findings.insert(name.clone(), findings);
-            }
-            if hangs_on_time(server) {
-                self.timed.insert(name);
+                self.findings.insert(name, findings);
             }
         }
         self.findings.values().flatten().cloned().collect()
     }
+}
+
+/// What one server was found to be.
+struct Judged {
+    name: String,
+    findings: Vec<Finding>,
+    /// The same document may be judged otherwise later.
+    hangs_on_time: bool,
+}
+
+/// Judges those that are there, in order; on several threads where that pays.
+fn judge_all(context: &Context<'_>, names: BTreeSet<String>, threads: NonZeroUsize) -> Vec<Judged> {
+    let recipes = &servers::recipes(context);
+    let judge = |name: String| {
+        let server = context.inventory.servers.get(&name)?;
+        let mut findings = Vec::new();
+        identity::placeholders(server, &mut findings);
+        bmc::of_server(context, &name, server, &mut findings);
+        servers::of_server(context, &name, server, recipes, &mut findings);
+        Some(Judged { name, findings, hangs_on_time: hangs_on_time(server) })
+    };
+    if names.len() < PARALLEL_FROM || threads.get() == 1 {
+        return names.into_iter().filter_map(judge).collect();
+    }
+    let mut names: Vec<String> = names.into_iter().collect();
+    let share = names.len().div_ceil(threads.get());
+    std::thread::scope(|scope| {
+        let mut others = Vec::new();
+        while names.len() > share {
+            let some = names.split_off(names.len() - share);
+            others.push(scope.spawn(move || some.into_iter().filter_map(judge).collect::<Vec<_>>()));
+        }
+        let mut all: Vec<Judged> = names.into_iter().filter_map(judge).collect();
+        for other in others.into_iter().rev() {
+            match other.join() {
+                Ok(judged) => all.extend(judged),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    })
 }
 
 /// Whether the same document may be judged otherwise later.

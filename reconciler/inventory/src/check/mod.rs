@@ -29,6 +29,7 @@ pub(crate) use finding::{Aim, At, Finding};
 pub(crate) use memo::Memo;
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 
 use shared::What;
 use shoal_core::inventory::Inventory;
@@ -69,7 +70,12 @@ impl Context<'_> {
 }
 
 /// Runs every check. Recipes with errors, and what must not be used at all, leave the inventory.
-pub(crate) fn run(assembled: &mut Assembled, checks: &Checks, memo: &mut Memo) -> Vec<Finding> {
+pub(crate) fn run(
+    assembled: &mut Assembled,
+    checks: &Checks,
+    threads: NonZeroUsize,
+    memo: &mut Memo,
+) -> Vec<Finding> {
     let mut findings = names::doubles(&assembled.doubles);
     findings.extend(fleet::count(assembled));
     let mut broken = Vec::new();
@@ -113,7 +119,7 @@ pub(crate) fn run(assembled: &mut Assembled, checks: &Checks, memo: &mut Memo) -
         findings.extend(network::duplicates(&context));
     }
     findings.extend(bmc::of_fleet(&context));
-    findings.extend(memo.servers(&context));
+    findings.extend(memo.servers(&context, threads));
     findings.extend(vars::fleet_defaults(&context));
     findings.extend(approvals::check(&context));
     findings

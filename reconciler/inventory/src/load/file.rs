@@ -63,7 +63,7 @@ pub(crate) fn parse(
     let in_secrets = expected == "Secret";
     parsed.diagnostics.extend(faults.into_iter().map(|fault| diagnostic(path, fault, &lines, None)));
     let mut count = 0;
-    for document in yaml::read(&text) {
+    for document in yaml::read(&text, &lines) {
         let Some(decoded) = decode::decode(path, expected, document, shapes) else { continue };
         count += 1;
         one(path, expected, bad_text, in_secrets, decoded, &lines, &mut parsed);

@@ -98,7 +98,7 @@ impl Loader {
         };
         diagnostics.append(&mut assembled.diagnostics);
         let whole = assembled.is_whole().then(|| assembled.inventory.clone());
-        let findings = check::run(&mut assembled, checks, &mut self.memo);
+        let findings = check::run(&mut assembled, checks, self.threads, &mut self.memo);
         // What a check took out must be looked at again each time.
         let whole = whole.filter(|_| assembled.inventory.broken.is_empty());
         diagnostics.extend(resolve::resolve(findings, source, &mut files));

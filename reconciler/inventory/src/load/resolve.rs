@@ -91,7 +91,7 @@ fn diagnostic(finding: Finding, known: &HashMap<Arc<str>, Spots>) -> Diagnostic 
 fn look_up(bytes: &[u8], keys: &HashSet<Key>, spots: &mut Spots) {
     let Ok((text, _)) = yaml::decode(bytes) else { return };
     let lines = Lines::new(&text);
-    let documents = yaml::read(&text);
+    let documents = yaml::read(&text, &lines);
     let roots: Vec<(u32, &Node<'_>)> = documents
         .iter()
         .filter_map(|document| document.root.as_ref())

@@ -23,10 +23,9 @@ pub(crate) struct Document<'a> {
     pub(crate) faults: Vec<Fault>,
 }
 
-/// Reads every document of a file. After a syntax error reading goes on at the next `---`.
-pub(crate) fn read(text: &str) -> Vec<Document<'_>> {
+/// Reads every document of a file with these lines. After a syntax error reading goes on at the next `---`.
+pub(crate) fn read<'a>(text: &'a str, lines: &Lines<'_>) -> Vec<Document<'a>> {
     let mut documents = Vec::new();
-    let lines = Lines::new(text);
     // A document marker at the start of a line ends whatever stands before it, by YAML's own rules
     // even within quotes: the next one behind a broken document's own is the safe place to go on,
     // wherever the parser noticed.
@@ -38,7 +37,7 @@ pub(crate) fn read(text: &str) -> Vec<Document<'_>> {
         let start = lines.start(lines_before + 1).unwrap_or(text.len());
         let mut stream = Stream { builder: Builder::new(lines_before), documents: &mut documents };
         let Err(error) = stream.run(&text[start..]) else { return documents };
-        let begun = stream.fail(&error, &lines);
+        let begun = stream.fail(&error, lines);
         let next = (begun + 1..=lines.count()).find(|line| lines.get(*line).is_some_and(is_marker));
         let Some(next) = next else { return documents };
         lines_before = next - 1;
@@ -158,6 +157,10 @@ mod tests {
     use crate::yaml::Kind;
     use crate::yaml::builder::MAX_EXPANSION;
     use proptest::prelude::*;
+
+    fn read(text: &str) -> Vec<Document<'_>> {
+        super::read(text, &Lines::new(text))
+    }
 
     fn codes_of(text: &str) -> Vec<(&'static str, u32, u32)> {
         read(text)

@@ -190,7 +190,11 @@ fn loader() -> Loader {
 }
 
 fn load_directory(dir: &Path, checks: &Checks) -> Result<Loaded, CliError> {
-    Ok(loader().load(&DirectorySource::new(dir), checks)?)
+    let mut loader = loader();
+    let loaded = loader.load(&DirectorySource::new(dir), checks)?;
+    // What it remembers is for the next load, and there is none. Nobody waits until that of 10,000 files is freed.
+    std::thread::spawn(move || drop(loader));
+    Ok(loaded)
 }
 
 /// Whether a directory is to be read through the repository that it is in. A directory with a Fleet
