@@ -2,8 +2,8 @@
 //! One turn of the loop: plan what Git says against what is known, do what needs no job, start what
 //! may start, say what waits and why.
 //!
-//! Guarantees: level, not edge: every turn re-reads everything; nothing is started from a plan that
-//! the linter does not let through.
+//! Guarantees: level, not edge: every turn compares all that is known with what it saw last; nothing is started from a
+//! plan that the linter does not let through.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};

@@ -285,8 +285,7 @@ async fn accept(controller: &Arc<Controller>, watcher: &mut Watcher) -> bool {
     let servers = inventory.servers.len();
     {
         let mut world = controller.world_mut();
-        world.set_inventory(Arc::new(inventory));
-        world.protected = protected;
+        world.set_inventory(Arc::new(inventory), protected);
         world.commit.clone_from(&commit);
         world.commit_seen = Some(since);
     }

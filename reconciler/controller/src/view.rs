@@ -184,7 +184,6 @@ pub(crate) async fn publish(
     }
     let secrets = &plan.inventory.secrets;
     let same_secrets = viewed.secrets.is_same(secrets);
-    viewed.secrets.clone_from(secrets);
     // Whoever holds the locks of several servers takes them in the order of their names.
     let names: Vec<String> = {
         let world = controller.world();
@@ -227,6 +226,8 @@ pub(crate) async fn publish(
         error.tell("", "conditions were not kept");
         return;
     }
+    // Not before: whoever was not kept with a new Secret is judged by it again.
+    viewed.secrets.clone_from(secrets);
     {
         let mut world = controller.world_mut();
         for (row, basis) in changed {
@@ -273,5 +274,83 @@ fn count_conditions(controller: &Controller) {
     }
     for (condition, count) in counts {
         controller.metrics.servers(condition, count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+    use shoal_core::desired::bmc_target;
+    use shoal_core::inventory::{Inventory, Lines};
+    use shoal_store::{CommitFault, MemoryStore};
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::outside::{Blocking, Outside, RedfishDoor, SystemRandom};
+    use crate::reconcile::turn;
+    use crate::settings::{Auth, TlsMode, tests::settings};
+
+    fn document<T: DeserializeOwned>(kind: &str, name: &str, spec: Value) -> Arc<Located<T>> {
+        let body =
+            json!({"apiVersion": "shoal.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+        let value = serde_json::from_value(body).unwrap();
+        Arc::new(Located { value, file: format!("{name}.yaml").into(), lines: Lines::default() })
+    }
+
+    fn secret(text: &str) -> Arc<Located<Secret>> {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        document("Secret", "bmc", json!({"recipients": ["ops"], "recipientsDigest": digest, "age": text}))
+    }
+
+    #[tokio::test]
+    async fn a_secret_whose_server_could_not_be_kept_is_taken_at_the_next_turn() {
+        let dir = tempfile::tempdir().unwrap();
+        let iso =
+            shoal_taskiso::build_volume("SHOAL_MAINTENANCE", &shoal_taskiso::TaskFiles::new(), 0, 0, 1 << 20);
+        std::fs::write(dir.path().join("maintenance.iso"), &iso.unwrap().bytes).unwrap();
+        let mut settings = settings("127.0.0.1:0", TlsMode::Off, None, Auth::None);
+        settings.storage_root = dir.path().join("state");
+        settings.maintenance_iso = dir.path().join("maintenance.iso");
+        let store = Arc::new(MemoryStore::new());
+        let outside = Outside {
+            store: store.clone(),
+            repository: None,
+            bmcs: Arc::new(RedfishDoor::default()),
+            random: Arc::new(SystemRandom),
+            blocking: Blocking::Inline,
+            power: CancellationToken::new(),
+            http: None,
+        };
+        let controller = crate::startup::open_in(settings, outside).unwrap();
+        // Nothing of what a turn starts goes on.
+        controller.shutdown.cancel();
+        let mut inventory =
+            Inventory { fleet: Some(document("Fleet", "test", json!({}))), ..Inventory::default() };
+        let server = json!({
+            "serial": "SERIAL0001",
+            "bmc": {"address": "https://127.0.0.1:1", "credentials": {"secret": "bmc"}},
+        });
+        inventory.servers.insert("web-00".to_owned(), document("Server", "web-00", server));
+        let mut put = |text: &str| {
+            inventory.secrets.insert("bmc".to_owned(), secret(text));
+            controller.world_mut().set_inventory(Arc::new(inventory.clone()), BTreeSet::new());
+            let bmc = &inventory.servers["web-00"].value.spec.bmc;
+            Some(bmc_target(&inventory, &controller.world().fleet, bmc))
+        };
+        let target = || controller.world().servers["web-00"].target.clone();
+        let first = put("one");
+        turn(&controller).await;
+        assert_eq!(target(), first);
+        let second = put("another");
+        assert_ne!(first, second);
+        store.set_faults(|_| CommitFault::NotWritten);
+        turn(&controller).await;
+        assert_eq!(target(), first, "the disk is full");
+        store.clear_faults();
+        turn(&controller).await;
+        assert_eq!(target(), second);
     }
 }

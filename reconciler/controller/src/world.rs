@@ -86,14 +86,15 @@ impl World {
         self.active.get(server).and_then(|id| self.jobs.get(id))
     }
 
-    /// Takes over another inventory.
-    pub fn set_inventory(&mut self, inventory: Arc<Inventory>) {
+    /// Takes over another inventory, with the servers that it protects: the next ones are told from these.
+    pub fn set_inventory(&mut self, inventory: Arc<Inventory>, protected: BTreeSet<String>) {
         let document = |inventory: &Inventory| inventory.fleet.as_ref().map(Arc::as_ptr);
         // What was judged by the fleet's values holds as long as they are the very same.
         if !self.loaded || document(&self.inventory) != document(&inventory) {
             self.fleet = Arc::new(fleet_spec(&inventory));
         }
         self.inventory = inventory;
+        self.protected = protected;
         self.loaded = true;
     }
 

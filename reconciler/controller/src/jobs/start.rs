@@ -216,6 +216,7 @@ impl Controller {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::num::NonZeroUsize;
 
     use serde_json::{Value, json};
@@ -252,7 +253,7 @@ mod tests {
         let checks = Checks { watched_branch: None, now: None };
         let loaded = Loader::new(NonZeroUsize::MIN).load(&DirectorySource::new(dir), &checks).unwrap();
         assert!(loaded.inventory.problems.is_empty(), "{:?}", loaded.inventory.problems);
-        controller.world_mut().set_inventory(Arc::new(loaded.inventory));
+        controller.world_mut().set_inventory(Arc::new(loaded.inventory), BTreeSet::new());
     }
 
     #[tokio::test]

@@ -82,21 +82,24 @@ pub fn rules(plan: &Plan) -> Vec<Lint> {
 /// Assumptions: an entry behind the same [`Arc`] is the same.
 #[derive(Default)]
 pub struct Linter {
-    /// The entries of the plan before, where nothing was wrong with it.
+    /// The entries of the plan before, where nothing was wrong with it and they stood in order.
     before: Vec<Arc<Entry>>,
     /// Whose machine stays who it is.
     machines: Counts,
     counted: PlanSummary,
+    /// The entries of the last plan stood in the order of their servers.
+    sorted: bool,
 }
 
 impl Linter {
     /// Everything that is wrong with a plan but its id.
     pub fn rules(&mut self, plan: &Plan) -> Vec<Lint> {
-        let lints = self.look(plan);
-        if lints.is_empty() {
-            self.before.clone_from(&plan.entries);
-        } else {
-            *self = Self::default();
+        // A panic that somebody caught, a lint, or a list out of order: everything is looked at again then.
+        let mut linter = std::mem::take(self);
+        let lints = linter.look(plan);
+        if lints.is_empty() && linter.sorted {
+            linter.before.clone_from(&plan.entries);
+            *self = linter;
         }
         lints
     }
@@ -136,6 +139,7 @@ impl Linter {
             }
             of_entry(entry, &mut lints);
         }
+        self.sorted = sorted;
         if !sorted || self.machines.any_shared() {
             lints.extend(twice(plan));
         }

@@ -135,15 +135,6 @@ fn put_together(
     Ok(Arc::new(plan))
 }
 
-/// New name → old name, where a server that is new in Git is a machine that a live record knows under
-/// a name that is gone from Git. Where several servers claim that machine it is nobody's.
-///
-/// Whoever carries out a plan moves these records first, with [`crate::record::renamed`] and
-/// [`crate::record::left_behind`], unless a guard, a pause or an active job holds the entry.
-pub fn renames(inventory: &Inventory, observed: &Observed) -> BTreeMap<String, String> {
-    Planner::default().renames(inventory, observed)
-}
-
 /// Only what a branch changes: entries that do not stand in `base` with the same deed, agreement,
 /// holds and notes. A line that only moved within its file is no change.
 pub fn against_base(plan: &Plan, base: &Plan) -> Result<Plan, PlanError> {

@@ -3,7 +3,7 @@
 
 use shoal_core::by_name::ByName;
 use shoal_core::inventory::Inventory;
-use shoal_core::plan::{lint, renames};
+use shoal_core::plan::{Planner, lint};
 use shoal_core::record;
 use shoal_schema::kinds::ApprovedAction;
 use shoal_schema::plan::{Action, Class, HoldCode, Plan, Problem};
@@ -359,7 +359,7 @@ fn the_same_machine_under_a_new_name_is_a_rename() {
     assert_eq!(in_short(plan.entries.first().map(AsRef::as_ref)), "safe rename renamed not-needed");
     assert!(plan.entries[0].notes[0].contains("renamed from web-01"));
     assert_eq!(
-        renames(&world.inventory, &world.observed),
+        Planner::default().renames(&world.inventory, &world.observed),
         [("web-02".to_owned(), "web-01".to_owned())].into()
     );
 }
@@ -475,7 +475,7 @@ fn a_machine_that_two_servers_claim_is_nobodys_and_is_not_released() {
     world.rename("web-01", "web-02");
     world.add("web-03");
     world.edit("web-03", |spec| spec.serial = Some("S-web-01".into()));
-    assert!(renames(&world.inventory, &world.observed).is_empty());
+    assert!(Planner::default().renames(&world.inventory, &world.observed).is_empty());
     let plan = world.plan();
     assert!(plan.entries.is_empty(), "{:?}", plan.entries.iter().map(|e| &e.server).collect::<Vec<_>>());
     assert_eq!(plan.problems.len(), 2);
@@ -505,6 +505,9 @@ fn a_released_machine_that_comes_back_under_another_name_needs_agreement() {
         in_short(world.entry("web-02").as_ref()),
         "destructive install no-record needed [approval-needed]"
     );
-    assert!(renames(&world.inventory, &world.observed).is_empty(), "what was released is forgotten");
+    assert!(
+        Planner::default().renames(&world.inventory, &world.observed).is_empty(),
+        "what was released is forgotten"
+    );
     assert_eq!(world.record("web-01").state, RecordState::Released);
 }

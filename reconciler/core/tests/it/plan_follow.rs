@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use shoal_core::by_name::ByName;
+use shoal_core::plan::lint::{Lint, Linter, rules};
 use shoal_core::plan::{PlanRequest, Planner};
 use shoal_schema::kinds::ImageVersion;
 use shoal_schema::plan::Problem;
@@ -19,8 +20,7 @@ const NAMES: [&str; 4] = ["web-01", "web-02", "web-03", "web-04"];
 /// One change: what is changed, and how.
 type Step = (u8, u8);
 
-fn take(world: &mut World, (what, how): Step) {
-    let name = NAMES[usize::from(how) % NAMES.len()];
+fn take(world: &mut World, (what, how): Step, name: &str) {
     let there = world.inventory.servers.contains_key(name);
     let flag = how & 16 != 0;
     match what {
@@ -114,12 +114,52 @@ proptest! {
                 (25 | 26, back) => {
                     world.inventory = commits[usize::from(back) % commits.len()].clone();
                 }
-                step => take(&mut world, step),
+                step => take(&mut world, step, NAMES[usize::from(step.1) % NAMES.len()]),
             }
             commits.push(world.inventory.clone());
             world.plan();
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// As many as make a tree of several leaves, and more than are put into a plan one by one.
+    #[test]
+    fn in_a_fleet_of_many_too_and_whether_few_or_all_of_them_change(
+        steps in proptest::collection::vec((0_u8..28, any::<u8>(), any::<u16>()), 1..14),
+    ) {
+        let names: Vec<String> = (0..300).map(|number| format!("web-{number:03}")).collect();
+        let mut world = World::new();
+        names.iter().for_each(|name| world.add(name));
+        world.plan();
+        let first = world.inventory.clone();
+        for (what, how, which) in steps {
+            match what {
+                25 => world.inventory = first.clone(),
+                26 | 27 => names.iter().for_each(|name| take(&mut world, (2 + 3 * (what - 26), how), name)),
+                _ => take(&mut world, (what, how), &names[usize::from(which) % names.len()]),
+            }
+            world.plan();
+        }
+    }
+}
+
+#[test]
+fn a_linter_that_saw_a_list_out_of_order_finds_what_stands_there_twice() {
+    let mut world = World::one();
+    world.add("web-02");
+    let mut plan = world.plan();
+    plan.entries.reverse();
+    let mut linter = Linter::default();
+    assert_eq!(linter.rules(&plan), []);
+    let mut again = (*plan.entries[0]).clone();
+    again.machine = "S-other".to_owned();
+    plan.entries.push(Arc::new(again));
+    let lints = linter.rules(&plan);
+    assert_eq!(lints, rules(&plan));
+    assert!(lints.contains(&Lint::Twice { server: "web-02".to_owned() }), "{lints:?}");
 }
 
 #[test]

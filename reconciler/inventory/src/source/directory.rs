@@ -16,6 +16,8 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use super::{FileEntry, FileSource, MAX_ENTRIES, MAX_FILE_BYTES, Refused, SourceError};
 
 /// A plain directory as a source of files.
+///
+/// One source is one look: what is read is below the directory that the root was when the first file was read.
 #[derive(Clone, Debug)]
 pub struct DirectorySource {
     root: PathBuf,
@@ -95,10 +97,13 @@ impl FileSource for DirectorySource {
             return Err(failed(io::Error::other("not a regular file")));
         }
         let mut bytes = vec![0; metadata.len().min(MAX_FILE_BYTES) as usize + 1];
-        let length = file.read(&mut bytes).map_err(failed)?;
+        let length = match file.read(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            read => read.map_err(failed)?,
+        };
         bytes.truncate(length);
         // A second read only says that this was all: worth it where the first gave another length than was told.
-        if length as u64 != metadata.len() {
+        if length as u64 != metadata.len() || length == 0 {
             file.take((MAX_FILE_BYTES + 1).saturating_sub(length as u64))
                 .read_to_end(&mut bytes)
                 .map_err(failed)?;

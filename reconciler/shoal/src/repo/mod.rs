@@ -193,7 +193,7 @@ fn load_directory(dir: &Path, checks: &Checks) -> Result<Loaded, CliError> {
     let mut loader = loader();
     let loaded = loader.load(&DirectorySource::new(dir), checks)?;
     // What it remembers is for the next load, and there is none. Nobody waits until that of 10,000 files is freed.
-    std::thread::spawn(move || drop(loader));
+    drop(std::thread::Builder::new().spawn(move || drop(loader)));
     Ok(loaded)
 }
 

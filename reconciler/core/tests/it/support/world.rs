@@ -316,7 +316,17 @@ impl World {
             now: self.now,
         };
         let plan = plan::make(&request).expect("a plan");
-        let followed = self.planner.lock().expect("no test panicked in it").make(&request).expect("a plan");
+        let mut planner = self.planner.lock().expect("no test panicked in it");
+        // As a controller does, which moves records before it plans; others only plan.
+        if self.observed.counter.is_multiple_of(2) {
+            let fresh = Planner::default().renames(&self.inventory, &self.observed);
+            assert_eq!(
+                planner.renames(&self.inventory, &self.observed),
+                fresh,
+                "other renames than from nothing"
+            );
+        }
+        let followed = planner.make(&request).expect("a plan");
         assert_eq!(*followed, plan, "a planner that made other plans before makes another one");
         let lints = self.linter.lock().expect("no test panicked in it").rules(&followed);
         assert_eq!(lints, lint::rules(&plan), "a linter that saw other plans before finds something else");

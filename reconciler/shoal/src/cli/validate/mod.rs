@@ -74,7 +74,7 @@ impl Args {
         context.say(&summary(&loaded, errors, warnings));
         let invalid = errors > 0 || (self.deny_warnings && warnings > 0);
         // The process ends, and with it all that a fleet takes: nobody waits until it is freed.
-        std::thread::spawn(move || drop(loaded));
+        drop(std::thread::Builder::new().spawn(move || drop(loaded)));
         Ok(if invalid { exit::INVALID } else { 0 })
     }
 }
