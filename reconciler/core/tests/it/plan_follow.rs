@@ -132,7 +132,9 @@ proptest! {
     ) {
         let names: Vec<String> = (0..300).map(|number| format!("web-{number:03}")).collect();
         let mut world = World::new();
-        names.iter().for_each(|name| world.add(name));
+        for name in &names {
+            world.add(name);
+        }
         world.plan();
         let first = world.inventory.clone();
         for (what, how, which) in steps {
