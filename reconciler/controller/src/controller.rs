@@ -91,7 +91,7 @@ pub struct Controller {
     /// Sends notifications, where any are sent.
     pub(crate) http: Option<reqwest::Client>,
     /// What is known of the status branch.
-    pub published: tokio::sync::Mutex<Published>,
+    pub published: Arc<tokio::sync::Mutex<Published>>,
     /// One backup at a time: each keeps old pages of the database.
     pub(crate) backing_up: Arc<Semaphore>,
     /// One turn of the loop at a time, whoever asked for it.
@@ -203,7 +203,7 @@ impl Controller {
             random,
             blocking,
             http,
-            published: tokio::sync::Mutex::default(),
+            published: Arc::default(),
             backing_up: Arc::new(Semaphore::new(1)),
             turning: tokio::sync::Mutex::default(),
             planner: Mutex::default(),

@@ -35,7 +35,7 @@ impl Controller {
         if self.world().control.observe_only {
             return Err(NotRebuilt::NotOurs(OBSERVES.to_owned()));
         }
-        let mut published = self.published.lock().await;
+        let mut published = Arc::clone(&self.published).lock_owned().await;
         published.files = match &self.repository {
             Some(repository) => {
                 let repository = Arc::clone(repository);
@@ -45,7 +45,7 @@ impl Controller {
             None => read_files(&self.settings.storage_root.join("status"))
                 .map_err(|error| NotRebuilt::Failed(chain(&error)))?,
         };
-        self.publish_changes(&mut published).await.map_err(|why| {
+        self.publish_changes(published).await.map_err(|why| {
             if self.world().control.observe_only { NotRebuilt::NotOurs(why) } else { NotRebuilt::Failed(why) }
         })
     }
@@ -58,7 +58,7 @@ impl Controller {
             return Ok(());
         }
         // Whoever publishes moves the branch too, and is over once this is held.
-        let mut published = self.published.lock().await;
+        let mut published = Arc::clone(&self.published).lock_owned().await;
         published.files = match self.ask(move || repository.status_if_moved()).await? {
             StatusNow::AsKnown => return Ok(()),
             StatusNow::Moved(branch) => self.judge_branch(Some(*branch))?,

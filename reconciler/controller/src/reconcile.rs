@@ -102,7 +102,7 @@ pub(crate) async fn turn(controller: &Arc<Controller>) -> bool {
 /// What is done to machines without a job.
 fn deeds_of<'a>(controller: &Controller, plan: &'a Plan) -> Vec<(&'a Arc<Entry>, Action)> {
     let world = controller.world();
-    let mut rows = Alongside::new(&world.servers);
+    let mut rows = Alongside::new(world.servers.iter());
     let mut all = Vec::new();
     for entry in &plan.entries {
         let row = rows.get(&entry.server);

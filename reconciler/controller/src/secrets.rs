@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use shoal_core::desired::BmcTarget;
-use shoal_redfish::Credentials;
+use shoal_core::inventory::Located;
+use shoal_schema::kinds::Secret;
 use shoal_secrets::{Identities, Opened, SecretError};
 
 use crate::controller::Controller;
@@ -49,32 +49,27 @@ pub enum CredentialsError {
     },
 }
 
+/// A Secret of the inventory in force.
+pub(crate) fn find(controller: &Controller, name: &str) -> Result<Arc<Located<Secret>>, CredentialsError> {
+    let secret = controller.world().inventory.secrets.get(name).map(Arc::clone);
+    secret.ok_or_else(|| CredentialsError::Missing { name: name.to_owned() })
+}
+
 /// Opens a Secret of the inventory in force.
 pub(crate) fn open(controller: &Controller, name: &str) -> Result<Opened, CredentialsError> {
-    let secret = controller.world().inventory.secrets.get(name).map(Arc::clone);
-    let secret = secret.ok_or_else(|| CredentialsError::Missing { name: name.to_owned() })?;
+    open_found(controller, name, &*find(controller, name)?)
+}
+
+/// Opens a Secret.
+pub(crate) fn open_found(
+    controller: &Controller,
+    name: &str,
+    secret: &Located<Secret>,
+) -> Result<Opened, CredentialsError> {
     let Some(text) = &controller.settings.identities else {
         return Err(CredentialsError::NoKey { name: name.to_owned() });
     };
     let open = |source| CredentialsError::Open { name: name.to_owned(), source };
     let identities = Identities::parse(text).map_err(open)?;
     shoal_secrets::decrypt(name, &secret.value.spec, &identities).map_err(open)
-}
-
-/// The account of a BMC: keys `username` and `password`.
-pub(crate) fn credentials(
-    controller: &Controller,
-    target: &BmcTarget,
-) -> Result<Credentials, CredentialsError> {
-    let Some(name) = &target.credentials else {
-        return Err(CredentialsError::Unset { address: target.address.clone() });
-    };
-    let opened = open(controller, name)?;
-    let value = |key: &'static str| {
-        opened
-            .get(key)
-            .map(|value| zeroize::Zeroizing::new(value.expose().to_owned()))
-            .ok_or(CredentialsError::Key { name: name.clone(), key })
-    };
-    Ok(Credentials::new(value("username")?, value("password")?))
 }

@@ -6,13 +6,13 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, btree_map};
 use std::iter::Peekable;
 
-/// A map that is asked for names in ascending order.
-pub struct Alongside<'a, V>(Peekable<btree_map::Iter<'a, String, V>>);
+/// A map that is asked for names in ascending order, whatever kind of sorted map it is.
+pub struct Alongside<I: Iterator>(Peekable<I>);
 
-impl<'a, V> Alongside<'a, V> {
+impl<'a, V: 'a, I: Iterator<Item = (&'a String, &'a V)>> Alongside<I> {
     /// From the first name on.
-    pub fn new(map: &'a BTreeMap<String, V>) -> Self {
-        Self(map.iter().peekable())
+    pub fn new(map: impl IntoIterator<IntoIter = I>) -> Self {
+        Self(map.into_iter().peekable())
     }
 
     /// What stands under a name. Each name comes after the one before.

@@ -28,7 +28,7 @@ pub mod testing;
 mod wire;
 
 pub use contract::bmc::{Bmc, Effect, PowerOff};
-pub use contract::credentials::Credentials;
+pub use contract::credentials::{Credentials, CredentialsInUse};
 pub use contract::discovered::{BootFacts, Discovered, Facts, ImageSchemes, InsertVia, MediaFacts, Rung};
 pub use contract::endpoint::{BmcEndpoint, Budgets, IdentityHint, RetryPolicy, Timeouts, TlsTrust};
 pub use contract::error::{Cause, Error, ErrorKind};

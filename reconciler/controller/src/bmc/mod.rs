@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! BMCs: one lane each, one counter of calls for all, connections that are made when needed.
 
+mod accounts;
 pub(crate) mod deeds;
 mod observer;
 pub(crate) mod schedule;
@@ -28,7 +29,7 @@ use crate::jobs::perform::chain;
 use crate::metrics::Metrics;
 use crate::outside::{BmcDoor, Random};
 use crate::rows;
-use crate::secrets::{self, CredentialsError};
+use crate::secrets::CredentialsError;
 use crate::settings::Settings;
 
 /// What was discovered is read anew after so long: licences, firmware and settings change.
@@ -38,6 +39,7 @@ const STOPPED_AGAIN: Duration = Duration::from_secs(10 * 60);
 
 /// What all BMC clients of the controller share.
 pub struct Bmcs {
+    accounts: accounts::Accounts,
     lanes: Mutex<HashMap<String, Arc<Lane>>>,
     door: Arc<dyn BmcDoor>,
     random: Arc<dyn Random>,
@@ -119,6 +121,7 @@ impl Bmcs {
         let budgets = Budgets::default();
         let retry = RetryPolicy::default();
         Self {
+            accounts: accounts::Accounts::default(),
             lanes: Mutex::default(),
             door,
             random,
@@ -188,7 +191,7 @@ impl Bmcs {
                 (None, None) => TlsTrust::SystemRoots,
             },
         };
-        let credentials = secrets::credentials(controller, target)?;
+        let credentials = self.accounts.of(controller, target)?;
         let mut endpoint = BmcEndpoint::new(url, tls, credentials);
         endpoint.timeouts = self.timeouts;
         endpoint.retry = self.retry;

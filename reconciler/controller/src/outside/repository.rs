@@ -156,13 +156,19 @@ impl Repository for MirrorRepository {
     }
 
     fn publish(&self, commit: &StatusCommit, judge: &mut Judge<'_>) -> Result<PublishOutcome, StatusError> {
-        self.mirror.status_writer().publish(commit, &mut |tip| {
+        let published = self.mirror.status_writer().publish(commit, &mut |tip| {
             let summary = match tip {
                 Some(tip) => read_summary(tip.reader, tip.commit).map_err(Box::new)?,
                 None => None,
             };
             judge(summary.as_ref())
-        })
+        })?;
+        // Each commit is a pack, and a rack at work brings some a second. What fails is tried again, and said, by
+        // whoever tidies every hour.
+        if let Err(error) = self.maintain() {
+            tracing::debug!(%error, "the mirror was not tidied");
+        }
+        Ok(published)
     }
 
     fn maintain(&self) -> Result<(), GitError> {

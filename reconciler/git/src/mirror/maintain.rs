@@ -18,8 +18,9 @@ use crate::{GitError, pack};
 /// Packs that are tolerated before anything is merged.
 const FEW: usize = 24;
 
-/// Packs up to so many bytes are always worth merging.
-const SMALL: u64 = 4 * 1024 * 1024;
+/// Packs up to so many bytes are always worth merging: some ten status commits of a few files. A larger one goes along
+/// by its ratio alone, or merges would copy megabytes for each few commits.
+const SMALL: u64 = 64 * 1024;
 
 /// A pack goes along when it has at most so many times the bytes of all smaller ones.
 const RATIO: u64 = 2;
@@ -154,7 +155,6 @@ fn merge(dir: &Path, packs: &[Pack]) -> Result<(String, usize), GitError> {
         })
         .map_err(failed)?;
     let mut builder = repository.packbuilder().map_err(failed)?;
-    builder.set_threads(0);
     for id in &ids {
         builder.insert_object(*id, None).map_err(failed)?;
     }

@@ -246,7 +246,6 @@ impl StatusWriter {
     pub(super) fn store(&self, memory: &Repository, commit: Oid, others: &[Oid]) -> Result<(), GitError> {
         let failed = |error| GitError::local("store a commit in", self.shared.shown())(error);
         let mut builder = memory.packbuilder().map_err(failed)?;
-        builder.set_threads(0);
         // Newest first, what refers before what is referred to, as git likes its packs.
         for id in std::iter::once(&commit).chain(others.iter().rev()) {
             builder.insert_object(*id, None).map_err(failed)?;

@@ -15,9 +15,10 @@ use super::backend::{AnyBackend, OpenBackend};
 use super::read::Snapshot;
 use crate::EngineError;
 
-/// redb's page cache, in bytes. Its own default is 1 GiB; the idle controller is to stay below
-/// 200 MB with ten thousand servers, whose records fit in here.
-const CACHE_BYTES: usize = 64 << 20;
+/// redb's page cache, in bytes. Its own default is 1 GiB; the idle controller is to stay below 200 MB with ten thousand
+/// servers. What it works on it has in memory anyway: this is for pages that change again soon, and the others are in
+/// the system's cache.
+const CACHE_BYTES: usize = 24 << 20;
 
 /// A database that heals.
 pub(super) struct Engine {

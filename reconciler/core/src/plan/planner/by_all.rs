@@ -10,7 +10,7 @@ use super::super::{PlanError, PlanRequest, Rest, counted, removed};
 use super::kept::{Case, Outcome, note_time};
 use super::shown::{show, unreadable};
 use super::{Around, Planner};
-use crate::alongside::Following;
+use crate::alongside::{Alongside, Following};
 use crate::references::References;
 
 impl Planner {
@@ -29,7 +29,7 @@ impl Planner {
         // Whoever is not judged now is forgotten: what changes meanwhile would not be held against what is
         // known of it, and a revert brings back the very same document.
         let mut known = Following::new(&mut self.servers);
-        let mut statuses = observed.servers.iter().peekable();
+        let mut statuses = Alongside::new(&observed.servers);
         let mut entries =
             Vec::with_capacity(self.last.as_ref().map_or(0, |last| last.plan.entries.len() + 1));
         let mut as_wanted = 0;
@@ -45,8 +45,7 @@ impl Planner {
             if broken.contains(name) && !last_good.contains(name.as_str()) {
                 continue;
             }
-            while statuses.next_if(|(known, _)| *known < name).is_some() {}
-            let own = statuses.next_if(|(known, _)| *known == name).map(|(_, status)| status);
+            let own = statuses.get(name);
             let renamed = around.moves.renames.get(name);
             let case = Case { request, around: &around, name, server, own, renamed };
             let mut new = None;

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+//! Publishes status: the summary and one file per server, on a branch of its own or as plain files.
+//!
+//! Guarantees: only what changed is written, many servers in one commit; nothing is written over
+//! another database's status; a job's start is known outside before a machine is touched
+//! (`Controller::fence`).
+
+mod read;
+mod wanted;
+
+pub use read::{read_servers, read_summary};
+pub(crate) use wanted::condition_word;
+pub use wanted::{Published, status_path};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use shoal_git::{Author, PublishOutcome, StatusCommit, StatusError};
+use shoal_schema::Sha256;
+use shoal_schema::status::SUMMARY_PATH;
+use tokio::sync::OwnedMutexGuard;
+use wanted::Wanted;
+
+use crate::controller::Controller;
+use crate::fence::Own;
+use crate::jobs::perform::chain;
+use crate::outside::Repository;
+use crate::source::hinted;
+
+/// Who only observes writes nothing.
+pub(crate) const OBSERVES: &str = "this controller only observes until 'shoal takeover'";
+
+/// What was written at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    /// Files written.
+    pub(crate) files: usize,
+    /// Files removed.
+    pub(crate) removed: usize,
+}
+
+/// What is known beside what is published.
+struct Compared {
+    published: OwnedMutexGuard<Published>,
+    /// What differs: path → digest, nothing where the file goes.
+    changed: BTreeMap<String, Option<Sha256>>,
+    wanted: Wanted,
+    /// Who writes, as of then.
+    own: Own,
+}
+
+/// Publishes until the controller stops; once more at the end.
+pub(crate) async fn run(controller: Arc<Controller>) {
+    loop {
+        tokio::select! {
+            biased;
+            () = controller.shutdown.cancelled() => break,
+            () = controller.publish.notified() => {}
+        }
+        let pause = controller.world().fleet.status.flush_seconds;
+        tokio::select! {
+            biased;
+            () = controller.shutdown.cancelled() => break,
+            () = tokio::time::sleep(Duration::from_secs(pause.into())) => {}
+            () = enough_changed(&controller) => {}
+        }
+        // Why not, it says by itself.
+        if controller.publish_now().await.is_err() {
+            tokio::select! {
+                biased;
+                () = controller.shutdown.cancelled() => break,
+                () = tokio::time::sleep(Duration::from_secs(10)) => controller.publish.notify_one(),
+            }
+        }
+    }
+}
+
+/// Ready once so many servers differ from what is published.
+async fn enough_changed(controller: &Controller) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let limit = controller.world().fleet.status.flush_count as usize;
+        let held = Arc::clone(&controller.published).lock_owned().await;
+        if controller.compare(held).await.is_ok_and(|compared| compared.changed.len() >= limit) {
+            return;
+        }
+    }
+}
+
+impl Controller {
+    /// The outside knows this database's counter as it is now, and no other controller moved the
+    /// branch. Before this a job touches nothing.
+    pub(crate) async fn fence(&self) -> Result<(), String> {
+        self.publish_now().await
+    }
+
+    /// Publishes what changed.
+    pub(crate) async fn publish_now(&self) -> Result<(), String> {
+        if self.world().control.observe_only {
+            return Err(OBSERVES.to_owned());
+        }
+        let held = Arc::clone(&self.published).lock_owned().await;
+        let published = self.publish_changes(held).await.map(drop);
+        match &published {
+            Ok(()) if self.publish_trouble.over() => tracing::info!("status can be published again"),
+            Err(why) if self.publish_trouble.met(why) => {
+                tracing::warn!(why, "status was not published, and no job begins before it is; trying again");
+            }
+            Ok(()) | Err(_) => {}
+        }
+        published
+    }
+
+    pub(crate) fn own(&self) -> Own {
+        let world = self.world();
+        Own {
+            ledger: world.ledger.clone(),
+            found: world.counter_found,
+            incarnation: self.incarnation.clone(),
+        }
+    }
+
+    /// What differs from what is known to be there.
+    async fn compare(&self, mut published: OwnedMutexGuard<Published>) -> Result<Compared, String> {
+        // Read once it is held: what another publication brought meanwhile is none of the differences.
+        let (own, known) = (self.own(), self.known());
+        let compare = move || {
+            let (changed, wanted) = published.compare(known);
+            Compared { published, changed, wanted, own }
+        };
+        self.blocking.run(compare).await.map_err(|error| error.to_string())
+    }
+
+    /// Publishes what differs from what is known to be there.
+    pub(crate) async fn publish_changes(
+        &self,
+        published: OwnedMutexGuard<Published>,
+    ) -> Result<Written, String> {
+        let began = Instant::now();
+        let Compared { mut published, changed, wanted, own } = self.compare(published).await?;
+        if changed.is_empty() {
+            return Ok(Written::default());
+        }
+        let paths: Vec<String> = changed.keys().cloned().collect();
+        let result = match &self.repository {
+            Some(repository) => self.push(Arc::clone(repository), own, paths, wanted).await,
+            None => {
+                let dir = self.settings.storage_root.join("status");
+                let write = move || write_files(&dir, &wanted.files(&paths)).map_err(|error| chain(&error));
+                self.blocking.run(write).await.unwrap_or_else(|error| Err(error.to_string()))
+            }
+        };
+        self.metrics.status_commit(if result.is_ok() { "ok" } else { "failed" }, began.elapsed());
+        result?;
+        let mut written = Written::default();
+        for (path, digest) in changed {
+            if let Some(digest) = digest {
+                written.files += 1;
+                published.files.insert(path, digest);
+            } else {
+                written.removed += 1;
+                published.files.remove(&path);
+            }
+        }
+        Ok(written)
+    }
+
+    async fn push(
+        &self,
+        repository: Arc<dyn Repository>,
+        own: Own,
+        changed: Vec<String>,
+        wanted: Wanted,
+    ) -> Result<(), String> {
+        let source = wanted.source();
+        let servers = changed.iter().filter(|path| *path != SUMMARY_PATH).count();
+        let mut trailers = vec![
+            ("Shoal-Ledger".to_owned(), own.ledger.id.to_string()),
+            ("Shoal-Version".to_owned(), self.settings.version.to_owned()),
+        ];
+        if let Some(source) = source {
+            trailers.insert(0, ("Source-Commit".to_owned(), source));
+        }
+        let noun = if servers == 1 { "server" } else { "servers" };
+        let author = Author {
+            name: "Shoal".to_owned(),
+            email: "shoal@localhost".to_owned(),
+            time: self.now().as_second(),
+        };
+        let publish = move || {
+            let files = wanted.files(&changed);
+            let gone: Vec<String> =
+                files.iter().filter(|(_, content)| content.is_none()).map(|(path, _)| path.clone()).collect();
+            let message = format!("status: {servers} {noun}");
+            let commit = StatusCommit { files, message, trailers, author };
+            repository.publish(&commit, &mut |summary| {
+                own.judge_tip(summary)?;
+                Ok(gone.iter().map(|path| (path.clone(), None)).chain(wanted.all()).collect())
+            })
+        };
+        let outcome = self.blocking.run(publish).await.map_err(|error| error.to_string())?;
+        match outcome {
+            Ok(PublishOutcome::Unchanged) => Ok(()),
+            Ok(PublishOutcome::Pushed { commit, files, attempts }) => {
+                tracing::info!(commit = %commit, files, attempts, "status published");
+                Ok(())
+            }
+            Err(error) => {
+                if let StatusError::Stopped { source, .. } = &error {
+                    tracing::error!(why = %source, "the status branch is another controller's; only observing from here on");
+                    self.only_observe();
+                }
+                Err(hinted(chain(&error), error.hint().as_deref()))
+            }
+        }
+    }
+}
+
+fn write_files(dir: &std::path::Path, files: &BTreeMap<String, Option<Vec<u8>>>) -> std::io::Result<()> {
+    for (path, content) in files {
+        let path = dir.join(path);
+        match content {
+            Some(bytes) => {
+                if let Some(parent) = path.parent() {
+                    std::fs::create_dir_all(parent)?;
+                }
+                let temp = path.with_extension("new");
+                std::fs::write(&temp, bytes)?;
+                std::fs::rename(&temp, &path)?;
+            }
+            None => match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            },
+        }
+    }
+    Ok(())
+}
