@@ -42,8 +42,12 @@ impl Controller {
                 let branch = self.ask(move || repository.status_files()).await?;
                 self.judge_branch(branch)?
             }
-            None => read_files(&self.settings.storage_root.join("status"))
-                .map_err(|error| NotRebuilt::Failed(chain(&error)))?,
+            None => {
+                let dir = self.settings.storage_root.join("status");
+                let read = self.blocking.run(move || read_files(&dir)).await;
+                let read = read.map_err(|error| NotRebuilt::Failed(error.to_string()))?;
+                read.map_err(|error| NotRebuilt::Failed(chain(&error)))?
+            }
         };
         self.publish_changes(published).await.map_err(|why| {
             if self.world().control.observe_only { NotRebuilt::NotOurs(why) } else { NotRebuilt::Failed(why) }
@@ -59,6 +63,9 @@ impl Controller {
         }
         // Whoever publishes moves the branch too, and is over once this is held.
         let mut published = Arc::clone(&self.published).lock_owned().await;
+        if self.world().control.observe_only {
+            return Ok(());
+        }
         published.files = match self.ask(move || repository.status_if_moved()).await? {
             StatusNow::AsKnown => return Ok(()),
             StatusNow::Moved(branch) => self.judge_branch(Some(*branch))?,

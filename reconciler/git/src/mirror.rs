@@ -187,10 +187,19 @@ impl Mirror {
         &self.shared.url
     }
 
-    /// Merges small packs, when there are many. Cheap when there are few; call it now and then.
+    /// Merges packs, when there are many. Cheap when there are few; call it now and then.
     ///
     /// Does nothing while a fetch or a publication is going on.
     pub fn maintain(&self) -> Result<Maintenance, GitError> {
+        self.merge(maintain::Round::WHOLE)
+    }
+
+    /// The same of small packs only, so that nobody who waits for the mirror notices.
+    pub fn maintain_small(&self) -> Result<Maintenance, GitError> {
+        self.merge(maintain::Round::SMALL)
+    }
+
+    fn merge(&self, round: maintain::Round) -> Result<Maintenance, GitError> {
         // Never waits for the lock, so that those who hold it may take it again.
         let _alone = match self.shared.at_work.try_write() {
             Ok(alone) => alone,
@@ -198,7 +207,7 @@ impl Mirror {
             Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
             Err(TryLockError::WouldBlock) => return maintain::nothing(&self.shared.dir),
         };
-        maintain::run(&self.shared.dir)
+        maintain::run(&self.shared.dir, round)
     }
 
     fn moved(&self, repository: &Repository, tip: &remote::RemoteTip) -> Result<Fetched, GitError> {

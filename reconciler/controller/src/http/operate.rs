@@ -139,7 +139,12 @@ pub(crate) async fn rebuild_status(State(controller): Shared) -> Answer {
         return Err(ApiError::conflict("not_ready", "the inventory was not read yet; nothing was written")
             .hint("'shoal status' says why; try again when it is there"));
     }
-    match controller.rebuild_status().await {
+    // Not dropped with the connection: what was begun is brought to its end.
+    let rebuild = controller.tasks.spawn({
+        let controller = Arc::clone(&controller);
+        async move { controller.rebuild_status().await }
+    });
+    match rebuild.await.unwrap_or_else(|error| Err(NotRebuilt::Failed(error.to_string()))) {
         Ok(Written { files: 0, removed: 0 }) => {
             Ok(done("the status is as the database says; nothing was written"))
         }

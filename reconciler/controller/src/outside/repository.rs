@@ -156,16 +156,26 @@ impl Repository for MirrorRepository {
     }
 
     fn publish(&self, commit: &StatusCommit, judge: &mut Judge<'_>) -> Result<PublishOutcome, StatusError> {
+        let mut unread = None;
         let published = self.mirror.status_writer().publish(commit, &mut |tip| {
-            let summary = match tip {
-                Some(tip) => read_summary(tip.reader, tip.commit).map_err(Box::new)?,
-                None => None,
+            let summary = match tip.map(|tip| read_summary(tip.reader, tip.commit)).transpose() {
+                Ok(summary) => summary.flatten(),
+                Err(error) => {
+                    let said = error.to_string();
+                    unread = Some(error);
+                    return Err(said.into());
+                }
             };
             judge(summary.as_ref())
-        })?;
+        });
+        // A disk that cannot be read makes the branch nobody else's.
+        if let Some(error) = unread {
+            return Err(error.into());
+        }
+        let published = published?;
         // Each commit is a pack, and a rack at work brings some a second. What fails is tried again, and said, by
         // whoever tidies every hour.
-        if let Err(error) = self.maintain() {
+        if let Err(error) = self.mirror.maintain_small() {
             tracing::debug!(%error, "the mirror was not tidied");
         }
         Ok(published)
@@ -173,5 +183,39 @@ impl Repository for MirrorRepository {
 
     fn maintain(&self) -> Result<(), GitError> {
         self.mirror.maintain().map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_git::Author;
+    use shoal_schema::status::SUMMARY_PATH;
+
+    use super::*;
+
+    #[test]
+    fn a_summary_that_cannot_be_read_is_a_failure_and_makes_the_branch_nobody_elses() {
+        let dir = tempfile::tempdir().unwrap();
+        let bare = dir.path().join("origin.git");
+        let made = std::process::Command::new("git").args(["init", "-q", "--bare"]).arg(&bare).status();
+        assert!(made.unwrap().success());
+        let open = |name: &str| {
+            let url = RemoteUrl::local(&bare);
+            MirrorRepository::open(&dir.path().join(name), &url, None, &Credential::None).unwrap()
+        };
+        let commit = |text: String| StatusCommit {
+            files: [(SUMMARY_PATH.to_owned(), Some(text.into_bytes()))].into(),
+            message: "status".to_owned(),
+            trailers: Vec::new(),
+            author: Author { name: "Shoal".to_owned(), email: "shoal@localhost".to_owned(), time: 0 },
+        };
+        let (first, second) = (open("first"), open("second"));
+        // Larger than any summary is.
+        first.publish(&commit("x".repeat(2 << 20)), &mut |_| panic!("there was no branch")).unwrap();
+        for _ in 0..2 {
+            let error =
+                second.publish(&commit("{}".to_owned()), &mut |_| panic!("it was not read")).unwrap_err();
+            assert!(matches!(error, StatusError::Git(_)), "{error}");
+        }
     }
 }

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shoal_git::{Author, PublishOutcome, StatusCommit, StatusError};
-use shoal_schema::Sha256;
 use shoal_schema::status::SUMMARY_PATH;
 use tokio::sync::OwnedMutexGuard;
 use wanted::Wanted;
@@ -38,16 +37,6 @@ pub(crate) struct Written {
     pub(crate) files: usize,
     /// Files removed.
     pub(crate) removed: usize,
-}
-
-/// What is known beside what is published.
-struct Compared {
-    published: OwnedMutexGuard<Published>,
-    /// What differs: path → digest, nothing where the file goes.
-    changed: BTreeMap<String, Option<Sha256>>,
-    wanted: Wanted,
-    /// Who writes, as of then.
-    own: Own,
 }
 
 /// Publishes until the controller stops; once more at the end.
@@ -81,8 +70,10 @@ async fn enough_changed(controller: &Controller) {
     loop {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let limit = controller.world().fleet.status.flush_count as usize;
-        let held = Arc::clone(&controller.published).lock_owned().await;
-        if controller.compare(held).await.is_ok_and(|compared| compared.changed.len() >= limit) {
+        let mut held = Arc::clone(&controller.published).lock_owned().await;
+        let known = controller.known();
+        let changed = controller.blocking.run(move || held.compare(known).0.len()).await;
+        if changed.is_ok_and(|changed| changed >= limit) {
             return;
         }
     }
@@ -121,92 +112,41 @@ impl Controller {
         }
     }
 
-    /// What differs from what is known to be there.
-    async fn compare(&self, mut published: OwnedMutexGuard<Published>) -> Result<Compared, String> {
-        // Read once it is held: what another publication brought meanwhile is none of the differences.
-        let (own, known) = (self.own(), self.known());
-        let compare = move || {
-            let (changed, wanted) = published.compare(known);
-            Compared { published, changed, wanted, own }
-        };
-        self.blocking.run(compare).await.map_err(|error| error.to_string())
-    }
-
     /// Publishes what differs from what is known to be there.
     pub(crate) async fn publish_changes(
         &self,
-        published: OwnedMutexGuard<Published>,
+        mut published: OwnedMutexGuard<Published>,
     ) -> Result<Written, String> {
+        // Asked once it is held: whoever held it before may have found out that the branch is another's.
+        if self.world().control.observe_only {
+            return Err(OBSERVES.to_owned());
+        }
         let began = Instant::now();
-        let Compared { mut published, changed, wanted, own } = self.compare(published).await?;
-        if changed.is_empty() {
-            return Ok(Written::default());
-        }
-        let paths: Vec<String> = changed.keys().cloned().collect();
-        let result = match &self.repository {
-            Some(repository) => self.push(Arc::clone(repository), own, paths, wanted).await,
-            None => {
-                let dir = self.settings.storage_root.join("status");
-                let write = move || write_files(&dir, &wanted.files(&paths)).map_err(|error| chain(&error));
-                self.blocking.run(write).await.unwrap_or_else(|error| Err(error.to_string()))
-            }
-        };
-        self.metrics.status_commit(if result.is_ok() { "ok" } else { "failed" }, began.elapsed());
-        result?;
-        let mut written = Written::default();
-        for (path, digest) in changed {
-            if let Some(digest) = digest {
-                written.files += 1;
-                published.files.insert(path, digest);
-            } else {
-                written.removed += 1;
-                published.files.remove(&path);
-            }
-        }
-        Ok(written)
-    }
-
-    async fn push(
-        &self,
-        repository: Arc<dyn Repository>,
-        own: Own,
-        changed: Vec<String>,
-        wanted: Wanted,
-    ) -> Result<(), String> {
-        let source = wanted.source();
-        let servers = changed.iter().filter(|path| *path != SUMMARY_PATH).count();
-        let mut trailers = vec![
-            ("Shoal-Ledger".to_owned(), own.ledger.id.to_string()),
-            ("Shoal-Version".to_owned(), self.settings.version.to_owned()),
-        ];
-        if let Some(source) = source {
-            trailers.insert(0, ("Source-Commit".to_owned(), source));
-        }
-        let noun = if servers == 1 { "server" } else { "servers" };
-        let author = Author {
-            name: "Shoal".to_owned(),
-            email: "shoal@localhost".to_owned(),
-            time: self.now().as_second(),
-        };
+        let (own, known) = (self.own(), self.known());
+        let (version, now) = (self.settings.version, self.now().as_second());
+        let repository = self.repository.clone();
+        let dir = self.settings.storage_root.join("status");
+        // All of it in one piece: who waits for it may be gone before it is done, and nobody else may begin till then.
         let publish = move || {
-            let files = wanted.files(&changed);
-            let gone: Vec<String> =
-                files.iter().filter(|(_, content)| content.is_none()).map(|(path, _)| path.clone()).collect();
-            let message = format!("status: {servers} {noun}");
-            let commit = StatusCommit { files, message, trailers, author };
-            repository.publish(&commit, &mut |summary| {
-                own.judge_tip(summary)?;
-                Ok(gone.iter().map(|path| (path.clone(), None)).chain(wanted.all()).collect())
-            })
-        };
-        let outcome = self.blocking.run(publish).await.map_err(|error| error.to_string())?;
-        match outcome {
-            Ok(PublishOutcome::Unchanged) => Ok(()),
-            Ok(PublishOutcome::Pushed { commit, files, attempts }) => {
-                tracing::info!(commit = %commit, files, attempts, "status published");
-                Ok(())
+            let (changed, wanted) = published.compare(known);
+            if changed.is_empty() {
+                return Ok(None);
             }
-            Err(error) => {
+            let paths: Vec<String> = changed.keys().cloned().collect();
+            match &repository {
+                Some(repository) => push(&**repository, &own, &wanted, &paths, version, now)?,
+                None => write_files(&dir, &wanted.files(&paths)).map_err(NotPublished::Files)?,
+            }
+            Ok(Some(published.wrote(changed)))
+        };
+        let result = self.blocking.run(publish).await.map_err(|error| error.to_string())?;
+        if !matches!(result, Ok(None)) {
+            self.metrics.status_commit(if result.is_ok() { "ok" } else { "failed" }, began.elapsed());
+        }
+        match result {
+            Ok(written) => Ok(written.unwrap_or_default()),
+            Err(NotPublished::Files(error)) => Err(chain(&error)),
+            Err(NotPublished::Git(error)) => {
                 if let StatusError::Stopped { source, .. } = &error {
                     tracing::error!(why = %source, "the status branch is another controller's; only observing from here on");
                     self.only_observe();
@@ -215,6 +155,45 @@ impl Controller {
             }
         }
     }
+}
+
+/// Why something was not published.
+enum NotPublished {
+    Git(StatusError),
+    Files(std::io::Error),
+}
+
+/// Pushes these paths to the status branch.
+fn push(
+    repository: &dyn Repository,
+    own: &Own,
+    wanted: &Wanted,
+    changed: &[String],
+    version: &str,
+    now: i64,
+) -> Result<(), NotPublished> {
+    let servers = changed.iter().filter(|path| *path != SUMMARY_PATH).count();
+    let mut trailers = vec![
+        ("Shoal-Ledger".to_owned(), own.ledger.id.to_string()),
+        ("Shoal-Version".to_owned(), version.to_owned()),
+    ];
+    if let Some(source) = wanted.source() {
+        trailers.insert(0, ("Source-Commit".to_owned(), source));
+    }
+    let noun = if servers == 1 { "server" } else { "servers" };
+    let author = Author { name: "Shoal".to_owned(), email: "shoal@localhost".to_owned(), time: now };
+    let files = wanted.files(changed);
+    let gone: Vec<String> =
+        files.iter().filter(|(_, content)| content.is_none()).map(|(path, _)| path.clone()).collect();
+    let commit = StatusCommit { files, message: format!("status: {servers} {noun}"), trailers, author };
+    let outcome = repository.publish(&commit, &mut |summary| {
+        own.judge_tip(summary)?;
+        Ok(gone.iter().map(|path| (path.clone(), None)).chain(wanted.all()).collect())
+    });
+    if let PublishOutcome::Pushed { commit, files, attempts } = outcome.map_err(NotPublished::Git)? {
+        tracing::info!(commit = %commit, files, attempts, "status published");
+    }
+    Ok(())
 }
 
 fn write_files(dir: &std::path::Path, files: &BTreeMap<String, Option<Vec<u8>>>) -> std::io::Result<()> {

@@ -9,6 +9,7 @@ use shoal_schema::Sha256;
 use shoal_schema::kinds::ApiVersion;
 use shoal_schema::status::{ConditionType, SUMMARY_PATH, ServerStatus, StatusSummary};
 
+use super::Written;
 use crate::controller::{Controller, without_log};
 use crate::rows::ServerRow;
 
@@ -142,6 +143,21 @@ impl Published {
             changed.extend(self.files.keys().filter(gone).map(|path| (path.clone(), None)));
         }
         (changed, wanted)
+    }
+
+    /// Notes what stands there from now on.
+    pub(super) fn wrote(&mut self, changed: BTreeMap<String, Option<Sha256>>) -> Written {
+        let mut written = Written::default();
+        for (path, digest) in changed {
+            if let Some(digest) = digest {
+                written.files += 1;
+                self.files.insert(path, digest);
+            } else {
+                written.removed += 1;
+                self.files.remove(&path);
+            }
+        }
+        written
     }
 
     /// Takes over what is known. Only what moved is rendered.

@@ -57,8 +57,40 @@ const fn unchanged(packs: usize) -> Maintenance {
     Maintenance { packs_before: packs, packs_after: packs, objects_merged: 0 }
 }
 
+/// How much one round may do.
+#[derive(Clone, Copy)]
+pub(super) struct Round {
+    /// Bytes that are copied at most.
+    bytes: u64,
+    /// Packs for which it is worth beginning.
+    packs: usize,
+}
+
+impl Round {
+    /// Whatever there is.
+    pub(super) const WHOLE: Self = Self { bytes: u64::MAX, packs: 2 };
+    /// What takes no time that anybody would notice. Objects are compressed anew, at some megabytes a second.
+    pub(super) const SMALL: Self = Self { bytes: 1 << 20, packs: 8 };
+
+    /// How many of the packs, the smallest first, are merged into one.
+    fn chosen(self, sizes: impl IntoIterator<Item = u64>) -> usize {
+        let (mut before, mut chosen) = (0, 0);
+        for (index, size) in sizes.into_iter().enumerate() {
+            if before + size > self.bytes {
+                break;
+            }
+            // Not the first that is too large ends it: many of one size are worth merging whatever their size.
+            if size <= SMALL.max(before * RATIO) {
+                chosen = index + 1;
+            }
+            before += size;
+        }
+        if chosen < self.packs { 0 } else { chosen }
+    }
+}
+
 /// Merges what is worth merging.
-pub(super) fn run(dir: &Path) -> Result<Maintenance, GitError> {
+pub(super) fn run(dir: &Path, round: Round) -> Result<Maintenance, GitError> {
     let mut packs = list(dir)?;
     let packs_before = packs.len();
     let nothing = unchanged(packs_before);
@@ -66,21 +98,13 @@ pub(super) fn run(dir: &Path) -> Result<Maintenance, GitError> {
         return Ok(nothing);
     }
     packs.sort_by_key(|pack| pack.size);
-    let mut total = 0;
-    let chosen = packs
-        .iter()
-        .take_while(|pack| {
-            let fits = pack.size <= SMALL.max(total * RATIO);
-            total += pack.size;
-            fits
-        })
-        .count();
-    if chosen < 2 {
+    let chosen = round.chosen(packs.iter().map(|pack| pack.size));
+    if chosen == 0 {
         return Ok(nothing);
     }
     packs.truncate(chosen);
     let (name, objects_merged) = merge(dir, &packs)?;
-    // Packs that hold the very same objects have the same name, whoever writes them.
+    // A pack of the very same bytes has the same name.
     let kept = pack::directory(dir).join(format!("pack-{name}"));
     for old in packs.iter().filter(|old| old.stem != kept) {
         // The index first: a pack without one is not looked at, an index without pack is an error.
@@ -104,9 +128,13 @@ pub(super) fn clean(dir: &Path) -> Result<(), GitError> {
         }
     }
     unlock(&dir.join("refs"))?;
-    for entry in names(&pack::directory(dir))? {
-        if entry.1.starts_with("pack_git2_") {
-            fs::remove_file(&entry.0).map_err(GitError::io("remove", &entry.0))?;
+    for (path, name) in names(&pack::directory(dir))? {
+        // Of a pack that was merged the index goes first, and of a new one it comes first.
+        let without_index = name.starts_with("pack-")
+            && path.extension().is_some_and(|end| end == "pack")
+            && !path.with_extension("idx").exists();
+        if name.starts_with("pack_git2_") || without_index {
+            fs::remove_file(&path).map_err(GitError::io("remove", &path))?;
         }
     }
     Ok(())
@@ -189,4 +217,54 @@ fn names(dir: &Path) -> Result<Vec<(PathBuf, String)>, GitError> {
                 .collect()
         })
         .map_err(GitError::io("read directory", dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIB: u64 = 1024;
+
+    #[test]
+    fn small_packs_go_into_one_and_a_much_larger_one_stays_as_it_is() {
+        let sizes = [3 * KIB, 4 * KIB, 5 * KIB, 4 * SMALL];
+        assert_eq!(Round::WHOLE.chosen(sizes), 3);
+        // Not much larger than all the others.
+        assert_eq!(Round::WHOLE.chosen([SMALL, SMALL, SMALL, 6 * SMALL]), 4);
+        assert_eq!(Round::WHOLE.chosen([SMALL, SMALL, SMALL, 6 * SMALL + 1]), 3);
+    }
+
+    #[test]
+    fn packs_of_one_size_are_merged_whatever_that_size_is() {
+        assert_eq!(Round::WHOLE.chosen([100 * KIB; 25]), 25);
+        assert_eq!(Round::WHOLE.chosen([100 << 20; 25]), 25);
+        assert_eq!(Round::WHOLE.chosen([100 * KIB]), 0, "one is one");
+    }
+
+    #[test]
+    fn a_small_round_copies_little_and_begins_only_where_that_is_many_packs() {
+        assert_eq!(Round::SMALL.chosen([100 * KIB; 25]), 10);
+        assert_eq!(Round::SMALL.chosen([3 * KIB; 25]), 25);
+        assert_eq!(Round::SMALL.chosen([128 * KIB; 25]), 8);
+        assert_eq!(Round::SMALL.chosen([129 * KIB; 25]), 0);
+    }
+
+    #[test]
+    fn an_object_is_copied_a_logarithmic_number_of_times() {
+        let (mut packs, mut copied, mut largest) = (Vec::<u64>::new(), 0, 0);
+        const EACH: u64 = 90 * KIB;
+        for _ in 0..10_000 {
+            packs.push(EACH);
+            if packs.len() > FEW {
+                packs.sort_unstable();
+                let chosen = Round::WHOLE.chosen(packs.iter().copied());
+                let merged: u64 = packs.drain(..chosen).sum();
+                copied += merged;
+                packs.extend((chosen > 0).then_some(merged));
+            }
+            largest = largest.max(packs.len());
+        }
+        assert!(largest <= 2 * FEW, "{largest} packs");
+        assert!(copied <= 10_000 * EACH * 8, "each was copied {} times", copied / (10_000 * EACH));
+    }
 }

@@ -104,6 +104,19 @@ impl Shared {
         }
     }
 
+    /// A branch stands where it stood, or nowhere.
+    pub(crate) fn put_back(
+        &self,
+        repository: &Repository,
+        branch: &str,
+        before: Option<CommitId>,
+    ) -> Result<(), GitError> {
+        match before {
+            Some(tip) => self.record(repository, branch, tip).map(drop),
+            None => self.forget(repository, branch),
+        }
+    }
+
     fn forget(&self, repository: &Repository, branch: &str) -> Result<(), GitError> {
         match repository.find_reference(&head_ref(branch)?) {
             Ok(mut reference) => {

@@ -67,7 +67,7 @@ pub struct StatusTip<'a> {
 pub type Refuse = Box<dyn std::error::Error + Send + Sync>;
 
 /// Asked when the branch stands elsewhere than thought: which files to write on top of this tip.
-/// `None`: the branch is gone, so that all files are wanted.
+/// `None`: the branch is gone, so that all files are wanted. Who refuses is asked again at the next publication.
 pub type Rebuild<'a> = dyn FnMut(Option<&StatusTip<'_>>) -> Result<Files, Refuse> + 'a;
 
 /// A failed publication. The branch is as it was, except after an error of the remote, when it is
@@ -150,7 +150,7 @@ impl StatusWriter {
 
     /// Publishes a commit, or finds that there is nothing to publish.
     ///
-    /// `rebuild` is called when the branch stands elsewhere than this mirror thought.
+    /// `rebuild` is called when the branch stands elsewhere than this mirror thought, or where it never saw it.
     pub fn publish(
         &self,
         commit: &StatusCommit,
@@ -159,10 +159,14 @@ impl StatusWriter {
         let _at_work = self.shared.work();
         let repository = self.open()?;
         let mut edit = Edit::new(&commit.files)?;
-        let mut tip = match self.shared.tip(&repository, self.branch())? {
-            Some(tip) => Some(tip),
-            None => self.fetch()?,
-        };
+        let mut tip = self.shared.tip(&repository, self.branch())?;
+        if tip.is_none() {
+            tip = self.fetch()?;
+            // What this mirror never saw is looked at like what somebody moved.
+            if tip.is_some() {
+                edit = self.again(&repository, None, tip, rebuild)?;
+            }
+        }
         for attempts in 1..=self.attempts {
             let Some((new, files)) = self.build(&repository, commit, &edit, tip)? else {
                 return Ok(PublishOutcome::Unchanged);
@@ -191,8 +195,8 @@ impl StatusWriter {
                 }
                 continue;
             }
+            edit = self.again(&repository, tip, present, rebuild)?;
             tip = present;
-            edit = self.again(tip, rebuild)?;
         }
         Err(StatusError::Contended { branch: self.branch().to_owned(), attempts: self.attempts })
     }
@@ -210,7 +214,26 @@ impl StatusWriter {
         Ok(self.shared.fetch_status(&*self.remote)?.map(|fetched| fetched.tip))
     }
 
-    fn again(&self, tip: Option<CommitId>, rebuild: &mut Rebuild<'_>) -> Result<Edit, StatusError> {
+    /// Asks the caller, who was last asked about `before`, what to write on top of a tip. Where the caller does not want
+    /// to, the branch stands where it stood: what was fetched would count as seen, and the next publication would go on
+    /// top of it unasked.
+    fn again(
+        &self,
+        repository: &Repository,
+        before: Option<CommitId>,
+        tip: Option<CommitId>,
+        rebuild: &mut Rebuild<'_>,
+    ) -> Result<Edit, StatusError> {
+        let asked = self.ask(tip, rebuild);
+        if asked.is_err()
+            && let Err(error) = self.shared.put_back(repository, self.branch(), before)
+        {
+            tracing::warn!(%error, branch = self.branch(), "the mirror's branch was not put back");
+        }
+        asked
+    }
+
+    fn ask(&self, tip: Option<CommitId>, rebuild: &mut Rebuild<'_>) -> Result<Edit, StatusError> {
         let reader = self.shared.reader()?;
         let seen = tip.map(|commit| StatusTip { commit, reader: &reader });
         let files = rebuild(seen.as_ref())

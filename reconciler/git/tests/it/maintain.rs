@@ -64,9 +64,12 @@ fn leftovers_of_an_interrupted_run_are_cleared_when_the_mirror_is_opened() {
     let dir = origin.mirror_dir();
     fs::create_dir_all(dir.join("merge-left/objects")).expect("a leftover");
     fs::write(dir.join("objects/pack/pack_git2_abc"), "x").expect("a leftover");
+    // Killed between the removal of an index and that of its pack, after a merge.
+    fs::write(dir.join("objects/pack/pack-abc.pack"), "x").expect("a leftover");
     let mirror = Mirror::open_or_init(&dir, RemoteSpec::new(origin.url())).expect("a mirror");
     assert!(!dir.join("merge-left").exists());
     assert!(!dir.join("objects/pack/pack_git2_abc").exists());
+    assert!(!dir.join("objects/pack/pack-abc.pack").exists());
     assert_eq!(mirror.watched().expect("readable").map(|(_, tip)| tip), Some(tip));
 }
 

@@ -378,6 +378,7 @@ fn a_branch_whose_name_is_no_text_does_not_stop_the_others() {
         let dir = origin.path().join(format!("mirror-{}", url.local_path().is_some()));
         let mirror = Mirror::open_or_init(&dir, RemoteSpec::new(url)).expect("a mirror");
         assert_eq!(mirror.fetch().expect("fetched").tip, origin.head());
+        mirror.fetch_status().expect("fetched");
         publish(&mirror, &[("a", Some(&dir.display().to_string()))]);
     }
 }

@@ -121,6 +121,39 @@ fn a_caller_who_finds_a_foreign_ledger_can_stop() {
         .expect_err("stopped");
     assert!(matches!(error, StatusError::Stopped { .. }), "{error}");
     assert_eq!(tip(&origin), before);
+    // Somebody else of the same program comes right after: who refused did not look for both.
+    let error = ours
+        .status_writer()
+        .publish(&status(files(&[("servers/b", Some("x"))])), &mut |_| Err("it is still not ours".into()))
+        .expect_err("stopped again");
+    assert!(matches!(error, StatusError::Stopped { .. }), "{error}");
+    assert_eq!(tip(&origin), before);
+}
+
+#[test]
+fn a_branch_that_this_mirror_never_saw_is_looked_at_before_anything_is_written_on_top_of_it() {
+    let origin = Origin::new();
+    let (theirs, ours) = (origin.mirror_at("theirs.git"), origin.mirror_at("ours.git"));
+    publish(&theirs, &[("summary", Some("ledger: theirs"))]);
+    let before = tip(&origin);
+    for _ in 0..2 {
+        let error = ours
+            .status_writer()
+            .publish(&status(files(&[("servers/a", Some("x"))])), &mut |tip| {
+                assert!(tip.is_some());
+                Err("another controller writes here".into())
+            })
+            .expect_err("stopped");
+        assert!(matches!(error, StatusError::Stopped { .. }), "{error}");
+        assert_eq!(tip(&origin), before);
+    }
+    assert_eq!(ours.status_tip().expect("readable"), None);
+    let outcome = ours
+        .status_writer()
+        .publish(&status(files(&[("servers/a", Some("x"))])), &mut |_| Ok(files(&[("servers/b", Some("y"))])))
+        .expect("published");
+    assert!(matches!(outcome, PublishOutcome::Pushed { attempts: 1, .. }), "{outcome:?}");
+    assert_eq!(listed(&origin), ["servers/b", "summary"]);
 }
 
 #[test]
@@ -160,6 +193,7 @@ fn a_fetch_of_the_watched_branch_says_that_somebody_else_moved_the_status_branch
     publish(&mirror, &[("mine", Some("1"))]);
     assert!(!mirror.fetch().expect("a fetch").status_moved);
     let other = origin.mirror_at("other.git");
+    other.fetch_status().expect("a fetch");
     publish(&other, &[("theirs", Some("1"))]);
     assert!(mirror.fetch().expect("a fetch").status_moved);
     assert!(mirror.fetch().expect("a fetch").status_moved, "until it is looked at");
