@@ -268,12 +268,16 @@ pub(crate) async fn claim(controller: &Arc<Controller>) {
 /// Takes over from the controller whose status the branch shows.
 pub(crate) async fn take_over(controller: &Arc<Controller>) -> Result<(), String> {
     let Some(repository) = controller.repository.clone() else { return Ok(()) };
-    let branch = controller
-        .blocking
-        .run(move || repository.status())
-        .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| chain(&error))?;
+    // In this order: what is judged is what the mirror knows from here on.
+    let read = move || {
+        let stands = repository.status_files()?;
+        Ok((stands, repository.status()?))
+    };
+    let read: Result<_, shoal_git::GitError> =
+        controller.blocking.run(read).await.map_err(|error| error.to_string())?;
+    let (stands, branch) = read.map_err(|error| chain(&error))?;
+    // What this controller wrote there is not there any more. Nobody publishes as long as it only observes.
+    controller.published.lock().await.files = stands.map(|stands| stands.files).unwrap_or_default();
     renew(controller, branch.as_ref()).await?;
     controller.world_mut().control.observe_only = false;
     controller.wake.notify_one();

@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 
 use shoal_oci::{Algorithm, Digest};
-use shoal_registry_storage::disk::{Fault, Tear};
+use shoal_registry_storage::disk::{Fault, Lost, Tear};
 use shoal_registry_storage::{PIECE, Storage, StorageError};
 use support::{
     Ended, FULL, at_every_step, cases, check, content, crash, crashes, name, pull, push, seed, tears,
@@ -40,6 +40,33 @@ fn a_push_that_is_stopped_at_any_step_leaves_all_of_it_or_nothing() {
         let steps = at_every_step(&crashes(&tears()), |_| (), push, |ended, ()| check_push(ended, &bytes));
         assert!(steps >= 6, "create, write, sync, rename, link, two directories: {steps}");
     }
+}
+
+#[test]
+fn an_end_that_is_stopped_at_any_step_leaves_the_blob_or_an_upload_that_can_be_taken_up() {
+    let bytes = content(2 * PIECE + 1000, 2);
+    let repository = name("os-images/debian");
+    let begun = |storage: &Storage| {
+        let id = storage.begin(&repository, Algorithm::Sha256).unwrap();
+        storage.writer(&repository, id).unwrap().write(&bytes).unwrap();
+        id
+    };
+    let digest = support::digest(&bytes);
+    let end = |storage: &Storage, id: &_| storage.writer(&repository, *id)?.finish(&digest);
+    // What a kill leaves: nothing of what was written is lost.
+    let killed = Tear { content: Lost::Nothing, names: false };
+    let steps = at_every_step(&crashes(&[killed]), begun, end, |ended, id| {
+        let storage = ended.world.open();
+        let upload = storage.upload(&repository, id).unwrap();
+        if let Some(received) = upload {
+            assert_eq!(received, bytes.len() as u64, "{}", ended.about);
+            storage.writer(&repository, id).unwrap().finish(&digest).unwrap();
+        }
+        let pulled = pull(&storage, &repository, &digest).unwrap();
+        assert!(pulled.is_some_and(|pulled| pulled == bytes), "{}, upload {upload:?}", ended.about);
+        check(&ended.world);
+    });
+    assert!(steps >= 5, "sync, link, a directory, rename, a directory: {steps}");
 }
 
 #[test]

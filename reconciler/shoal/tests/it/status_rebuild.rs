@@ -64,12 +64,20 @@ fn what_was_done_to_the_branch_by_hand_is_put_right_in_one_commit() {
     let ledger = controller.shoal(&["status", "--json"]).json()["controller"]["ledger"].clone();
     let foreign = summary.replace(ledger.as_str().expect("an id"), &"ab".repeat(16));
     sandbox.write("damage/summary.json", &foreign);
-    sandbox.git("damage", &["commit", "-q", "-a", "-m", "another one"]);
+    sandbox.write("damage/servers/rack-a/web-01.json", "{}");
+    sandbox.write("damage/servers/rack-z/theirs.json", "{}");
+    sandbox.git("damage", &["add", "-A"]);
+    sandbox.git("damage", &["commit", "-q", "-m", "another one"]);
     sandbox.git("damage", &["push", "-q"]);
     let theirs = tip();
     controller.shoal(&["status", "rebuild"]).ends(1).says("takeover").prints_nothing();
     assert_eq!(tip(), theirs);
     controller.shoal(&["status"]).ends(0).prints("only observing");
+
+    // Until somebody says that they are gone: then all that stands there is written over.
+    controller.shoal(&["takeover"]).ends(0);
+    controller.until("the branch is this controller's", |_| listed() == files);
+    assert_ne!(shown("servers/rack-a/web-01.json"), "{}");
     assert_eq!(controller.stop(), Some(0));
 }
 

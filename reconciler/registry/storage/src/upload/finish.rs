@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //! The end of an upload: its bytes become content of a repository.
 //!
-//! The steps, each of which leaves the storage consistent: sync the bytes; write their piece checksums; move them
-//! into place, over what is there; link them into the repository; sync both directories. The link needs not be
-//! later than the sync of the content's name: a link without content is as good as none.
+//! The steps, each of which leaves the storage consistent: sync the bytes; write their piece checksums; link them into
+//! the repository and sync that; move them into place, over what is there, and sync that. The link comes first: without
+//! content it is as good as none, and the upload can be taken up; content without it would be in no repository, and the
+//! upload gone.
 //!
 //! Two clients that finish the same content both succeed; the later move replaces a file with its equal. This is
 //! also how damaged content is replaced.
@@ -68,12 +69,11 @@ impl UploadWriter {
         let using = self.storage.inner.gate.using();
         using.blob(&self.repository, expected);
         files.make_parent(&link).map_err(Failed::Kept)?;
+        self.storage.link_content(&link).map_err(Failed::Kept)?;
+        files.sync_parent(&link).map_err(Failed::Ended)?;
         files.rename(&self.place, &blob).map_err(Failed::Kept)?;
-        let linked = self.storage.link_content(&link);
         self.storage.came(&self.repository, progress.received);
-        linked.map_err(Failed::Ended)?;
-        files.sync_parent(&blob).map_err(Failed::Ended)?;
-        files.sync_parent(&link).map_err(Failed::Ended)
+        files.sync_parent(&blob).map_err(Failed::Ended)
     }
 
     /// The digest by another algorithm than the one the bytes were hashed with as they came.
