@@ -157,6 +157,13 @@ impl Mirror {
         self.shared.fetch_status(&*self.status_remote)
     }
 
+    /// What was fetched of the status branch could not be looked at: it stands where it stood before, so that it is
+    /// looked at again before anything is written on top of it.
+    pub fn status_not_seen(&self, fetched: &Fetched) -> Result<(), GitError> {
+        let _at_work = self.shared.work();
+        self.shared.put_back(&self.shared.open()?, &fetched.branch, fetched.previous)
+    }
+
     /// The watched branch and its tip as of the last fetch, or `None` before the first.
     pub fn watched(&self) -> Result<Option<(String, CommitId)>, GitError> {
         let repository = self.shared.open()?;

@@ -99,6 +99,21 @@ impl MirrorRepository {
         Ok(Self { mirror: Mirror::open_or_init(dir, spec)?, last: Mutex::default() })
     }
 
+    /// Reads what was fetched of the status branch. What could not be read was not seen.
+    fn seen<T>(
+        &self,
+        fetched: &Fetched,
+        read: impl FnOnce(CommitId) -> Result<T, GitError>,
+    ) -> Result<T, GitError> {
+        let read = read(fetched.tip);
+        if read.is_err()
+            && let Err(error) = self.mirror.status_not_seen(fetched)
+        {
+            tracing::warn!(%error, "the mirror's status branch was not put back");
+        }
+        read
+    }
+
     /// What stands at a commit of the status branch.
     fn files_at(&self, tip: CommitId) -> Result<StatusFiles, GitError> {
         let reader = self.mirror.reader()?;
@@ -131,28 +146,27 @@ impl Repository for MirrorRepository {
     }
 
     fn status(&self) -> Result<Option<StatusBranch>, GitError> {
-        if self.mirror.fetch_status()?.is_none() {
-            return Ok(None);
-        }
-        let Some(tip) = self.mirror.status_tip()? else { return Ok(None) };
-        let reader = self.mirror.reader()?;
-        let Some(summary) = read_summary(&reader, tip)? else { return Ok(None) };
-        Ok(Some(StatusBranch { summary, servers: read_servers(&reader, tip)? }))
+        let Some(fetched) = self.mirror.fetch_status()? else { return Ok(None) };
+        self.seen(&fetched, |tip| {
+            let reader = self.mirror.reader()?;
+            let Some(summary) = read_summary(&reader, tip)? else { return Ok(None) };
+            Ok(Some(StatusBranch { summary, servers: read_servers(&reader, tip)? }))
+        })
     }
 
     fn status_files(&self) -> Result<Option<StatusFiles>, GitError> {
         let Some(fetched) = self.mirror.fetch_status()? else { return Ok(None) };
-        self.files_at(fetched.tip).map(Some)
+        self.seen(&fetched, |tip| self.files_at(tip)).map(Some)
     }
 
     fn status_if_moved(&self) -> Result<StatusNow, GitError> {
         let known = self.mirror.status_tip()?;
-        let now = self.mirror.fetch_status()?.map(|fetched| fetched.tip);
-        if now == known {
-            return Ok(StatusNow::AsKnown);
+        match self.mirror.fetch_status()? {
+            None if known.is_none() => Ok(StatusNow::AsKnown),
+            None => Ok(StatusNow::Gone),
+            Some(fetched) if !fetched.changed => Ok(StatusNow::AsKnown),
+            Some(fetched) => Ok(StatusNow::Moved(Box::new(self.seen(&fetched, |tip| self.files_at(tip))?))),
         }
-        let Some(tip) = now else { return Ok(StatusNow::Gone) };
-        Ok(StatusNow::Moved(Box::new(self.files_at(tip)?)))
     }
 
     fn publish(&self, commit: &StatusCommit, judge: &mut Judge<'_>) -> Result<PublishOutcome, StatusError> {
@@ -217,5 +231,12 @@ mod tests {
                 second.publish(&commit("{}".to_owned()), &mut |_| panic!("it was not read")).unwrap_err();
             assert!(matches!(error, StatusError::Git(_)), "{error}");
         }
+        // Nor is it seen by whoever looks without writing.
+        for _ in 0..2 {
+            assert!(second.status_if_moved().is_err());
+            assert!(second.status_files().is_err() && second.status().is_err());
+        }
+        let error = second.publish(&commit("{}".to_owned()), &mut |_| panic!("it was not read")).unwrap_err();
+        assert!(matches!(error, StatusError::Git(_)), "{error}");
     }
 }
