@@ -74,7 +74,7 @@ _deny:
 coverage *ARGS="--workspace":
     if ! cargo tarpaulin --version >/dev/null 2>&1; then echo "installing cargo-tarpaulin into .tools" >&2; cargo install --quiet --locked --debug --root .tools cargo-tarpaulin --version {{ tarpaulin_version }}; fi
     mkdir -p target/coverage
-    cargo tarpaulin --engine llvm --profile plain --skip-clean --target-dir target/coverage --timeout 600 --out stdout --out json --output-dir target/coverage {{ ARGS }}
+    cargo tarpaulin --engine llvm --profile plain --skip-clean --target-dir target/coverage --no-fail-fast --timeout 1800 --out stdout --out json --output-dir target/coverage {{ ARGS }}
 
 # What no test would notice: changes one thing after the other in a package, and runs its tests. Hours; --shard K/N for a part.
 mutants PACKAGE="shoal-core" *ARGS:

@@ -32,6 +32,8 @@ impl Bench {
         let program = Path::new(env!("CARGO_BIN_EXE_shoal-dispatcher"));
         tokio::process::Command::new(program)
             .env_clear()
+            // Where a measured binary tells what was run of it.
+            .envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)))
             .env("PROVISIONER_SERIAL", "SERIAL1")
             .args(["--no-start", "--keep-clock", "--udev-wait-seconds=0", "--webhook-interval=10ms"])
             .arg(format!("--task-iso-device={}", self.path("task.iso").display()))

@@ -17,7 +17,7 @@ use shoal_schema::status::SUMMARY_PATH;
 use crate::controller::Controller;
 use crate::jobs::perform::chain;
 use crate::outside::{StatusFiles, StatusNow};
-use crate::publish::{OBSERVES, Written};
+use crate::publish::Written;
 
 /// Why the branch was not written anew.
 #[derive(Debug)]
@@ -32,10 +32,8 @@ impl Controller {
     /// Looks at all that is published, and puts it right where it is not what the database says. One commit, and
     /// none where nothing differs. What stands beside the summary and the servers is left alone.
     pub(crate) async fn rebuild_status(&self) -> Result<Written, NotRebuilt> {
-        if self.world().control.observe_only {
-            return Err(NotRebuilt::NotOurs(OBSERVES.to_owned()));
-        }
-        let mut published = Arc::clone(&self.published).lock_owned().await;
+        let turn = self.turn_to_publish().await;
+        let mut published = turn.map_err(|observes| NotRebuilt::NotOurs(observes.to_string()))?;
         published.files = match &self.repository {
             Some(repository) => {
                 let repository = Arc::clone(repository);
@@ -58,14 +56,8 @@ impl Controller {
     /// is found out now, not when something is to be published; and what was only put back is published anew.
     pub(crate) async fn follow_status(&self) -> Result<(), NotRebuilt> {
         let Some(repository) = self.repository.clone() else { return Ok(()) };
-        if self.world().control.observe_only {
-            return Ok(());
-        }
-        // Whoever publishes moves the branch too, and is over once this is held.
-        let mut published = Arc::clone(&self.published).lock_owned().await;
-        if self.world().control.observe_only {
-            return Ok(());
-        }
+        // Whoever publishes moves the branch too, and is over by then.
+        let Ok(mut published) = self.turn_to_publish().await else { return Ok(()) };
         published.files = match self.ask(move || repository.status_if_moved()).await? {
             StatusNow::AsKnown => return Ok(()),
             StatusNow::Moved(branch) => self.judge_branch(Some(*branch))?,
@@ -87,7 +79,7 @@ impl Controller {
     /// What stands on the branch, which is ours to write.
     fn judge_branch(&self, branch: Option<StatusFiles>) -> Result<HashMap<String, Sha256>, NotRebuilt> {
         let Some(StatusFiles { summary, files }) = branch else { return Ok(HashMap::new()) };
-        // The mirror has fetched the tip: whoever publishes on it from now on is not asked again.
+        // The mirror has fetched the tip: whoever would publish from now on would go on top of it unasked.
         if let Err(why) = self.own().judge_tip(summary.as_ref()) {
             tracing::error!(%why, "the status branch is another controller's; only observing from here on");
             self.only_observe();

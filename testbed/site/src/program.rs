@@ -84,8 +84,11 @@ impl Programs {
     fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("HOME", &self.home).env("LANG", "C.UTF-8").env("NO_COLOR", "1");
-        if let Some(path) = std::env::var_os("PATH") {
-            command.env("PATH", path);
+        // The second is where a measured binary tells what was run of it.
+        for name in ["PATH", "LLVM_PROFILE_FILE"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
         }
         command.envs(self.more.iter().map(|(name, value)| (name, value)));
         command

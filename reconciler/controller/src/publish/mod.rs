@@ -28,7 +28,9 @@ use crate::outside::Repository;
 use crate::source::hinted;
 
 /// Who only observes writes nothing.
-pub(crate) const OBSERVES: &str = "this controller only observes until 'shoal takeover'";
+#[derive(Debug, thiserror::Error)]
+#[error("this controller only observes until 'shoal takeover'")]
+pub(crate) struct Observes;
 
 /// What was written at once.
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,12 +88,16 @@ impl Controller {
         self.publish_now().await
     }
 
+    /// The turn to publish, which one has at a time; none for who only observes.
+    pub(crate) async fn turn_to_publish(&self) -> Result<OwnedMutexGuard<Published>, Observes> {
+        let held = Arc::clone(&self.published).lock_owned().await;
+        // Asked once it is held: whoever held it before may have found out that the branch is another's.
+        if self.world().control.observe_only { Err(Observes) } else { Ok(held) }
+    }
+
     /// Publishes what changed.
     pub(crate) async fn publish_now(&self) -> Result<(), String> {
-        if self.world().control.observe_only {
-            return Err(OBSERVES.to_owned());
-        }
-        let held = Arc::clone(&self.published).lock_owned().await;
+        let held = self.turn_to_publish().await.map_err(|observes| observes.to_string())?;
         let published = self.publish_changes(held).await.map(drop);
         match &published {
             Ok(()) if self.publish_trouble.over() => tracing::info!("status can be published again"),
@@ -112,15 +118,11 @@ impl Controller {
         }
     }
 
-    /// Publishes what differs from what is known to be there.
+    /// Publishes what differs from what is known to be there, in one's turn.
     pub(crate) async fn publish_changes(
         &self,
         mut published: OwnedMutexGuard<Published>,
     ) -> Result<Written, String> {
-        // Asked once it is held: whoever held it before may have found out that the branch is another's.
-        if self.world().control.observe_only {
-            return Err(OBSERVES.to_owned());
-        }
         let began = Instant::now();
         let (own, known) = (self.own(), self.known());
         let (version, now) = (self.settings.version, self.now().as_second());
