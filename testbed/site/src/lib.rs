@@ -21,5 +21,5 @@ mod repository;
 pub use api::Peer;
 pub use controller::{Addresses, Controller, kill_child};
 pub use place::Place;
-pub use program::{Programs, Said, example_inventory};
+pub use program::{Programs, Said, example_inventory, measured};
 pub use repository::Repository;

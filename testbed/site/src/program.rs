@@ -84,12 +84,10 @@ impl Programs {
     fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("HOME", &self.home).env("LANG", "C.UTF-8").env("NO_COLOR", "1");
-        // The second is where a measured binary tells what was run of it.
-        for name in ["PATH", "LLVM_PROFILE_FILE"] {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
+        if let Some(path) = std::env::var_os("PATH") {
+            command.env("PATH", path);
         }
+        command.envs(measured());
         command.envs(self.more.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -103,6 +101,16 @@ impl Said {
         }
         bail!("{what} ended with {:?}\n{}{}", self.code, self.out, self.err)
     }
+}
+
+/// Where a binary that is built to be measured tells what was run of it, where we are measured ourselves. A few files
+/// for all that one test's binary starts: a thousand would take longer to read than to run.
+pub fn measured() -> Option<(&'static str, PathBuf)> {
+    const FILE: &str = "LLVM_PROFILE_FILE";
+    let ours = PathBuf::from(std::env::var_os(FILE)?);
+    let test = std::env::current_exe().ok()?;
+    let name = format!("{}-started_%4m.profraw", test.file_stem()?.to_string_lossy());
+    Some((FILE, ours.with_file_name(name)))
 }
 
 fn run(mut command: Command, input: &str) -> anyhow::Result<Said> {

@@ -141,8 +141,7 @@ impl Shoal<'_> {
             .env("HOME", self.sandbox.dir.path().join("home"))
             .env("TMPDIR", self.sandbox.tmp())
             .env("NO_COLOR", "1")
-            // Where a measured binary tells what was run of it.
-            .envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)))
+            .envs(shoal_testbed_site::measured())
             .stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
