@@ -9,12 +9,13 @@ mod id;
 
 pub use id::{EntrySeal, id_of_document};
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::{Labels, no_labels};
 use crate::{LedgerId, Sha256};
 
 /// The value of `formatVersion` that this version writes and reads.
@@ -88,8 +89,8 @@ pub struct Entry {
     /// Its serial or UUID, as Git says.
     pub machine: String,
     /// Labels, for limits and for people.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "no_labels")]
+    pub labels: Labels,
     /// What would be done.
     pub action: Action,
     /// How bad that is.
@@ -120,7 +121,7 @@ pub struct Entry {
     pub holds: Vec<Hold>,
     /// The steps, in order, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub steps: Vec<String>,
+    pub steps: Vec<Cow<'static, str>>,
     /// How media would come to the machine, where it is to be installed and its BMC was looked at. In
     /// no digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shoal_schema::kinds::Limits;
+use shoal_schema::kinds::{Labels, Limits};
 use shoal_schema::plan::{Class, Entry, HoldCode, Plan};
 
 use crate::mistake::Mistake;
@@ -16,7 +16,7 @@ use crate::mistake::Mistake;
 #[derive(Clone, Debug, Default)]
 pub struct InFlight {
     /// Servers with an active job, with their labels.
-    pub active: BTreeMap<String, BTreeMap<String, String>>,
+    pub active: BTreeMap<String, Labels>,
     /// Failed jobs since the last success or retry.
     pub failures: u32,
     /// Servers whose last job failed, with what they wait for. A retry takes them out.
@@ -49,7 +49,7 @@ pub fn turns<'a>(plan: &'a Plan, limits: &Limits, in_flight: &InFlight) -> Vec<(
     for entry in plan.entries.iter().filter(|e| e.class == Class::Destructive && e.holds.is_empty()) {
         let turn = turn(entry, limits, share, in_flight, &active);
         if turn == Turn::Start {
-            active.insert(entry.server.clone(), entry.labels.clone());
+            active.insert(entry.server.clone(), Labels::clone(&entry.labels));
         }
         turns.push((entry, turn));
     }
@@ -61,7 +61,7 @@ fn turn(
     limits: &Limits,
     share: u32,
     in_flight: &InFlight,
-    active: &BTreeMap<String, BTreeMap<String, String>>,
+    active: &BTreeMap<String, Labels>,
 ) -> Turn {
     let wait = |code, message| Turn::Wait { code, message };
     if active.contains_key(&entry.server) && !Mistake::ActiveJobIsNotSeen.is_made() {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use shoal_schema::Sha256;
 use shoal_schema::disk::{DiskSelector, Partition};
 use shoal_schema::kinds::{
-    Bmc, BmcTls, DesiredPower, FirstInstall, FleetSpec, ImageFormat, OnFailure, PowerDrift, Suspend, Template,
+    Bmc, BmcTls, DesiredPower, FirstInstall, FleetSpec, ImageFormat, Labels, OnFailure, PowerDrift, Suspend,
+    Template,
 };
 use shoal_schema::network::Interface;
 use shoal_schema::size::ByteSize;
@@ -28,7 +29,7 @@ pub struct Desired {
     /// Its serial, or its UUID where it has none: what plans and approvals call the machine.
     pub machine: String,
     /// Labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// Who the machine must be.
     pub identity: Identity,
     /// How to reach its BMC.
@@ -206,7 +207,7 @@ pub fn resolve(inventory: &Inventory, fleet: &FleetSpec, name: &str) -> Result<D
     Ok(Desired {
         name: name.to_owned(),
         machine,
-        labels: server.value.metadata.labels.clone(),
+        labels: Labels::clone(&server.value.metadata.labels),
         identity: Identity {
             serial: spec.serial.clone(),
             uuid: spec.uuid.clone(),
@@ -303,7 +304,7 @@ fn resolve_install(
     }
     vars.insert("os.image".into(), os.image.clone());
     vars.insert("os.version".into(), os.version.clone());
-    for (key, value) in &server.value.metadata.labels {
+    for (key, value) in server.value.metadata.labels.iter() {
         vars.insert(format!("label.{key}"), value.clone());
     }
     let layout_digest = Sha256::of_value(&recipe_spec.layout).map_err(digest_error)?;

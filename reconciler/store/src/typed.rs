@@ -267,7 +267,7 @@ impl Key for JobId {
 
 impl Key for Sha256 {
     fn encode(&self) -> Vec<u8> {
-        self.as_str().as_bytes().to_vec()
+        self.to_string().into_bytes()
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {

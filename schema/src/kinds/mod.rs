@@ -21,6 +21,7 @@ pub use server::{
 };
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,14 @@ kinds! {
     Approval ApprovalKind ApprovalSpec
 }
 
+/// Free labels of a document: shared, for they are told with each entry of a plan.
+pub type Labels = Arc<BTreeMap<String, String>>;
+
+/// Whether there are none.
+pub(crate) fn no_labels(labels: &Labels) -> bool {
+    labels.is_empty()
+}
+
 /// Name and labels of a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -101,8 +110,8 @@ pub struct Metadata {
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[a-z0-9]([a-z0-9._/-]*[a-z0-9])?$"))]
     pub name: String,
     /// Free labels, for limits and for finding.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "no_labels")]
+    pub labels: Labels,
     /// For people; never interpreted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,

@@ -178,7 +178,7 @@ pub(crate) async fn apply(State(controller): Shared, sent: Sent) -> Result<Json<
     })?;
     let pinned = match (&request.plan, &request.id) {
         (Some(pinned), _) => (**pinned).clone(),
-        (None, Some(id)) if plan.id.as_str().starts_with(id) || plan.id.hex().starts_with(id) => {
+        (None, Some(id)) if plan.id.to_string().starts_with(id) || plan.id.hex().starts_with(id) => {
             Plan::clone(&plan)
         }
         (None, Some(id)) => {
@@ -197,9 +197,9 @@ pub(crate) async fn apply(State(controller): Shared, sent: Sent) -> Result<Json<
     let outcome = plans::judge(&pinned, &plan, request.partial)
         .map_err(|refusal| ApiError::conflict(refusal.code, refusal.message).hint(refusal.hint))?;
     // Consumed before the first side effect, once.
-    let mut batch = Batch::new();
-    batch.check(Table::AppliedPlans, pinned.id.as_str(), Expect::Absent);
-    rows::put(&mut batch, Table::AppliedPlans, pinned.id.as_str(), &outcome);
+    let (mut batch, id) = (Batch::new(), pinned.id.to_string());
+    batch.check(Table::AppliedPlans, id.as_str(), Expect::Absent);
+    rows::put(&mut batch, Table::AppliedPlans, id.as_str(), &outcome);
     if let Err(error) = controller.commit("an applied plan", batch).await {
         let crate::controller::ChangeError::Commit { source, .. } = &error else { return Err(error.into()) };
         if matches!(source, shoal_store::CommitError::CheckFailed { table: Table::AppliedPlans, .. }) {

@@ -157,9 +157,9 @@ pub(crate) async fn start(
     row.status_mut().next_try = None;
     row.stalled = None;
     row.retry = false;
-    let mut batch = Batch::new();
+    let (mut batch, digest) = (Batch::new(), entry.digest.to_string());
     if !Mistake::ApprovalIsNotUsedUp.is_made() {
-        batch.check(Table::ConsumedApprovals, entry.digest.as_str(), Expect::Absent);
+        batch.check(Table::ConsumedApprovals, digest.as_str(), Expect::Absent);
     }
     if !Mistake::ActiveJobIsNotSeen.is_made() {
         batch.check(Table::ActiveJobs, entry.server.as_str(), Expect::Absent);
@@ -168,7 +168,7 @@ pub(crate) async fn start(
         batch.check(Table::IdempotencyKeys, key, Expect::Absent);
         rows::put(&mut batch, Table::IdempotencyKeys, key, &job.id);
     }
-    rows::put(&mut batch, Table::ConsumedApprovals, entry.digest.as_str(), &job.id);
+    rows::put(&mut batch, Table::ConsumedApprovals, digest.as_str(), &job.id);
     rows::put(&mut batch, Table::ActiveJobs, entry.server.as_str(), &job.id);
     rows::put_job(&mut batch, &job);
     rows::put_server(&mut batch, &row);

@@ -177,7 +177,7 @@ async fn an_adopted_machine_is_never_touched() {
         "record": view["entry"]["record"], "ledger": world.get("/api/v1/status").await["ledger"],
     });
     let digest = shoal_schema::Sha256::of_value(&key).unwrap();
-    world.write_json("approvals/adopt.yaml", &approval("web-00", "adopt", digest.as_str()));
+    world.write_json("approvals/adopt.yaml", &approval("web-00", "adopt", &digest.to_string()));
     world.push("adopt");
     let view = world
         .wait_server(0, "an adopted machine", |view| view["status"]["record"]["state"] == "adopted")

@@ -88,6 +88,7 @@ impl Asked {
         digest: Sha256,
     ) -> ApprovalState {
         let state = approvals.state(action, &digest);
+        self.0.reserve_exact(1);
         self.0.push((action, digest, state.clone()));
         state
     }

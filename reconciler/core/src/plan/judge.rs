@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use shoal_schema::kinds::{ApprovedAction, FirstInstall};
+use shoal_schema::kinds::{ApprovedAction, FirstInstall, Labels};
 use shoal_schema::plan::{Action, ApprovalState, Class, Effect, Entry, EntryKey, Reason};
 use shoal_schema::status::{Record, RecordState};
 
@@ -99,7 +99,7 @@ impl Judge<'_> {
         let mut loses = Vec::new();
         let mut preflight = None;
         if class_of(verdict.action) == Class::Destructive {
-            steps = INSTALL_STEPS.map(str::to_owned).to_vec();
+            steps = INSTALL_STEPS.map(Cow::Borrowed).to_vec();
             loses = losses::of(desired, &record, &approval);
             if let Some(target) = &desired.install
                 && expected_disk(&record, &desired.identity, target).is_none()
@@ -149,7 +149,7 @@ impl Judge<'_> {
         let mut entry = Entry {
             server: desired.name.clone(),
             machine: desired.machine.clone(),
-            labels: desired.labels.clone(),
+            labels: Labels::clone(&desired.labels),
             action: verdict.action,
             class: class_of(verdict.action),
             reason: verdict.reason,
@@ -173,6 +173,11 @@ impl Judge<'_> {
                 .notes
                 .push("media or a boot override of ours are left over; they are taken out before".to_owned());
         }
+        // A plan is kept as long as nothing changes, and mostly of servers that wait.
+        entry.changes.shrink_to_fit();
+        entry.loses.shrink_to_fit();
+        entry.notes.shrink_to_fit();
+        entry.holds.shrink_to_fit();
         Ok(Some(entry))
     }
 }

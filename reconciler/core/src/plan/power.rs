@@ -3,6 +3,8 @@
 //! Where the BMC answers for another machine than Git names, only what is ours is taken out of its slots: it
 //! must not start on that machine.
 
+use std::borrow::Cow;
+
 use shoal_schema::kinds::{DesiredPower, PowerDrift};
 use shoal_schema::plan::{Action, Change, Class, Effect, Entry, HoldCode, Reason};
 use shoal_schema::status::{
@@ -18,7 +20,7 @@ pub(super) struct Deed {
     pub(super) action: Action,
     pub(super) reason: Reason,
     pub(super) changes: Vec<Change>,
-    pub(super) steps: Vec<String>,
+    pub(super) steps: Vec<Cow<'static, str>>,
 }
 
 /// The most urgent deed, if any.
@@ -90,11 +92,11 @@ fn left_over(bmc: &BmcFacts) -> Option<Deed> {
     let mut steps = Vec::new();
     if bmc.own_media {
         changes.push(change("media", "ours", "none"));
-        steps.push("eject our media".to_owned());
+        steps.push("eject our media".into());
     }
     if bmc.boot_override {
         changes.push(change("boot override", "set", "none"));
-        steps.push("clear the boot override".to_owned());
+        steps.push("clear the boot override".into());
     }
     Some(Deed { action: Action::Tidy, reason: Reason::LeftOver, changes, steps })
 }
@@ -108,13 +110,13 @@ fn power(desired: &Desired, status: &ServerStatus, bmc: &BmcFacts) -> Option<Dee
             action: Action::PowerOn,
             reason: Reason::PowerDrift,
             changes: vec![change("power", "Off", "On")],
-            steps: vec!["power on".to_owned()],
+            steps: vec!["power on".into()],
         }),
         (DesiredPower::Off, Some("On")) => Some(Deed {
             action: Action::PowerOff,
             reason: Reason::PowerDrift,
             changes: vec![change("power", "On", "Off")],
-            steps: vec!["graceful shutdown".to_owned(), "force off when it does not follow".to_owned()],
+            steps: vec!["graceful shutdown".into(), "force off when it does not follow".into()],
         }),
         _ => None,
     }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shoal_schema::kinds::Labels;
 use shoal_schema::plan::Change;
 use shoal_schema::plan::{Action, ApprovalState, Class, Effect, Entry, EntryKey, Reason};
 use shoal_schema::status::{RecordState, ServerStatus};
@@ -115,7 +116,7 @@ pub(super) fn entry(name: &str, observed: &Observed) -> Result<Entry, PlanError>
     Ok(Entry {
         server: name.to_owned(),
         machine,
-        labels: BTreeMap::new(),
+        labels: Labels::default(),
         action: Action::Release,
         class: Class::Safe,
         reason: Reason::Removed,
@@ -135,7 +136,7 @@ pub(super) fn entry(name: &str, observed: &Observed) -> Result<Entry, PlanError>
         digest,
         approval: ApprovalState::NotNeeded,
         holds: active_job(status).into_iter().collect(),
-        steps: vec!["eject our media".to_owned(), "forget the machine".to_owned()],
+        steps: vec!["eject our media".into(), "forget the machine".into()],
         preflight: None,
     })
 }

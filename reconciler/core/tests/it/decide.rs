@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use shoal_core::decide::{InFlight, Turn, turns};
-use shoal_schema::kinds::{LabelLimit, Limits, Suspend};
+use shoal_schema::kinds::{LabelLimit, Labels, Limits, Suspend};
 use shoal_schema::plan::{HoldCode, Plan};
 
 use crate::support::world::World;
@@ -37,10 +37,10 @@ fn idle() -> InFlight {
     InFlight { worker_concurrency: 1000, ..InFlight::default() }
 }
 
-fn active(names: &[&str]) -> BTreeMap<String, BTreeMap<String, String>> {
+fn active(names: &[&str]) -> BTreeMap<String, Labels> {
     names
         .iter()
-        .map(|name| ((*name).to_owned(), BTreeMap::from([("rack".to_owned(), "r0".to_owned())])))
+        .map(|name| ((*name).to_owned(), BTreeMap::from([("rack".to_owned(), "r0".to_owned())]).into()))
         .collect()
 }
 

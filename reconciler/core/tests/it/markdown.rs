@@ -30,7 +30,7 @@ fn two_thousand_destructive_servers_fit_and_each_is_named() {
     assert!(comment.starts_with(MARKER));
     assert!(comment.contains("| 2000 | reinstall | os.version: debian 13.1 → debian 13.2 | **needed** |"));
     let last = comment.lines().last().unwrap();
-    assert!(last.contains("left out for length") && last.contains(plan.id.as_str()), "{last}");
+    assert!(last.contains("left out for length") && last.contains(&plan.id.to_string()), "{last}");
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_small_destructive_table_says_what_each_machine_loses() {
     let comment = render(&plan, DEFAULT_LIMIT);
     for entry in &plan.entries {
         assert!(comment.contains(&format!("| `{}` | `{}` | reinstall |", entry.server, entry.machine)));
-        assert!(comment.contains(entry.digest.short()));
+        assert!(comment.contains(&entry.digest.short()));
     }
     assert!(comment.contains("disk D\\-web-0000") || comment.contains("disk D-web-0000"));
     let table = comment.find("### Destructive").unwrap();

@@ -388,6 +388,6 @@ fn a_disk_that_is_not_known_is_said_to_be_unknown() {
 fn an_install_says_what_it_does_step_by_step() {
     let entry = World::one().entry("web-01").unwrap();
     assert_eq!(entry.class, Class::Destructive);
-    assert_eq!(entry.steps.first().map(String::as_str), Some("power off"));
+    assert_eq!(entry.steps.first().map(AsRef::as_ref), Some("power off"));
     assert!(!entry.notes.iter().any(|note| note.contains("  ")), "{:?}", entry.notes);
 }

@@ -29,7 +29,7 @@ impl File {
     }
 
     fn know(&mut self, known: Known) {
-        self.seal = seal(&self.entry.path, known.parsed.sha256.as_str());
+        self.seal = seal(&self.entry.path, &known.parsed.sha256.to_string());
         self.noisy = !known.parsed.diagnostics.is_empty();
         self.known = Some(known);
     }
@@ -177,5 +177,5 @@ fn seal(path: &str, content: &str) -> [u8; 32] {
 }
 
 fn by_digest(sha256: &shoal_schema::Sha256) -> ContentId {
-    ContentId::new(sha256.as_str().as_bytes())
+    ContentId::new(sha256.as_bytes())
 }

@@ -56,8 +56,8 @@ impl ContentId {
     pub fn new(name: &[u8]) -> Self {
         let digest;
         let name = if name.len() > Self::MOST {
-            digest = Sha256::of(name);
-            &digest.hex().as_bytes()[..Self::MOST]
+            digest = Sha256::bytes_of(name);
+            &digest[..]
         } else {
             name
         };

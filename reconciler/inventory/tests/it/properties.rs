@@ -105,7 +105,7 @@ proptest! {
         let loaded = Tree::base().with("servers/case.yaml", text).load();
         prop_assert_eq!(&loaded.diagnostics, &[]);
         let server: &Server = &loaded.inventory.servers["case"].value;
-        prop_assert_eq!(&server.metadata.labels, &labels);
+        prop_assert_eq!(&*server.metadata.labels, &labels);
         prop_assert_eq!(server.metadata.description.as_deref(), Some(description.as_str()));
         prop_assert_eq!(&server.spec.vars["motd"], &motd);
     }

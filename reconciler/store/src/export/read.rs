@@ -4,7 +4,6 @@
 use std::io::Read;
 
 use sha2::Digest as _;
-use shoal_schema::Sha256;
 
 use super::{ABOUT_BYTES, About, Contents, END, ENTRY, ExportError, MAGIC, VERSION};
 use crate::{Batch, Expect, MAX_KEY_BYTES, MAX_VALUE_BYTES, Scan, Store, Table};
@@ -121,25 +120,16 @@ impl<R: Read> Importer<R> {
         if input.exactly(8)? != entries.to_be_bytes() {
             return Err(ExportError::Damaged("the number of entries is not the one it states"));
         }
-        let digest = input.hash.clone().finalize();
-        if input.exactly(digest.len())? != digest.as_slice() {
+        let digest: [u8; 32] = input.hash.clone().finalize().into();
+        if input.exactly(digest.len())? != digest {
             return Err(ExportError::Damaged("its digest is not the one it states"));
         }
         let bytes = input.bytes;
         if !input.up_to(1)?.is_empty() {
             return Err(ExportError::Damaged("something follows its end"));
         }
-        Ok(Contents { about: self.about, tables, entries, bytes, digest: shown(&digest) })
+        Ok(Contents { about: self.about, tables, entries, bytes, digest: digest.into() })
     }
-}
-
-fn shown(digest: &[u8]) -> Sha256 {
-    use std::fmt::Write as _;
-    let mut text = "sha256:".to_owned();
-    for byte in digest {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    Sha256::try_from(text).expect("a hash is 32 bytes")
 }
 
 /// A stream with the digest of what came out of it.

@@ -67,7 +67,7 @@ impl Planner {
                 Outcome::AsWanted => as_wanted += 1,
                 Outcome::Unresolved(problem) => {
                     if broken.insert(name.clone()) {
-                        problems.push(problem.clone());
+                        problems.push((**problem).clone());
                     }
                 }
                 Outcome::Entry(entry) => {

@@ -39,7 +39,8 @@ pub(super) struct Kept {
 pub(super) enum Outcome {
     AsWanted,
     Entry(Arc<Entry>),
-    Unresolved(Problem),
+    /// Rare, and larger than the others.
+    Unresolved(Box<Problem>),
 }
 
 /// One server, and all that it is judged by.
@@ -71,7 +72,10 @@ impl Case<'_> {
         let mut asked = Asked::default();
         let mut suspended = None;
         let outcome = match resolve(self.inventory(), &self.around.fleet, self.name) {
-            Err(error) => Outcome::Unresolved(unresolved(self.inventory(), self.name, &error)),
+            Err(error) => {
+                let problem = unresolved(self.inventory(), self.name, &error);
+                Outcome::Unresolved(Box::new(problem))
+            }
             Ok(desired) => {
                 suspended = desired.suspended.as_ref().and_then(|suspended| suspended.until);
                 let judgement = Judge {

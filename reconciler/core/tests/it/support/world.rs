@@ -14,9 +14,9 @@ use shoal_core::record;
 use shoal_schema::disk::{DiskSelector, Format, Partition};
 use shoal_schema::kinds::{
     ApiVersion, Approval, ApprovalKind, ApprovalSpec, ApprovedAction, ApprovedEntry, Bmc, Fleet, FleetKind,
-    FleetSpec, Image, ImageKind, ImageSpec, ImageVersion, Metadata, OsRef, Parameter, Recipe, RecipeKind,
-    RecipeSpec, Secret, SecretKind, SecretRef, SecretSpec, Server, ServerKind, ServerSpec, Suspend,
-    Suspension, Template,
+    FleetSpec, Image, ImageKind, ImageSpec, ImageVersion, Labels, Metadata, OsRef, Parameter, Recipe,
+    RecipeKind, RecipeSpec, Secret, SecretKind, SecretRef, SecretSpec, Server, ServerKind, ServerSpec,
+    Suspend, Suspension, Template,
 };
 use shoal_schema::plan::{Entry, Plan};
 use shoal_schema::size::{ByteSize, PartitionSize};
@@ -49,7 +49,7 @@ pub(crate) fn located<T>(file: &str, value: T) -> Arc<Located<T>> {
 }
 
 fn metadata(name: &str) -> Metadata {
-    Metadata { name: name.to_owned(), labels: BTreeMap::new(), description: None }
+    Metadata { name: name.to_owned(), labels: Labels::default(), description: None }
 }
 
 /// `13.1` → a digest of its own; `13.2` and `13.2-again` share one.
@@ -187,11 +187,11 @@ impl World {
             on_failure: None,
             drift: None,
         };
-        self.put(name, spec, BTreeMap::new());
+        self.put(name, spec, Labels::default());
     }
 
     /// Puts a server's document.
-    pub(crate) fn put(&mut self, name: &str, spec: ServerSpec, labels: BTreeMap<String, String>) {
+    pub(crate) fn put(&mut self, name: &str, spec: ServerSpec, labels: Labels) {
         let server = Server {
             api_version: ApiVersion::V1,
             kind: ServerKind::Server,
@@ -213,7 +213,7 @@ impl World {
     pub(crate) fn label(&mut self, name: &str, key: &str, value: &str) {
         let located = &self.inventory.servers[name];
         let (spec, mut labels) = (located.value.spec.clone(), located.value.metadata.labels.clone());
-        labels.insert(key.to_owned(), value.to_owned());
+        Arc::make_mut(&mut labels).insert(key.to_owned(), value.to_owned());
         self.put(name, spec, labels);
     }
 

@@ -235,8 +235,8 @@ fn write_plain(root: &std::path::Path, files: &BTreeMap<String, Option<Vec<u8>>>
 fn table(entries: &[ApprovedEntry]) -> String {
     let mut table = Table::new(&["server", "agreed to", "entry", "loses"]);
     for entry in entries {
-        let action = document::word(entry.action);
-        table.row([&*entry.server, action, entry.entry.short(), entry.loses.as_deref().unwrap_or("nothing")]);
+        let (action, digest) = (document::word(entry.action), entry.entry.short());
+        table.row([&*entry.server, action, &digest, entry.loses.as_deref().unwrap_or("nothing")]);
     }
     table.render()
 }

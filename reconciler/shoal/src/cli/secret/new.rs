@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use shoal_schema::SecretString;
-use shoal_schema::kinds::{Metadata, Recipient};
+use shoal_schema::kinds::{Labels, Metadata, Recipient};
 use shoal_secrets::{encrypt, parse_values};
 
 use super::editor;
@@ -59,7 +59,7 @@ impl Args {
             return Err(CliError::user("secret.empty", "no value was given; nothing was written"));
         }
         let spec = encrypt(&self.name, &data, &recipients)?;
-        let metadata = Metadata { name: self.name.clone(), labels: BTreeMap::new(), description: None };
+        let metadata = Metadata { name: self.name.clone(), labels: Labels::default(), description: None };
         place.write(&file, &metadata, &spec)?;
         context.data(&format!("{file}\n"))?;
         let keys: Vec<&str> = data.keys().map(String::as_str).collect();

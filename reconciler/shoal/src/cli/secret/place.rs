@@ -121,7 +121,7 @@ fn file_text(metadata: &Metadata, spec: &SecretSpec) -> Result<String, CliError>
         format!("apiVersion: shoal.dev/v1\nkind: Secret\nmetadata:\n  name: {}\n", scalar(&metadata.name));
     if !metadata.labels.is_empty() {
         text.push_str("  labels:\n");
-        for (key, value) in &metadata.labels {
+        for (key, value) in metadata.labels.iter() {
             text.push_str(&format!("    {}: {}\n", scalar(key), scalar(value)));
         }
     }
