@@ -16,7 +16,7 @@ pub struct Interface {
     /// Its hardware address, lower case with colons. Not for bonds and VLANs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<Mac>,
-    /// Ask a DHCP server. True unless addresses are given.
+    /// Ask a DHCP server. True unless addresses are given, or it is a bond's member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dhcp: Option<bool>,
     /// Addresses with prefix length: `10.0.0.5/24`, `2001:db8::5/64`.
@@ -38,7 +38,7 @@ pub struct Interface {
     /// The interface that a VLAN stands on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// The names of a bond's members.
+    /// The names of a bond's members. It is of mode `active-backup`, which needs nothing of the switch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bond: Vec<String>,
     /// Maximum transmission unit in bytes.

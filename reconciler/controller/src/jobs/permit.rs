@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shoal_core::desired::resolve;
 use shoal_core::job::{Event, Job, PermitRecord};
-use shoal_core::mistake::Mistake;
+use shoal_core::network_config::network_config;
 use shoal_core::permit::{PermitContext, PermitVerdict, decide};
+use shoal_core::superseded::superseded;
 use shoal_core::template::{self, Value};
 use shoal_schema::kinds::Template;
-use shoal_schema::network::Interface;
 use shoal_schema::wire::permit::{Grant, PermitAnswer, PermitRequest};
 use shoal_schema::wire::stamp::Stamp;
 use shoal_schema::{JobId, SecretString};
@@ -120,7 +119,11 @@ fn judge(
 ) -> Result<(Arc<Job>, PermitVerdict), ChangeError> {
     let job = controller.world().jobs.get(id).cloned();
     let job = job.ok_or_else(|| ChangeError::NoJob { id: id.clone() })?;
-    let superseded = superseded(controller, &job);
+    let (inventory, fleet) = {
+        let world = controller.world();
+        (Arc::clone(&world.inventory), Arc::clone(&world.fleet))
+    };
+    let superseded = superseded(&inventory, &fleet, &job, controller.now());
     let world = controller.world();
     let context = PermitContext {
         fetch_age_ms: world.fetched_at.map_or(u64::MAX, |at| at.elapsed().as_millis() as u64),
@@ -151,39 +154,6 @@ async fn announce(controller: &Arc<Controller>, anew: bool) -> Result<(), String
         Ok(Ok(published)) => published,
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("the repository has not answered".to_owned()),
-    }
-}
-
-/// Why Git, at the commit in force, no longer wants what the job does.
-fn superseded(controller: &Controller, job: &Job) -> Option<String> {
-    let (inventory, fleet) = {
-        let world = controller.world();
-        (Arc::clone(&world.inventory), Arc::clone(&world.fleet))
-    };
-    if !inventory.servers.contains_key(&job.server) {
-        return Some(format!("server {} is no longer in Git", job.server));
-    }
-    match resolve(&inventory, &fleet, &job.server) {
-        Err(error) => Some(chain(&error)),
-        Ok(desired) => {
-            let now = controller.now();
-            if desired.identity != job.identity {
-                return Some("it names another machine".to_owned());
-            }
-            if desired.suspended.as_ref().is_some_and(|s| s.until.is_none_or(|until| until > now))
-                && !Mistake::SuspensionIsNotSeen.is_made()
-            {
-                return Some("the server is suspended".to_owned());
-            }
-            if desired.protect {
-                return Some("the server is protected".to_owned());
-            }
-            match &desired.install {
-                Some(target) if target.digest == job.install.digest => None,
-                Some(target) => Some(format!("it wants {} {} in another form", target.image, target.version)),
-                None => Some("it wants nothing installed".to_owned()),
-            }
-        }
     }
 }
 
@@ -228,53 +198,4 @@ fn render(
             .or_else(|| job.install.vars.get(name).map(|text| Value::Plain(text.clone())))
     };
     template::render(&template.text, &lookup).map(Some).map_err(|error| chain(&error))
-}
-
-/// cloud-init's network-config, version 2; nothing where DHCP is meant.
-fn network_config(interfaces: &[Interface]) -> Option<serde_json::Value> {
-    use serde_json::{Map, Value as Json, json};
-    if interfaces.is_empty() {
-        return None;
-    }
-    let (mut ethernets, mut bonds, mut vlans) = (Map::new(), Map::new(), Map::new());
-    for interface in interfaces {
-        let mut body = Map::new();
-        let dhcp = interface.dhcp.unwrap_or(interface.addresses.is_empty());
-        body.insert("dhcp4".into(), Json::Bool(dhcp));
-        if !interface.addresses.is_empty() {
-            body.insert("addresses".into(), json!(interface.addresses));
-        }
-        if let Some(gateway) = &interface.gateway {
-            let to = if gateway.contains(':') { "::/0" } else { "0.0.0.0/0" };
-            body.insert("routes".into(), json!([{"to": to, "via": gateway}]));
-        }
-        if !interface.dns.is_empty() {
-            body.insert("nameservers".into(), json!({"addresses": interface.dns}));
-        }
-        if let Some(mtu) = interface.mtu {
-            body.insert("mtu".into(), json!(mtu));
-        }
-        if let Some(mac) = &interface.mac {
-            body.insert("match".into(), json!({"macaddress": mac.as_str()}));
-            body.insert("set-name".into(), json!(interface.name));
-        }
-        if let Some(vlan) = interface.vlan {
-            body.insert("id".into(), json!(vlan));
-            body.insert("link".into(), json!(interface.parent));
-            vlans.insert(interface.name.clone(), Json::Object(body));
-        } else if !interface.bond.is_empty() {
-            body.insert("interfaces".into(), json!(interface.bond));
-            bonds.insert(interface.name.clone(), Json::Object(body));
-        } else {
-            ethernets.insert(interface.name.clone(), Json::Object(body));
-        }
-    }
-    let mut config = Map::new();
-    config.insert("version".into(), json!(2));
-    for (key, map) in [("ethernets", ethernets), ("bonds", bonds), ("vlans", vlans)] {
-        if !map.is_empty() {
-            config.insert(key.into(), Json::Object(map));
-        }
-    }
-    Some(Json::Object(config))
 }

@@ -9,6 +9,7 @@ mod bmc;
 mod repository;
 mod tasks;
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use shoal_store::{Opening, RedbStore, Store};
@@ -89,6 +90,9 @@ impl Random for SystemRandom {
     }
 }
 
+/// The nice value of those who go behind: a third of another's share.
+const BEHIND: i32 = 5;
+
 /// Where work is done that blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blocking {
@@ -106,6 +110,27 @@ impl Blocking {
     ) -> Result<T, tokio::task::JoinError> {
         match self {
             Self::Pool => tokio::task::spawn_blocking(work).await,
+            Self::Inline => Ok(work()),
+        }
+    }
+
+    /// Does it, and lets everybody else go first where there are more who want a processor than processors: much work
+    /// at once, beside which machines get their answers.
+    pub async fn run_behind<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, tokio::task::JoinError> {
+        match self {
+            Self::Pool => {
+                let behind = move || {
+                    // Of this thread alone (setpriority(2), "C library/kernel differences").
+                    let _ = rustix::process::setpriority_process(None, BEHIND);
+                    work()
+                };
+                // A thread of its own, which ends with the work: who has stepped back may not step forward again.
+                let wait = || std::thread::spawn(behind).join().unwrap_or_else(|panic| resume_unwind(panic));
+                tokio::task::spawn_blocking(wait).await
+            }
             Self::Inline => Ok(work()),
         }
     }

@@ -141,7 +141,7 @@ impl Controller {
             }
             Ok(Some(published.wrote(changed)))
         };
-        let result = self.blocking.run(publish).await.map_err(|error| error.to_string())?;
+        let result = self.blocking.run_behind(publish).await.map_err(|error| error.to_string())?;
         if !matches!(result, Ok(None)) {
             self.metrics.status_commit(if result.is_ok() { "ok" } else { "failed" }, began.elapsed());
         }

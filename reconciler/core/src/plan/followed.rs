@@ -84,3 +84,87 @@ impl Followed {
         !self.strays.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::inventory::Lines;
+
+    /// What servers are planned from, with those (name, serial) in Git, and those at work.
+    fn fleet(servers: &[(&str, &str)], at_work: &[(&str, &str)]) -> (Inventory, Observed) {
+        let (mut inventory, mut observed) = (Inventory::default(), Observed::default());
+        for (name, serial) in servers {
+            let server = json!({
+                "apiVersion": "shoal.dev/v1", "kind": "Server", "metadata": {"name": name},
+                "spec": {"serial": serial, "bmc": {"address": format!("https://bmc-{name}")}},
+            });
+            let value = serde_json::from_value(server).unwrap();
+            let file = format!("servers/{name}.yaml").into();
+            let located = Located { value, file, lines: Lines::default() };
+            inventory.servers.insert((*name).to_owned(), Arc::new(located));
+        }
+        for (name, serial) in at_work {
+            let status = json!({
+                "apiVersion": "shoal.dev/v1", "name": name, "conditions": [],
+                "record": {"number": 1, "serial": serial, "state": "installed"},
+                "job": {"id": "0".repeat(32), "attempt": 1, "status": "provisioning"},
+            });
+            let status: ServerStatus = serde_json::from_value(status).unwrap();
+            assert!(status.job.as_ref().is_some_and(|job| job.is_active()));
+            observed.servers.insert((*name).to_owned(), Arc::new(status));
+        }
+        (inventory, observed)
+    }
+
+    fn seen(servers: &[(&str, &str)], at_work: &[(&str, &str)]) -> Followed {
+        let (inventory, observed) = fleet(servers, at_work);
+        let mut followed = Followed::default();
+        followed.see(&inventory, &observed);
+        followed
+    }
+
+    #[test]
+    fn a_machine_at_work_strays_only_where_another_server_is_that_machine() {
+        let stray = |servers: &[_], at_work: &[_]| seen(servers, at_work).any_strays();
+        assert!(!stray(&[("a", "S1"), ("b", "S2")], &[]));
+        assert!(!stray(&[("a", "S1"), ("b", "S2")], &[("a", "S1")]), "its own job is nobody else's");
+        assert!(!stray(&[("b", "S2")], &[("a", "S1")]), "nobody is that machine any more");
+        assert!(stray(&[("b", " s1 ")], &[("a", "S1")]), "renamed while at work");
+        assert!(stray(&[("a", "S2"), ("b", "S1")], &[("a", "S1")]), "given to another while at work");
+        assert!(stray(&[("a", "S1"), ("b", "S1")], &[("a", "S1")]), "claimed by two");
+    }
+
+    #[test]
+    fn a_stray_is_none_once_its_job_is_over_or_its_server_gone() {
+        let (inventory, at_work) = fleet(&[("b", "S1")], &[("a", "S1")]);
+        let mut followed = Followed::default();
+        followed.see(&inventory, &at_work);
+        assert!(followed.any_strays());
+        followed.see(&inventory, &Observed::default());
+        assert!(!followed.any_strays());
+        followed.see(&inventory, &at_work);
+        assert!(followed.any_strays());
+        followed.see(&Inventory::default(), &at_work);
+        assert!(!followed.any_strays());
+    }
+
+    #[test]
+    fn two_share_a_machine_only_where_both_claim_it() {
+        assert!(!seen(&[("a", "S1"), ("b", "S2")], &[]).claims.any_shared());
+        assert!(seen(&[("a", "S1"), ("b", "s1")], &[]).claims.any_shared());
+    }
+
+    #[test]
+    fn who_changed_is_told_once() {
+        let (inventory, observed) = fleet(&[("a", "S1"), ("b", "S2")], &[("c", "S3")]);
+        let mut followed = Followed::default();
+        followed.see(&inventory, &observed);
+        assert_eq!(followed.take_changed().into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+        followed.see(&inventory, &observed);
+        assert!(followed.take_changed().is_empty());
+    }
+}

@@ -22,3 +22,4 @@ mod records;
 mod report;
 mod retry;
 mod scenarios;
+mod superseded;
