@@ -98,7 +98,9 @@ mod tests {
     fn addresses_stand_instead_of_dhcp_unless_both_are_asked_for() {
         let of = |more: &[(&str, Value)]| {
             let mut interface = json!({"name": "a", "addresses": ["10.0.0.5/24", "2001:db8::5/64"]});
-            more.iter().for_each(|(key, value)| interface[*key] = value.clone());
+            for (key, value) in more {
+                interface[*key] = value.clone();
+            }
             config(json!([interface]))["ethernets"]["a"].clone()
         };
         let addresses = json!(["10.0.0.5/24", "2001:db8::5/64"]);

@@ -135,7 +135,7 @@ impl Controller {
 /// SHA-256 of a key's SubjectPublicKeyInfo.
 pub(crate) fn pin(key: &KeyPair) -> String {
     use rcgen::PublicKeyData as _;
-    Sha256::of(&key.subject_public_key_info()).hex().to_owned()
+    Sha256::of(&key.subject_public_key_info()).hex()
 }
 
 fn acceptor(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> TlsAcceptor {

@@ -90,6 +90,7 @@ mod tests {
     use std::sync::Arc;
 
     use serde_json::json;
+    use shoal_schema::status::JobSummary;
 
     use super::*;
     use crate::inventory::Lines;
@@ -114,7 +115,7 @@ mod tests {
                 "job": {"id": "0".repeat(32), "attempt": 1, "status": "provisioning"},
             });
             let status: ServerStatus = serde_json::from_value(status).unwrap();
-            assert!(status.job.as_ref().is_some_and(|job| job.is_active()));
+            assert!(status.job.as_ref().is_some_and(JobSummary::is_active));
             observed.servers.insert((*name).to_owned(), Arc::new(status));
         }
         (inventory, observed)

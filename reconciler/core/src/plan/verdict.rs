@@ -120,8 +120,8 @@ fn compare(record: &Record, installed: &Installed, target: &InstallTarget) -> Ve
     }
     if installed.layout_digest != target.layout_digest {
         reason.get_or_insert(Reason::LayoutChanged);
-        let before = installed.layout_digest.short().to_owned();
-        changes.push(change("layout", Some(before), target.layout_digest.short().to_owned(), &places.layout));
+        let before = installed.layout_digest.short();
+        changes.push(change("layout", Some(before), target.layout_digest.short(), &places.layout));
     }
     if !same_disk(installed, target) {
         reason.get_or_insert(Reason::DiskChanged);
@@ -138,8 +138,8 @@ fn compare(record: &Record, installed: &Installed, target: &InstallTarget) -> Ve
     if let Some(before) = configured {
         changes.push(Change {
             field: "configuration".to_owned(),
-            before: Some(before.short().to_owned()),
-            after: Some(target.config_digest.short().to_owned()),
+            before: Some(before.short()),
+            after: Some(target.config_digest.short()),
             sensitive: true,
             from: None,
             effect: Effect::NextInstall,

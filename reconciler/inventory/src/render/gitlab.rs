@@ -26,7 +26,7 @@ pub(super) fn render(diagnostics: &[Diagnostic]) -> String {
             let key = format!("{}\0{}\0{}", diagnostic.code, diagnostic.file, diagnostic.message);
             let count = seen.entry(key.clone()).or_default();
             *count += 1;
-            let fingerprint = Sha256::of(format!("{key}\0{count}").as_bytes()).hex().to_owned();
+            let fingerprint = Sha256::of(format!("{key}\0{count}").as_bytes()).hex();
             json!({
                 "description": description,
                 "check_name": diagnostic.code,

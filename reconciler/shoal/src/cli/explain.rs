@@ -194,7 +194,7 @@ fn wanted(fleet: &Fleet, desired: &Desired) -> Vec<Wanted> {
             let recipe = from(spec.recipe.is_some(), "/spec/recipe", "/spec/defaults/recipe");
             add("recipe", install.recipe.clone(), recipe);
             add("disk", install.disk.to_string(), install.places.disk.clone());
-            add("layout", install.layout_digest.short().to_owned(), install.places.layout.clone());
+            add("layout", install.layout_digest.short(), install.places.layout.clone());
             let reinstall = from(spec.reinstall > 0, "/spec/reinstall", "");
             add("reinstall", install.reinstall.to_string(), reinstall);
         }

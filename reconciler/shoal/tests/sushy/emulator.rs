@@ -88,7 +88,7 @@ impl Emulator {
         let certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()])
             .and_then(|params| params.self_signed(&key))
             .expect("a certificate");
-        let fingerprint = Sha256::of(certificate.der()).hex().to_owned();
+        let fingerprint = Sha256::of(certificate.der()).hex();
         let hash = bcrypt::hash(PASSWORD, 4).expect("a hash");
         for (name, content) in [
             ("cert.pem", certificate.pem()),
