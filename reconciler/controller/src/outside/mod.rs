@@ -115,7 +115,7 @@ impl Blocking {
     }
 
     /// Does it, and lets everybody else go first where there are more who want a processor than processors: much work
-    /// at once, beside which machines get their answers.
+    /// at once, beside which machines get their answers (docs/adr/0028).
     pub async fn run_behind<T: Send + 'static>(
         self,
         work: impl FnOnce() -> T + Send + 'static,
