@@ -44,8 +44,8 @@ pub(super) fn judge(
     }
     // One server may always leave; more than one only within the share that the fleet allows.
     let allowed = (known * usize::from(fleet.limits.removed_share_percent) / 100).max(1);
-    let empty = inventory.servers.is_empty() && known > 0;
-    if gone.len() > allowed || (empty && !gone.is_empty()) {
+    let empty = inventory.servers.is_empty() && !gone.is_empty();
+    if gone.len() > allowed || empty {
         let key = RemovalKey {
             ledger: observed.ledger.as_ref(),
             removed: gone.iter().map(|name| (name.as_str(), observed.servers[name].record.number)).collect(),
