@@ -79,7 +79,9 @@ coverage *ARGS="--workspace":
 # What no test would notice: changes one thing after the other in a package, and runs its tests. Hours; --shard K/N for a part.
 mutants PACKAGE="shoal-core" *ARGS:
     if ! cargo mutants --version >/dev/null 2>&1; then echo "installing cargo-mutants into .tools" >&2; cargo install --quiet --locked --debug --root .tools cargo-mutants --version {{ mutants_version }}; fi
-    cargo mutants --profile plain --output target -p {{ PACKAGE }} {{ ARGS }}
+    if cargo nextest --version >/dev/null 2>&1; then \
+        cargo mutants --profile plain --test-tool nextest --output target -p {{ PACKAGE }} {{ ARGS }} -- --max-fail=1:immediate; \
+    else cargo mutants --profile plain --output target -p {{ PACKAGE }} {{ ARGS }}; fi
 
 # Every fuzz target for so many seconds, with a nightly toolchain. What it finds is kept in fuzz/artifacts.
 fuzz SECONDS="60": _fuzz
