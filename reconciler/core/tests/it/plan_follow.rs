@@ -9,11 +9,11 @@ use shoal_core::by_name::ByName;
 use shoal_core::plan::lint::{Lint, Linter, rules};
 use shoal_core::plan::{PlanRequest, Planner};
 use shoal_schema::kinds::ImageVersion;
-use shoal_schema::plan::Problem;
+use shoal_schema::plan::{HoldCode, Problem};
 use shoal_schema::status::RecordState;
 
 use super::support::at;
-use super::support::world::{World, image_version, suspend};
+use super::support::world::{World, image_version, located, suspend};
 
 const NAMES: [&str; 4] = ["web-01", "web-02", "web-03", "web-04"];
 
@@ -74,7 +74,7 @@ impl World {
         let mut image = debian.value.clone();
         image.spec.versions.remove(name);
         image.spec.versions.extend(version.map(|version| (name.to_owned(), version)));
-        *debian = super::support::world::located("images/debian.yaml", image);
+        *debian = located("images/debian.yaml", image);
     }
 
     fn break_or_mend(&mut self, name: &str) {
@@ -215,4 +215,47 @@ fn what_did_not_change_is_shared_with_the_plan_before() {
     let paused = plan(&world);
     world.version("web-02", "13.1");
     assert!(Arc::ptr_eq(&paused.entries[0], &plan(&world).entries[0]), "web-01 was held anew");
+    world.observed.paused = false;
+    // What nobody asks for, and what somebody else agreed to, concern neither.
+    let before = plan(&world);
+    let other = located("images/other.yaml", world.inventory.images["debian"].value.clone());
+    world.inventory.images.insert("other".to_owned(), other);
+    let after = plan(&world);
+    assert!(
+        Arc::ptr_eq(&before.entries[0], &after.entries[0]),
+        "an image that is not its own, and web-01 was judged again"
+    );
+    world.approve("web-02");
+    let agreed = plan(&world);
+    assert!(
+        Arc::ptr_eq(&after.entries[0], &agreed.entries[0]),
+        "web-02 was agreed to, and web-01 was judged again"
+    );
+    assert!(
+        !Arc::ptr_eq(&after.entries[1], &agreed.entries[1]),
+        "web-02 was agreed to, and not judged again"
+    );
+}
+
+#[test]
+fn a_machine_that_is_given_to_another_server_while_its_job_runs_is_waited_for() {
+    let mut world = World::many_installed(3);
+    world.job_active("web-0000", "provisioning");
+    world.plan();
+    let machine = world.inventory.servers["web-0000"].value.spec.serial.clone();
+    world.edit("web-0000", |spec| spec.serial = Some("S-other".into()));
+    world.add("web-new");
+    world.edit("web-new", |spec| spec.serial = machine);
+    let is_held = |world: &World| {
+        let entry = world.entry("web-new").expect("it is new");
+        entry
+            .holds
+            .iter()
+            .any(|hold| hold.code == HoldCode::ActiveJob && hold.message.ends_with("as server web-0000"))
+    };
+    assert!(is_held(&world), "{:?}", world.entry("web-new"));
+    for (name, what) in [("web-0001", "somebody else changed"), ("web-new", "it changed itself")] {
+        world.label(name, "rack", "b");
+        assert!(is_held(&world), "{what}");
+    }
 }
